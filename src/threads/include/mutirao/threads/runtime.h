@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "mutirao/base/result.h"
+#include "mutirao/base/time.h"
+
+namespace mutirao::threads {
+
+/// How time passes and in which order ready threads run.
+struct simulated_schedule {
+  std::uint64_t seed;  ///< draws the order in which ready threads run
+};
+
+struct runtime_options {
+  /// Run queues, and LWPs that execute user threads at the same time; 0 = one for each core.
+  unsigned processors = 0;
+  /// Most LWPs that may be lent to blocking calls; beyond it `blocking` fails with exhausted.
+  unsigned spare_lwps_max = 512;
+  /// Probe the kernel for io_uring; without it file calls are lent to spare LWPs.
+  bool use_io_uring = true;
+  /// Present: one LWP, virtual time that jumps to the next timer when nothing is ready, and an order
+  /// of execution that is a pure function of the seed.
+  std::optional<simulated_schedule> simulated;
+};
+
+/// What is in force, for `doctor`: nothing degrades silently.
+struct runtime_info {
+  unsigned processors = 0;
+  unsigned lwps = 0;
+  unsigned lwps_blocked = 0;
+  std::uint64_t threads_alive = 0;
+  std::uint64_t switches = 0;
+  std::uint64_t steals = 0;
+  std::string guard;  ///< "madvise", "mprotect" or "canary"
+  std::string files;  ///< "io_uring" or "spare LWPs", with the reason of the latter
+};
+
+/// User threads over kernel LWPs: the two-level model of Solaris.
+///
+/// A kernel thread for each of ten thousand connections is too dear, and one event loop for all of
+/// them turns code inside out. Here a *user thread* is a stack and a few registers; it runs on an
+/// *LWP* (a kernel thread) while that LWP holds a *processor* (a run queue). A user thread that has
+/// to wait parks, and its LWP runs another; one that enters a blocking system call keeps its LWP,
+/// and a spare LWP takes the processor over. So blocking code reads straight down and never blocks
+/// the process.
+///
+/// Several runtimes may live in one process, one after another or at once. Not copyable, not movable.
+class runtime {
+ public:
+  explicit runtime(runtime_options options = {});
+  ~runtime();
+  runtime(runtime const&) = delete;
+  runtime& operator=(runtime const&) = delete;
+
+  /// Runs `main` as the first user thread and returns when it has returned and every thread that it
+  /// started has ended. Called from a plain LWP, never from a user thread. With a simulated schedule
+  /// a deadlock (nothing ready, no timer) ends the program with a list of the parked threads.
+  void run(std::move_only_function<void()> main);
+
+  /// Asks every thread to stop: their parking calls return Fault::cancelled. Any LWP, and async-
+  /// signal-safe, so that a signal handler may call it.
+  void request_stop() noexcept;
+
+  [[nodiscard]] runtime_info info() const;
+
+  struct state;
+
+ private:
+  std::unique_ptr<state> state_;
+};
+
+}  // namespace mutirao::threads

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mutirao/base/bytes.h"
+#include "mutirao/base/result.h"
+
+namespace mutirao::world {
+
+enum class FileKind : std::uint8_t { regular, directory, symlink, other };
+
+struct FileInfo {
+  FileKind kind = FileKind::regular;
+  std::uint64_t size = 0;          ///< bytes
+  std::uint64_t allocated = 0;     ///< bytes on disk: less than size for a sparse file
+  std::int64_t modified_ns = 0;    ///< since 1970
+  std::uint64_t inode = 0;
+  bool executable = false;
+};
+
+/// An open file. Positioned calls; any number of threads may use one at the same time.
+class File {
+ public:
+  virtual ~File() = default;
+  /// Short only at the end of the file.
+  virtual Result<std::size_t> read_at(std::uint64_t offset, MutableBytes into) = 0;
+  /// Writes all; a full disk is Fault::exhausted. What is written is visible at once and safe from a
+  /// crash only after sync().
+  virtual Result<void> write_at(std::uint64_t offset, std::span<ByteView const> from) = 0;
+  virtual Result<void> sync() = 0;
+  /// Grows sparsely or cuts.
+  virtual Result<void> resize(std::uint64_t size) = 0;
+  virtual Result<FileInfo> info() = 0;
+
+  Result<void> write_at(std::uint64_t offset, ByteView from);
+  /// Fails with corrupt when the file ends first.
+  Result<void> read_exactly(std::uint64_t offset, MutableBytes into);
+};
+
+struct OpenOptions {
+  bool writable = false;
+  bool create = false;     ///< when missing, with its parent folders
+  bool exclusive = false;  ///< with create: refuse what exists
+  bool truncate = false;
+};
+
+struct DirectoryEntry {
+  std::string name;
+  FileInfo info;
+};
+
+struct DiskSpace {
+  std::uint64_t free_bytes;
+  std::uint64_t total_bytes;
+};
+
+/// A folder and what is below it. Paths are relative, separated by '/', and can't leave the folder:
+/// absolute paths and ".." are refused, and no symbolic link is followed.
+class Directory {
+ public:
+  virtual ~Directory() = default;
+  virtual Result<std::unique_ptr<File>> open(std::string_view path, OpenOptions options) = 0;
+  virtual Result<std::unique_ptr<Directory>> open_directory(std::string_view path, bool create) = 0;
+  virtual Result<FileInfo> info(std::string_view path) = 0;
+  /// Sorted by name; "" is the folder itself.
+  virtual Result<std::vector<DirectoryEntry>> list(std::string_view path) = 0;
+  /// A file, or an empty folder.
+  virtual Result<void> remove(std::string_view path) = 0;
+  /// Atomic; replaces `to`.
+  virtual Result<void> rename(std::string_view from, std::string_view to) = 0;
+  /// Makes creations, renames and removals in this folder itself survive a crash.
+  virtual Result<void> sync() = 0;
+  virtual Result<DiskSpace> space() = 0;
+};
+
+class Disk {
+ public:
+  virtual ~Disk() = default;
+  /// `path` is absolute or relative to the process; links in it are followed.
+  virtual Result<std::unique_ptr<Directory>> open_directory(std::string_view path, bool create) = 0;
+};
+
+}  // namespace mutirao::world
