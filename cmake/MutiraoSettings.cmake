@@ -18,6 +18,7 @@ endif()
 
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 
 add_library(mutirao_flags INTERFACE)
 target_compile_options(mutirao_flags INTERFACE
