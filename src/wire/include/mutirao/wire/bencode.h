@@ -15,14 +15,15 @@
 /// What is decoded comes from strangers, and recursive decoders have been crashed by depth, by token
 /// count and by lengths that overflow. This one makes one pass without recursion over the input,
 /// writes a flat table of tokens that point into it (nothing is copied), and refuses: what is deeper,
-/// longer or has more tokens than the limits; integers with leading zeros, "-0" or beyond 64 bits;
-/// keys that are not strings, not sorted, or repeated; and bytes after the value.
+/// longer or has more tokens than the limits (Fault::exhausted); integers and lengths with leading
+/// zeros, "-0" or beyond 64 bits; keys that are not strings, not sorted, or repeated; and bytes after
+/// the value (Fault::corrupt, with the byte where it went wrong).
 namespace mutirao::wire {
 
 struct BencodeLimits {
-  std::size_t bytes_max = 10 << 20;
-  std::size_t tokens_max = 3'000'000;
-  std::size_t depth_max = 100;
+  std::size_t bytes_max = 10 << 20;     ///< 4 GiB at most
+  std::size_t tokens_max = 3'000'000;   ///< values and keys; 500 million at most
+  std::size_t depth_max = 100;          ///< lists and dictionaries inside each other
   /// Old programs wrote unsorted dictionaries: .torrent files in the wild are read with this off.
   /// Repeated keys are refused always.
   bool sorted_keys = true;
@@ -31,6 +32,7 @@ struct BencodeLimits {
 };
 
 class BencodeDocument;
+class BencodeDecoder;
 
 /// One value inside a document; a cheap view that must not outlive the document and its input.
 /// Asking for the wrong kind, or for a key that is missing, gives an empty optional.
@@ -56,7 +58,8 @@ class BencodeValue {
   [[nodiscard]] ByteView encoded() const noexcept;
 
   class Iterator;
-  /// Walks a list or a dictionary; `key()` is empty for list elements. Constant time a step.
+  /// Walks a list or a dictionary; `key` is empty for list elements. Constant time a step. Name the
+  /// value first: C++20 ends the life of the optional in `for (... : *root.find("x"))` too early.
   [[nodiscard]] Iterator begin() const noexcept;
   [[nodiscard]] Iterator end() const noexcept;
 
@@ -97,6 +100,7 @@ class BencodeDocument {
  private:
   friend class BencodeValue;
   friend class BencodeValue::Iterator;
+  friend class BencodeDecoder;
   struct Token {
     std::uint32_t offset;  // of the encoding, in the input
     std::uint32_t end;     // of the encoding
@@ -108,7 +112,8 @@ class BencodeDocument {
   std::vector<Token> tokens_;
 };
 
-/// Writes bencode in the order of the calls. Dictionary keys must come sorted: asserted.
+/// Writes one value in bencode, in the order of the calls. Asserted, as the caller's bug: keys come
+/// sorted and unrepeated, each followed by its value; one value at the outside; ends match begins.
 class BencodeWriter {
  public:
   BencodeWriter& integer(std::int64_t value);
@@ -124,12 +129,17 @@ class BencodeWriter {
   [[nodiscard]] Bytes finish() &&;
 
  private:
-  Bytes out_;
   struct Open {
-    bool dictionary;
-    bool any_key;
-    std::string last_key;
+    bool dictionary = false;
+    bool any_key = false;
+    bool key_waits = false;      // a key was written, its value was not
+    std::size_t last_key = 0;    // where the content of the last key lies in out_
+    std::size_t last_key_size = 0;
   };
+  void before_value();
+  void append_string(std::string_view value);
+
+  Bytes out_;
   std::vector<Open> open_;
 };
 

@@ -14,8 +14,12 @@
 ///
 /// Two programs that repair the same broken message differently can be played against each other
 /// (request smuggling). This parser repairs nothing: bare LF, obsolete folding, space before a colon,
-/// control characters, repeated or conflicting Content-Length, Content-Length beside
-/// Transfer-Encoding, unknown transfer codings and anything beyond the limits are refused.
+/// control characters, a missing or repeated Host, repeated or conflicting Content-Length,
+/// Content-Length beside Transfer-Encoding, unknown transfer codings and anything beyond the limits
+/// are refused.
+///
+/// Faults: corrupt for broken syntax, exhausted for a limit, unsupported for other versions, codings
+/// and schemes, invalid for what our own side asked to write.
 namespace mutirao::wire {
 
 struct HttpLimits {
@@ -46,17 +50,17 @@ class HttpFields {
 };
 
 struct HttpRequestHead {
-  std::string method;
-  std::string target;  ///< as on the wire, percent-encoded
+  std::string method{};
+  std::string target{};  ///< as on the wire, percent-encoded
   int minor_version = 1;
-  HttpFields fields;
+  HttpFields fields{};
 };
 
 struct HttpResponseHead {
   int status = 200;
-  std::string reason;
+  std::string reason{};
   int minor_version = 1;
-  HttpFields fields;
+  HttpFields fields{};
 };
 
 /// How the end of a body is found (RFC 9112 §6).
@@ -75,6 +79,9 @@ struct HttpFraming {
 [[nodiscard]] Result<HttpFraming> http_request_framing(HttpRequestHead const& head);
 [[nodiscard]] Result<HttpFraming> http_response_framing(HttpResponseHead const& head, std::string_view method);
 
+/// The usual phrase of a status: "Not Found"; empty for an unknown one.
+[[nodiscard]] std::string_view http_reason(int status) noexcept;
+
 /// Refuses names and values that would not survive the way (CR, LF, NUL): header injection stops here.
 [[nodiscard]] Result<std::string> write_http_request(HttpRequestHead const& head);
 [[nodiscard]] Result<std::string> write_http_response(HttpResponseHead const& head);
@@ -92,14 +99,28 @@ class HttpChunkedDecoder {
   [[nodiscard]] Result<Step> feed(ByteView input);
 
  private:
-  enum class State : std::uint8_t { size, extension, size_lf, content, content_cr, content_lf, trailer, trailer_line, trailer_lf, end_lf, done } state_ = State::size;
-  std::uint64_t left_ = 0;
-  std::size_t line_bytes_ = 0;
-  bool any_digit_ = false;
+  enum class State : std::uint8_t {
+    size, extension, size_lf, content, content_cr, content_lf,
+    trailer, trailer_name, trailer_value, trailer_lf, end_lf, done
+  };
+  Result<void> take(std::uint8_t byte);
+  Result<void> take_size_byte(std::uint8_t byte);
+  Result<void> take_trailer_byte(std::uint8_t byte);
+  Result<void> count_overhead();
+
+  State state_ = State::size;
+  std::uint64_t left_ = 0;       // of the chunk
+  std::size_t size_digits_ = 0;  // of the size line so far
+  std::size_t overhead_ = 0;     // extension and trailer bytes of the whole body
 };
 
+/// One run of content encoded as a chunk starts with this; CR LF follows the content. Never for an
+/// empty run, which would be the end.
+[[nodiscard]] std::string http_chunk_head(std::uint64_t size);
+inline constexpr std::string_view kHttpLastChunk = "0\r\n\r\n";
+
 /// "bytes=0-499", "bytes=500-", "bytes=-500" against a body of `size` bytes (RFC 9110 §14). One range
-/// only: several give an empty optional, so that the whole body is sent, as the standard allows.
+/// only: several, and what makes no sense, give the whole body, as the standard allows.
 struct HttpRange {
   std::uint64_t offset;
   std::uint64_t length;
@@ -117,7 +138,10 @@ struct HttpContentRange {
 };
 [[nodiscard]] std::optional<HttpContentRange> parse_http_content_range(std::string_view field) noexcept;
 
-/// An absolute http or https URL, split; user names in URLs are refused.
+/// An absolute http or https URL, split and normalised: dot segments are removed, spaces and bytes
+/// beyond ASCII percent-encoded (torrents hold such URLs), the fragment dropped. Refused are user names,
+/// control characters, broken escapes, other schemes, and hosts that are neither a plain name nor an
+/// address.
 struct Url {
   std::string scheme;  ///< lower case
   std::string host;    ///< without brackets, lower case
@@ -130,7 +154,8 @@ struct Url {
   friend bool operator==(Url const&, Url const&) = default;
 };
 
-/// The path and the decoded query of a request target, in order, repeated keys kept.
+/// The path and the decoded query of a request target ("/p?q", "http://host/p?q" or "*"), in order,
+/// repeated keys kept. In the query "+" is a space, as browsers send forms.
 struct HttpTarget {
   std::string path;  ///< decoded; refuses NUL
   std::vector<std::pair<std::string, std::string>> query;
