@@ -24,12 +24,11 @@ class TokenBucket {
   [[nodiscard]] TimePoint take(std::uint64_t bytes, TimePoint now) noexcept;
   /// Gives bytes back that did not pass after all.
   void give_back(std::uint64_t bytes) noexcept;
-  /// From now on; what was taken already keeps its moment.
+  /// From now on; the bucket is full then, and nobody new waits behind what was taken before.
   void set_rate(std::uint64_t bytes_per_s) noexcept;
   [[nodiscard]] std::uint64_t rate() const noexcept { return bytes_per_s_.load(std::memory_order_relaxed); }
 
  private:
-  [[nodiscard]] std::int64_t cost_ns(std::uint64_t bytes) const noexcept;
   std::atomic<std::uint64_t> bytes_per_s_;
   std::uint64_t burst_bytes_;
   std::atomic<std::int64_t> full_at_ns_;  // when the bucket will be full again
