@@ -100,7 +100,7 @@ inline constexpr std::size_t kPieceHeaderBytes = 13;
 struct MessageLimits {
   /// Pieces of the torrent: indices are below it, a bitfield has exactly its length. Absent while the
   /// metadata of a magnet is not here yet.
-  std::optional<std::uint32_t> piece_count;
+  std::optional<std::uint32_t> piece_count{};
   std::uint32_t block_bytes_max = kBlockBytes;    ///< in a request or a piece
   std::uint32_t extended_bytes_max = 1024 * 1024;
   std::uint32_t hashes_max = 512;                 ///< in a hash request (BEP 52 asks for no more)
