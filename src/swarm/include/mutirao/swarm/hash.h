@@ -11,8 +11,8 @@
 ///
 /// Hashing is the largest cost of moving a verified byte, and one hash is a chain that leaves most of
 /// a processor idle. Independent messages fill the lanes of its vector unit: 16 with AVX-512, 8 with
-/// AVX2; else, and for a single message, the SHA extensions by way of OpenSSL. The choice is made at
-/// start-up by what the processor can do.
+/// AVX2; else, and for a single message, the SHA extensions, or plain code where the processor has
+/// none of them. The choice is made at start-up by what the processor can do.
 namespace mutirao::swarm {
 
 [[nodiscard]] Sha1Digest sha1(ByteView message);
@@ -34,6 +34,11 @@ class Sha1State {
   static void update_many(std::span<Sha1State* const> states, std::span<ByteView const> runs) noexcept;
 
  private:
+  /// Completes the block that is pending and gives back what is left of the run; with nothing
+  /// pending, all of it.
+  ByteView fill_pending(ByteView run) noexcept;
+  void keep_pending(ByteView rest) noexcept;
+
   std::uint32_t h_[5];
   std::uint64_t length_ = 0;
   std::uint8_t pending_[64];

@@ -20,7 +20,17 @@ struct TorrentFile {
   std::uint64_t offset = 0;  ///< of its first byte in the torrent's space
   bool pad = false;          ///< zeros that align the next file (BEP 47); never on disk
   bool executable = false;   ///< BEP 47
+  bool symlink = false;      ///< BEP 47; listed, never on disk: a link of a stranger may lead anywhere
   std::optional<Sha256Digest> pieces_root;  ///< v2, absent for an empty file
+
+  [[nodiscard]] bool on_disk() const noexcept { return !pad && !symlink; }
+};
+
+/// How strictly a .torrent is read.
+struct ParseOptions {
+  /// A published v2 .torrent is not valid without its piece layers (BEP 52). One that a node keeps for
+  /// itself while they still arrive from peers is read with this off.
+  bool layers_required = true;
 };
 
 /// What a .torrent says: an immutable value, shared by pointer.
@@ -34,11 +44,13 @@ class Metainfo {
   static constexpr std::uint64_t kBytesMax = 10 << 20;     ///< of a .torrent
   static constexpr std::size_t kPiecesMax = 2'000'000;
   static constexpr std::size_t kFilesMax = 200'000;
+  static constexpr std::uint32_t kPieceLengthMax = 256 << 20;  ///< bytes
+  static constexpr std::size_t kUrlsMax = 1000;                ///< trackers, and as many web seeds
 
   /// A whole .torrent (BEP 3, 12, 27, 47, 52). Every inconsistency is refused with its reason.
-  [[nodiscard]] static Result<std::shared_ptr<Metainfo const>> parse(ByteView torrent);
+  [[nodiscard]] static Result<std::shared_ptr<Metainfo const>> parse(ByteView torrent, ParseOptions options = {});
   /// An info dictionary alone, from peers (BEP 9); checked against `expected` first. Piece layers of
-  /// v2 files are then unknown until add_piece_layer().
+  /// v2 files are then unknown until with_piece_layer(). Each tracker is a tier of its own.
   [[nodiscard]] static Result<std::shared_ptr<Metainfo const>> from_info(ByteView info, InfoHash const& expected, std::vector<std::string> trackers, std::vector<std::string> web_seeds);
 
   [[nodiscard]] InfoHash const& info_hash() const noexcept;
@@ -56,9 +68,11 @@ class Metainfo {
   /// Bytes of a piece on the wire. v1 and hybrid: all pieces but the last are full, pad bytes
   /// included. v2 only: a file's last piece ends with the file.
   [[nodiscard]] std::uint32_t piece_size(PieceIndex piece) const noexcept;
-  /// The one file that a v2 or hybrid piece belongs to, never padding.
+  /// The one file that a v2 or hybrid piece belongs to, never padding. In v1 the file of its first
+  /// byte.
   [[nodiscard]] FileIndex file_of_piece(PieceIndex piece) const noexcept;
-  /// Bytes of the piece that are content in v2: piece_size without the padding at its end.
+  /// Bytes of the piece that are content in v2: piece_size without the padding at its end. In v1 the
+  /// same as piece_size.
   [[nodiscard]] std::uint32_t content_size(PieceIndex piece) const noexcept;
 
   [[nodiscard]] std::optional<Sha1Digest> v1_digest(PieceIndex piece) const noexcept;
@@ -69,6 +83,7 @@ class Metainfo {
   /// not longer than a piece).
   [[nodiscard]] bool v2_digest_is_file_root(PieceIndex piece) const noexcept;
   /// A copy that knows one more piece layer; refuses one that does not lead to the file's root.
+  /// Files of equal content share it.
   [[nodiscard]] Result<std::shared_ptr<Metainfo const>> with_piece_layer(FileIndex file, std::vector<Sha256Digest> layer) const;
   /// Files longer than a piece whose layer is unknown.
   [[nodiscard]] std::vector<FileIndex> missing_piece_layers() const;
@@ -100,8 +115,9 @@ struct FileSlice {
   std::uint64_t length;
 };
 
-/// Which files hold [offset, offset + length) of the torrent's space, in order; unlisted padding of
-/// v2-only torrents can't be named by a valid range and is skipped. Logarithmic in the files.
+/// Which files hold [offset, offset + length) of the torrent's space, in order. Listed pad files are
+/// among them; the unlisted padding of v2-only torrents, and what lies behind the end, is skipped.
+/// Logarithmic in the files.
 [[nodiscard]] std::vector<FileSlice> slices(Metainfo const& metainfo, std::uint64_t offset, std::uint64_t length);
 
 }  // namespace mutirao::swarm
