@@ -113,12 +113,17 @@ Result<std::shared_ptr<Metainfo const>> Metainfo::with_piece_layer(FileIndex fil
   return std::make_shared<Metainfo const>(std::move(parts));
 }
 
-Result<void> check_layer(InfoPart const& info, FileIndex index, std::span<Sha256Digest const> layer) {
+Result<void> check_layer_size(InfoPart const& info, FileIndex index, std::size_t count) {
   TorrentFile const& file = info.files[index.value];
   std::uint64_t const pieces = (file.length + info.piece_length - 1) / info.piece_length;
-  if (layer.size() != pieces)
-    return corrupt("the piece layer of {} has {} hashes; {} bytes in pieces of {} need {}", quoted(file.path),
-                   layer.size(), file.length, info.piece_length, pieces);
+  if (count == pieces) return {};
+  return corrupt("the piece layer of {} has {} hashes; {} bytes in pieces of {} need {}", quoted(file.path), count,
+                 file.length, info.piece_length, pieces);
+}
+
+Result<void> check_layer(InfoPart const& info, FileIndex index, std::span<Sha256Digest const> layer) {
+  MUT_TRY(check_layer_size(info, index, layer.size()));
+  TorrentFile const& file = info.files[index.value];
   auto const height = static_cast<unsigned>(std::countr_zero(info.piece_length / kBlockBytes));
   if (merkle_root(layer, std::bit_ceil(layer.size()), height) != file.pieces_root)
     return corrupt("the piece layer of {} does not lead to its root", quoted(file.path));
@@ -126,7 +131,19 @@ Result<void> check_layer(InfoPart const& info, FileIndex index, std::span<Sha256
 }
 
 std::vector<FileSlice> slices(Metainfo const& metainfo, std::uint64_t offset, std::uint64_t length) {
-  return metainfo.slices(offset, length);
+  std::vector<FileSlice> found;
+  InfoPart const& info = *metainfo.parts_->info;
+  if (offset >= info.space_size || length == 0) return found;
+  std::uint64_t const end = offset + std::min(length, info.space_size - offset);
+  for (std::size_t at = locate(info, offset); at < info.occupied.size(); ++at) {
+    TorrentFile const& file = info.files[info.occupied[at]];
+    if (file.offset >= end) break;
+    std::uint64_t const first = std::max(offset, file.offset);
+    std::uint64_t const last = std::min(end, file.offset + file.length);
+    // A range can begin in the gap behind a file.
+    if (first < last) found.push_back({FileIndex{info.occupied[at]}, first - file.offset, last - first});
+  }
+  return found;
 }
 
 }  // namespace mutirao::swarm

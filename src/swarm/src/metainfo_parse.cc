@@ -104,7 +104,11 @@ class LayerReader {
   /// nullptr when there is none for this file.
   Result<PieceLayer> layer_of(InfoPart const& info, FileIndex file) {
     std::string_view const root = base::text_of(*info.files[file.value].pieces_root);
-    if (auto const known = checked_.find(root); known != checked_.end()) return known->second;
+    auto const known = checked_.find(root);
+    if (known != checked_.end()) {
+      MUT_TRY(check_layer_size(info, file, known->second->size()));
+      return known->second;
+    }
     auto const found = encoded_.find(root);
     if (found == encoded_.end()) return PieceLayer{};
     auto layer = MUT_TRY(decode(found->second, info.files[file.value]));

@@ -42,6 +42,9 @@ struct Metainfo::Parts {
 
 [[nodiscard]] Result<InfoPart> read_info(wire::BencodeValue info);
 
+/// Fails unless a layer of `count` hashes has one for each piece of the file.
+[[nodiscard]] Result<void> check_layer_size(InfoPart const& info, FileIndex file, std::size_t count);
+
 /// Fails unless the hashes are those of the file's pieces, padded up to its root.
 [[nodiscard]] Result<void> check_layer(InfoPart const& info, FileIndex file, std::span<Sha256Digest const> layer);
 

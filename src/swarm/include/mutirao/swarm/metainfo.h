@@ -33,6 +33,13 @@ struct ParseOptions {
   bool layers_required = true;
 };
 
+/// A run of bytes of one file.
+struct FileSlice {
+  FileIndex file;
+  std::uint64_t offset;  ///< in the file
+  std::uint64_t length;
+};
+
 /// What a .torrent says: an immutable value, shared by pointer.
 ///
 /// A torrent is one space of bytes, cut into pieces of equal length. In v1 the files lie in it end to
@@ -105,14 +112,8 @@ class Metainfo {
   ~Metainfo();
 
  private:
+  friend std::vector<FileSlice> slices(Metainfo const& metainfo, std::uint64_t offset, std::uint64_t length);
   std::unique_ptr<Parts const> parts_;
-};
-
-/// A run of bytes of one file.
-struct FileSlice {
-  FileIndex file;
-  std::uint64_t offset;  ///< in the file
-  std::uint64_t length;
 };
 
 /// Which files hold [offset, offset + length) of the torrent's space, in order. Listed pad files are
