@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mutirao/base/time.h"
+#include "mutirao/sim/disk_control.h"
+#include "mutirao/world/address.h"
+#include "mutirao/world/world.h"
+
+namespace mutirao::sim {
+
+struct HostOptions {
+  /// Besides loopback; when empty the host gets the next free one of 10.0.0.0/8.
+  std::vector<world::IpAddress> addresses;
+  std::optional<std::uint64_t> uplink_bytes_per_s;    ///< 0 = no limit; the network's when absent
+  std::optional<std::uint64_t> downlink_bytes_per_s;  ///< 0 = no limit; the network's when absent
+  Duration clock_skew{0};  ///< of its civil clock
+  DiskOptions disk;
+};
+
+/// One machine of the simulation: its addresses, its disk, its entropy, its clock.
+///
+/// What runs on it sees a World. A crash ends that World, its *incarnation*, and restart() gives a
+/// new one over what was left on the disk. An ended World stays allocated, so that threads which
+/// still hold it may unwind, but all that they call fails.
+class Host {
+ public:
+  virtual ~Host() = default;
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;
+  /// The first of its addresses.
+  [[nodiscard]] virtual world::IpAddress address() const noexcept = 0;
+  [[nodiscard]] virtual bool is_up() const noexcept = 0;
+  /// The World of the present incarnation; the host must be up.
+  [[nodiscard]] virtual world::World& world() noexcept = 0;
+  /// Only after a crash.
+  virtual world::World& restart() = 0;
+  [[nodiscard]] virtual DiskControl& disk() noexcept = 0;
+  virtual void set_clock_skew(Duration skew) noexcept = 0;
+};
+
+}  // namespace mutirao::sim

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "mutirao/base/time.h"
+#include "mutirao/sim/host.h"
+#include "mutirao/sim/link.h"
+#include "mutirao/world/entropy.h"
+
+namespace mutirao::sim {
+
+struct SimulationOptions {
+  std::uint64_t seed = 1;
+  NetworkOptions network;
+};
+
+/// How a host ends. The defaults are a power cut; the contrary of both is a killed process.
+struct CrashOptions {
+  /// Its peers get a reset, as when the system outlives the process. Otherwise they hear nothing,
+  /// and find out by silence or when they next send to the restarted host.
+  bool reset_streams = false;
+  /// What was not synced is at risk; see DiskControl.
+  bool lose_unsynced = true;
+};
+
+/// A whole network of hosts in one process and in virtual time.
+///
+/// A failure that depends on what arrives first, or on what was on the disk when the power went,
+/// appears once in a thousand runs and never again. Here every such choice is drawn from a seed, and
+/// a run is a pure function of it: run() again with the same seed, and the same thing happens.
+///
+/// Everything runs on one LWP, so nothing here needs a lock. Call it from run()'s threads;
+/// hosts, links and partitions may be set before run() too. What a simulation gave out (Worlds,
+/// streams, files) must go before it does.
+class Simulation {
+ public:
+  explicit Simulation(SimulationOptions options = {});
+  ~Simulation();
+  Simulation(Simulation const&) = delete;
+  Simulation& operator=(Simulation const&) = delete;
+
+  /// Runs `body` as the first user thread of a simulated runtime, until it has returned and every
+  /// thread that it started has ended. Once for each simulation.
+  void run(std::move_only_function<void(Simulation&)> body);
+
+  [[nodiscard]] std::uint64_t seed() const noexcept;
+  /// For the test itself: drawing from it does not disturb the hosts.
+  [[nodiscard]] world::Entropy& entropy() noexcept;
+
+  /// Names are host names for Network::resolve and must differ.
+  Host& add_host(std::string name, HostOptions options = {});
+
+  /// Ends the host's World: its streams and listeners are gone, and every further call through it
+  /// fails with cancelled. The threads of the node are the caller's, who stops their scope.
+  void crash(Host& host, CrashOptions options = {});
+  [[nodiscard]] DiskControl& disk(Host& host) noexcept { return host.disk(); }
+
+  /// Nothing passes between the two, in either direction, until healed.
+  void partition(Host& a, Host& b);
+  void heal(Host& a, Host& b);
+  /// Cuts a host from all others, on top of partitions.
+  void isolate(Host& host);
+  void rejoin(Host& host);
+
+  /// Both directions between the two.
+  void set_link(Host& a, Host& b, Link link);
+  void set_link_one_way(Host& from, Host& to, Link link);
+  /// Of all pairs that were given none.
+  void set_default_link(Link link);
+
+  /// A rolling hash of (virtual time, event, host) over every segment and datagram delivered, every
+  /// connection and every disk call: equal seeds must give equal hashes.
+  [[nodiscard]] std::uint64_t trace_hash() const noexcept;
+  [[nodiscard]] std::uint64_t trace_events() const noexcept;
+
+  struct State;
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace mutirao::sim
