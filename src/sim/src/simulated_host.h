@@ -1,0 +1,39 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "mutirao/sim/host.h"
+#include "mutirao/sim/simulation.h"
+#include "simulated_world.h"
+
+namespace mutirao::sim {
+
+class SimulatedHost final : public Host {
+ public:
+  SimulatedHost(Fabric& fabric, Station& station, HostOptions const& options, std::uint64_t seed);
+
+  [[nodiscard]] std::string_view name() const noexcept override { return station_.name; }
+  [[nodiscard]] world::IpAddress address() const noexcept override { return station_.addresses.front(); }
+  [[nodiscard]] bool is_up() const noexcept override { return station_.up; }
+  [[nodiscard]] world::World& world() noexcept override;
+  world::World& restart() override;
+  [[nodiscard]] DiskControl& disk() noexcept override { return disk_; }
+  void set_clock_skew(Duration skew) noexcept override { clock_.set_skew(skew); }
+
+  void crash(CrashOptions options);
+  [[nodiscard]] Station& station() noexcept { return station_; }
+
+ private:
+  void begin_incarnation();
+
+  Fabric& fabric_;
+  Station& station_;
+  std::uint64_t seed_;
+  SimulatedClock clock_;
+  SimulatedLog log_;
+  SimulatedDisk disk_;
+  std::vector<std::unique_ptr<SimulatedWorld>> incarnations_;  // the last is the present one
+};
+
+}  // namespace mutirao::sim

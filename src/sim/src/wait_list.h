@@ -1,0 +1,28 @@
+#pragma once
+
+#include <deque>
+
+#include "mutirao/base/result.h"
+#include "mutirao/base/time.h"
+#include "mutirao/threads/park.h"
+
+namespace mutirao::sim {
+
+/// User threads parked for one event, served first come, first served. One LWP: no lock.
+class WaitList {
+ public:
+  WaitList() = default;
+  WaitList(WaitList const&) = delete;
+  WaitList& operator=(WaitList const&) = delete;
+
+  /// Parks until woken; says `what` when the deadline passes or the thread is asked to stop.
+  Result<void> wait(Deadline deadline, char const* what);
+  void wake_one() noexcept;
+  void wake_all() noexcept;
+  [[nodiscard]] bool empty() const noexcept { return waiting_.empty(); }
+
+ private:
+  std::deque<threads::park_token*> waiting_;
+};
+
+}  // namespace mutirao::sim
