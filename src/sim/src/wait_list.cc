@@ -27,7 +27,7 @@ Result<void> WaitList::wait(Deadline deadline, char const* what) {
 void WaitList::wake_one() noexcept {
   if (waiting_.empty()) return;
   auto* const token = waiting_.front();
-  waiting_.pop_front();
+  waiting_.erase(waiting_.begin());
   token->unpark();
 }
 

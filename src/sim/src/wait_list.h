@@ -1,6 +1,6 @@
 #pragma once
 
-#include <deque>
+#include <vector>
 
 #include "mutirao/base/result.h"
 #include "mutirao/base/time.h"
@@ -22,7 +22,7 @@ class WaitList {
   [[nodiscard]] bool empty() const noexcept { return waiting_.empty(); }
 
  private:
-  std::deque<threads::park_token*> waiting_;
+  std::vector<threads::park_token*> waiting_;
 };
 
 }  // namespace mutirao::sim
