@@ -28,9 +28,11 @@ class BencodeDecoder {
         std::min<std::size_t>(limits_.bytes_max, std::numeric_limits<std::uint32_t>::max()))
       return fail(Fault::exhausted, fmt::format("bencode: {} bytes, more than the {} allowed",
                                                 input_.size(), limits_.bytes_max));
-    document_.tokens_.reserve(std::min<std::size_t>(input_.size() / 8 + 1, 1024));
+    // Roomy at once: pages that no token reaches are never touched, and growing by copies costs
+    // more than the decoding itself.
+    document_.tokens_.reserve(std::min(input_.size() / 8 + 1, limits_.tokens_max));
     do {
-      MUT_TRY(step());
+      if (!step()) return std::unexpected{std::move(error_)};
     } while (!open_.empty());
     return at_;
   }
@@ -47,7 +49,7 @@ class BencodeDecoder {
   };
 
   /// One token, or the end of a container.
-  Result<void> step() {
+  bool step() {
     if (at_ >= input_.size()) return broken("ends in the middle", at_);
     auto const byte = input_[at_];
     if (!open_.empty()) {
@@ -70,10 +72,10 @@ class BencodeDecoder {
     }
   }
 
-  Result<void> key() {
+  bool key() {
     auto const start = at_;
     if (!is_digit(input_[at_])) return broken("a key that is no string", start);
-    MUT_TRY(string());
+    if (!string()) return false;
     auto const token = static_cast<std::uint32_t>(document_.tokens_.size() - 1);
     auto& open = open_.back();
     open.wants_value = true;
@@ -84,10 +86,10 @@ class BencodeDecoder {
       if (order > 0) open.sorted = false;
     }
     open.last_key = token;
-    return {};
+    return true;
   }
 
-  Result<void> string() {
+  bool string() {
     auto const start = at_;
     std::size_t length = 0;
     while (at_ < input_.size() && is_digit(input_[at_])) {
@@ -105,7 +107,7 @@ class BencodeDecoder {
     return append(Kind::string, start, header);
   }
 
-  Result<void> integer() {
+  bool integer() {
     auto const start = at_++;
     auto const negative = at_ < input_.size() && input_[at_] == '-';
     if (negative) ++at_;
@@ -121,32 +123,32 @@ class BencodeDecoder {
     return append(Kind::integer, start, 0);
   }
 
-  Result<void> open(Kind kind) {
+  bool open(Kind kind) {
     if (open_.size() >= limits_.depth_max)
-      return fail(Fault::exhausted,
+      return stop(Fault::exhausted,
                   fmt::format("bencode: nested deeper than {} at byte {}", limits_.depth_max, at_));
     auto const start = at_++;
-    MUT_TRY(append(kind, start, 0));
+    if (!append(kind, start, 0)) return false;
     open_.push_back({.token = static_cast<std::uint32_t>(document_.tokens_.size() - 1),
                      .dictionary = kind == Kind::dictionary});
-    return {};
+    return true;
   }
 
-  Result<void> close() {
+  bool close() {
     auto const& open = open_.back();
     if (open.wants_value) return broken("a key without its value", at_);
-    if (!open.sorted) MUT_TRY(refuse_repeated_keys(open.token));
+    if (!open.sorted && !refuse_repeated_keys(open.token)) return false;
     ++at_;
     auto& token = document_.tokens_[open.token];
     token.end = static_cast<std::uint32_t>(at_);
     token.next = static_cast<std::uint32_t>(document_.tokens_.size());
     token.header = open.values & kTokensMost;
     open_.pop_back();
-    return {};
+    return true;
   }
 
   /// Only for a dictionary that was not sorted: neighbours alone don't show a repetition there.
-  Result<void> refuse_repeated_keys(std::uint32_t dictionary) {
+  bool refuse_repeated_keys(std::uint32_t dictionary) {
     std::vector<std::string_view> keys;
     auto const end = static_cast<std::uint32_t>(document_.tokens_.size());
     for (auto token = dictionary + 1; token < end; token = document_.tokens_[token + 1].next)
@@ -154,20 +156,20 @@ class BencodeDecoder {
     std::ranges::sort(keys);
     if (std::ranges::adjacent_find(keys) != keys.end())
       return broken("a repeated key", document_.tokens_[dictionary].offset);
-    return {};
+    return true;
   }
 
-  Result<void> append(Kind kind, std::size_t start, std::size_t header) {
+  bool append(Kind kind, std::size_t start, std::size_t header) {
     auto& tokens = document_.tokens_;
     if (tokens.size() >= std::min<std::size_t>(limits_.tokens_max, kTokensMost))
-      return fail(Fault::exhausted,
+      return stop(Fault::exhausted,
                   fmt::format("bencode: more than {} values and keys", limits_.tokens_max));
     tokens.push_back({.offset = static_cast<std::uint32_t>(start),
                       .end = static_cast<std::uint32_t>(at_),
                       .next = static_cast<std::uint32_t>(tokens.size() + 1),
                       .header = static_cast<std::uint32_t>(header) & kTokensMost,
                       .kind = static_cast<std::uint32_t>(kind) & 7});
-    return {};
+    return true;
   }
 
   [[nodiscard]] std::string_view content(std::uint32_t index) const {
@@ -182,9 +184,16 @@ class BencodeDecoder {
     return std::from_chars(text.data(), text.data() + text.size(), value).ec == std::errc{};
   }
 
-  [[nodiscard]] std::unexpected<Error> broken(std::string_view why, std::size_t where) const {
-    return fail(Fault::corrupt,
+  bool broken(std::string_view why, std::size_t where) {
+    return stop(Fault::corrupt,
                 fmt::format("bencode: {} at byte {} of {}", why, where, input_.size()));
+  }
+
+  // A plain bool on the way down: a Result for each of a million tokens costs more than the
+  // decoding.
+  bool stop(Fault fault, std::string what) {
+    error_ = {fault, std::move(what), {}};
+    return false;
   }
 
   BencodeDocument& document_;
@@ -192,6 +201,7 @@ class BencodeDecoder {
   BencodeLimits const& limits_;
   std::size_t at_ = 0;
   std::vector<Open> open_;
+  Error error_{Fault::corrupt, {}, {}};
 };
 
 Result<BencodeDocument> BencodeDocument::decode(ByteView input, BencodeLimits const& limits) {
