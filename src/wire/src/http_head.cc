@@ -111,9 +111,12 @@ void append_fields(std::string& out, HttpFields const& fields) {
 
 }  // namespace
 
+void HttpFields::remove(std::string_view name) {
+  std::erase_if(fields_, [&](Field const& field) { return syntax::equal_ignoring_case(field.name, name); });
+}
+
 void HttpFields::set(std::string_view name, std::string value) {
-  std::erase_if(fields_,
-                [&](Field const& field) { return syntax::equal_ignoring_case(field.name, name); });
+  remove(name);
   add(std::string{name}, std::move(value));
 }
 

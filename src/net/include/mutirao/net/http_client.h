@@ -25,7 +25,8 @@ enum class Reach : std::uint8_t {
 struct HttpClientOptions {
   Reach reach = Reach::anywhere;
   /// Redirects never go from https to http, and never from a public to an internal address,
-  /// whatever `reach` says.
+  /// whatever `reach` says. Beyond the limit the request fails; with 0 a redirect is an answer like
+  /// any other.
   unsigned redirects_max = 5;
   std::uint64_t body_bytes_max = 16 << 20;  ///< of a collected body, after decompression
   std::size_t connections_per_host_max = 8;
@@ -64,12 +65,18 @@ struct HttpStreamedResponse {
 
 /// An HTTP/1.1 client that keeps connections alive, follows redirects within limits, and speaks https
 /// by the TLS library. Any number of threads may use one.
+///
+/// A kept connection may die just as a request goes out: requests that may be repeated (RFC 9110
+/// §9.2.2) are tried once more on a fresh one, all others always start on a fresh one. Content-Length
+/// and Transfer-Encoding are the client's to say. A redirect to another origin takes no Authorization
+/// and no Cookie along. An answer of any status is a success here: look at head.status.
 class HttpClient {
  public:
   HttpClient(world::World& world, HttpClientOptions options);
   ~HttpClient();
 
-  /// The whole answer in memory; gzip is asked for and undone, within body_bytes_max.
+  /// The whole answer in memory; gzip is asked for and undone, within body_bytes_max. Not with a
+  /// Range or an Accept-Encoding of the caller's: then the body comes as the server sent it.
   Result<HttpResponse> fetch(HttpRequest request, Deadline deadline);
   /// The body as a stream, never decompressed.
   Result<HttpStreamedResponse> open(HttpRequest request, Deadline deadline);
@@ -77,7 +84,7 @@ class HttpClient {
   struct State;
 
  private:
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;
 };
 
 /// A client of a server behind a Unix socket: the same, with the host part of the URL ignored.

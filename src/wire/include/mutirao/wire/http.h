@@ -38,6 +38,7 @@ class HttpFields {
   void add(std::string name, std::string value) { fields_.push_back({std::move(name), std::move(value)}); }
   /// Replaces every field of that name.
   void set(std::string_view name, std::string value);
+  void remove(std::string_view name);
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
   /// True when a comma-separated field such as Connection contains the token, without case.
   [[nodiscard]] bool contains_token(std::string_view name, std::string_view token) const noexcept;
