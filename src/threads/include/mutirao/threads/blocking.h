@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 
@@ -18,6 +19,7 @@ class blocking_section {
 
  private:
   void* processor_ = nullptr;
+  std::uint64_t held_ = 0;
 };
 
 template <class Call>

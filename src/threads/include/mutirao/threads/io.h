@@ -40,6 +40,14 @@ class pollable {
   state* state_;
 };
 
+/// errno. A thread may wake up on another LWP than it parked on, and compilers keep the address of
+/// errno in a register; so code that parks must read it through this function.
+[[nodiscard]] int last_error_number() noexcept;
+
+/// For I/O that succeeded without parking: gives way when this thread has used up its slice, and
+/// fails with cancelled when it was asked to stop. A few nanoseconds otherwise.
+Result<void> io_checkpoint();
+
 /// Positioned file I/O: from the page cache in the calling thread, else by io_uring, else on a spare
 /// LWP. Reads stop short only at the end of the file; writes never do. Not cancellation points: the
 /// buffer stays in use until the kernel is done with it.

@@ -8,6 +8,7 @@
 namespace mutirao::threads {
 
 struct thread_control;
+struct park_access;
 
 /// Why a park ended.
 enum class wake_reason : std::uint8_t {
@@ -36,6 +37,7 @@ class park_token {
   void unpark() noexcept;
 
  private:
+  friend struct park_access;
   thread_control* owner_;
   std::atomic<std::uint32_t> state_{0};
 };

@@ -19,13 +19,14 @@ struct simulated_schedule {
 struct runtime_options {
   /// Run queues, and LWPs that execute user threads at the same time; 0 = one for each core.
   unsigned processors = 0;
-  /// Most LWPs that may be lent to blocking calls; beyond it `blocking` fails with exhausted.
+  /// Most LWPs that may be lent to blocking calls. Beyond it a processor waits for the call of its own
+  /// LWP to end, and standard error says so once.
   unsigned spare_lwps_max = 512;
   /// Probe the kernel for io_uring; without it file calls are lent to spare LWPs.
   bool use_io_uring = true;
   /// Present: one LWP, virtual time that jumps to the next timer when nothing is ready, and an order
   /// of execution that is a pure function of the seed.
-  std::optional<simulated_schedule> simulated;
+  std::optional<simulated_schedule> simulated = std::nullopt;
 };
 
 /// What is in force, for `doctor`: nothing degrades silently.
@@ -58,7 +59,8 @@ class runtime {
   runtime& operator=(runtime const&) = delete;
 
   /// Runs `main` as the first user thread and returns when it has returned and every thread that it
-  /// started has ended. Called from a plain LWP, never from a user thread. With a simulated schedule
+  /// started has ended. An exception that escapes `main` is thrown on to the caller. Called from a
+  /// plain LWP, never from a user thread. With a simulated schedule
   /// a deadlock (nothing ready, no timer) ends the program with a list of the parked threads.
   void run(std::move_only_function<void()> main);
 

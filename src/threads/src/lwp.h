@@ -1,0 +1,66 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <thread>
+
+#include "lwp_local.h"
+#include "mutirao/threads/runtime.h"
+#include "run_queue.h"
+#include "timer_heap.h"
+
+namespace mutirao::threads {
+
+struct thread_control;
+
+/// A run queue and what belongs to it. Exactly one LWP holds a processor at a time; while that LWP is
+/// in a blocking section the monitor may hand it to a spare one.
+struct alignas(64) processor {
+  unsigned index = 0;
+  run_queue queue;
+  timer_heap timers;
+
+  /// Odd while the holder is in a blocking section. Leaving one, and taking the processor away from
+  /// it, both add one by compare-and-swap: exactly one of them wins.
+  std::atomic<std::uint64_t> hold{0};
+
+  // Written by the holder only, read by the monitor and by info().
+  std::atomic<std::uint64_t> picks{0};
+  std::atomic<std::uint64_t> steals{0};
+
+  // The holder's alone.
+  std::uint64_t attend_at = 0;  ///< ticks; when timers and the poller are looked at next
+  std::uint64_t slice_end = 0;  ///< ticks; when checkpoint() gives way
+};
+
+/// Why a thread left its stack; what its LWP has to do about it.
+enum class departure : std::uint8_t { parked, yielded, without_processor, ended };
+
+/// A kernel thread that executes user threads. Without a processor it is a spare one, at rest or lent
+/// to a blocking call.
+struct lwp {
+  explicit lwp(runtime::state& owner) noexcept : scheduler{&owner} {}
+
+  runtime::state* scheduler;
+  processor* own = nullptr;             ///< the processor it holds; none inside a blocking section
+  thread_control* running = nullptr;
+  departure left = departure::parked;
+  park_token* token = nullptr;          ///< with departure::parked
+
+  void* context = nullptr;              ///< this LWP's own stack, while it runs a thread
+  void* fake_stack = nullptr;           ///< of the address sanitizer
+  void const* stack_low = nullptr;
+  std::size_t stack_size = 0;
+  void* sanitizer_fiber = nullptr;
+
+  // Of a spare LWP at rest; guarded by the pool's mutex.
+  std::condition_variable called;
+  processor* given = nullptr;
+  bool retired = false;
+  std::thread kernel_thread;
+};
+
+}  // namespace mutirao::threads

@@ -1,0 +1,92 @@
+#include "mutirao/threads/park.h"
+
+#include "context.h"
+#include "mutirao/base/check.h"
+#include "park_access.h"
+#include "runtime_state.h"
+#include "waiting.h"
+
+namespace mutirao::threads {
+
+namespace {
+thread_control& running_thread() noexcept {
+  lwp* const here = current_lwp();
+  MUT_ASSERT(here != nullptr && here->running != nullptr);  // only user threads can wait
+  return *here->running;
+}
+
+/// Leaves the stack until somebody ends the wait on `token`.
+void leave_until_ended(thread_control& self, park_token& token) noexcept {
+  lwp& here = *current_lwp();
+  // A thread inside a blocking section has given its processor up and can't wait for others.
+  MUT_ASSERT(here.own != nullptr || self.scheduler->simulated != nullptr);
+  here.left = departure::parked;
+  here.token = &token;
+  leave_thread(self, leaving::for_a_while);
+}
+
+/// Lets a stop request find the wait. False when there was one already.
+bool expose(thread_control& self, park_token& token) noexcept {
+  spin_guard const guard{self.stop_lock};
+  if (self.stop.load(std::memory_order_relaxed)) return false;
+  self.parked_on = &token;
+  return true;
+}
+
+void conceal(thread_control& self) noexcept {
+  spin_guard const guard{self.stop_lock};
+  self.parked_on = nullptr;
+}
+}  // namespace
+
+park_token::park_token() noexcept : owner_{&running_thread()} {}
+
+wake_reason park_token::park(Deadline deadline) {
+  if (state_.load(std::memory_order_acquire) == park_access::woken) return wake_reason::woken;
+  thread_control& self = *owner_;
+  bool const interruptible = self.shields == 0;
+  if (interruptible) deadline = earlier(deadline, self.deadline);
+  if (!deadline.is_never() && deadline.passed(self.scheduler->now())) return wake_reason::timed_out;
+  if (interruptible && !expose(self, *this)) return wake_reason::stopped;
+  if (deadline.is_never()) {
+    leave_until_ended(self, *this);
+  } else {
+    timer limit;
+    limit.when = deadline.when();
+    limit.token = this;
+    self.scheduler->timers().add(limit);
+    leave_until_ended(self, *this);
+    limit.heap->remove(limit);
+  }
+  if (interruptible) conceal(self);
+  switch (state_.load(std::memory_order_acquire)) {
+    case park_access::timed_out: return wake_reason::timed_out;
+    case park_access::stopped: return wake_reason::stopped;
+    default: return wake_reason::woken;
+  }
+}
+
+void park_token::until_woken() {
+  auto seen = state_.load(std::memory_order_acquire);
+  // Forget that an earlier park gave up.
+  while (seen != park_access::woken && seen != park_access::empty) {
+    state_.compare_exchange_weak(seen, park_access::empty, std::memory_order_acq_rel);
+  }
+  if (seen != park_access::woken) leave_until_ended(*owner_, *this);
+}
+
+void park_token::unpark() noexcept {
+  // Read first: a waiter that was not parked yet may see the exchange and leave.
+  thread_control& owner = *owner_;
+  if (state_.exchange(park_access::woken, std::memory_order_acq_rel) == park_access::parked) {
+    owner.scheduler->ready(owner);
+  }
+}
+
+std::unexpected<Error> ended_wait(wake_reason reason) {
+  MUT_ASSERT(reason != wake_reason::woken);
+  if (reason == wake_reason::stopped) return fail(Fault::cancelled, "asked to stop");
+  return fail(Fault::timed_out, "the deadline passed");
+}
+
+}  // namespace mutirao::threads

@@ -1,0 +1,47 @@
+#include "mutirao/threads/runtime.h"
+
+#include "mutirao/base/check.h"
+#include "mutirao/threads/this_thread.h"
+#include "runtime_state.h"
+
+namespace mutirao::threads {
+
+runtime::runtime(runtime_options options) : state_{std::make_unique<state>(std::move(options))} {}
+runtime::~runtime() = default;
+
+void runtime::run(std::move_only_function<void()> main) { state_->run(std::move(main)); }
+void runtime::request_stop() noexcept { state_->request_stop(); }
+
+namespace {
+runtime_info info_of(runtime::state& state) {
+  runtime_info info;
+  info.processors = static_cast<unsigned>(state.processors.size());
+  info.lwps = state.simulated ? 1 : state.lwps.alive();
+  info.threads_alive = state.alive.load(std::memory_order_relaxed);
+  for (auto const& each : state.processors) {
+    info.switches += each->picks.load(std::memory_order_relaxed);
+    info.steals += each->steals.load(std::memory_order_relaxed);
+    info.lwps_blocked += each->hold.load(std::memory_order_relaxed) % 2;
+  }
+  info.lwps_blocked += state.lent.load(std::memory_order_relaxed);
+  info.guard = state.stacks.guard_name();
+  if (state.simulated) {
+    info.files = "in the calling LWP (simulated)";
+  } else if (state.io->files() != nullptr) {
+    info.files = "io_uring";
+  } else {
+    info.files = "spare LWPs (" + state.io->files_refused() + ")";
+  }
+  return info;
+}
+}  // namespace
+
+runtime_info runtime::info() const { return info_of(*state_); }
+
+runtime_info this_runtime_info() {
+  lwp* const here = current_lwp();
+  MUT_ASSERT(here != nullptr);
+  return info_of(*here->scheduler);
+}
+
+}  // namespace mutirao::threads

@@ -1,0 +1,318 @@
+#include "runtime_state.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <thread>
+
+#include "context.h"
+#include "mutirao/base/check.h"
+#include "park_access.h"
+#include "stack_overflow.h"
+#include "ticks.h"
+
+namespace mutirao::threads {
+
+runtime::state::state(runtime_options chosen) : options{std::move(chosen)}, lwps{*this}, watch{*this} {
+  if (options.simulated) {
+    simulated = std::make_unique<simulation>(options.simulated->seed);
+    options.processors = 1;
+  } else {
+    io = std::make_unique<poller>(options.use_io_uring);
+  }
+  if (options.processors == 0) options.processors = std::max(1u, std::thread::hardware_concurrency());
+  for (unsigned i = 0; i < options.processors; ++i) {
+    processors.push_back(std::make_unique<processor>());
+    processors.back()->index = i;
+  }
+  install_overflow_handler();
+}
+
+runtime::state::~state() = default;
+
+thread_control* runtime::state::make_thread(stack_size stack) {
+  auto const block = stacks.take(stack);
+  if (!block) return nullptr;
+  auto* const top = block->low + block->size - (sizeof(thread_control) + 63) / 64 * 64;
+  auto* const thread = ::new (top) thread_control;
+  thread->scheduler = this;
+  thread->stack = *block;
+  thread->id = ids.fetch_add(1, std::memory_order_relaxed) + 1;
+  alive.fetch_add(1, std::memory_order_relaxed);
+  prepare_context(*thread);
+  return thread;
+}
+
+void runtime::state::destroy_thread(thread_control& thread) noexcept {
+  if (thread.home == nullptr) {
+    spin_guard const guard{main_lock_};
+    main_ = nullptr;
+  }
+  stack_block const block = thread.stack;
+  thread.~thread_control();
+  stacks.give_back(block);
+  if (alive.fetch_sub(1, std::memory_order_acq_rel) == 1) end();
+}
+
+void runtime::state::ready(thread_control& thread) noexcept {
+  if (simulated) {
+    simulated->add(thread);
+    return;
+  }
+  lwp* const here = current_lwp();
+  if (here != nullptr && here->scheduler == this && here->own != nullptr) {
+    push_local(*here->own, thread);
+  } else {
+    inject(thread);
+  }
+}
+
+void runtime::state::push_local(processor& own, thread_control& thread) noexcept {
+  while (!own.queue.push(&thread)) {
+    std::uint32_t count = 0;
+    if (thread_control* const half = own.queue.take_half(count)) shared.push_all(half, count);
+  }
+  // A single ready thread is left for this processor: most often the running one parks at once, and
+  // waking an LWP would cost more than the switch. The slice, or the monitor, sees to the rest.
+  if (own.queue.size() > 1) notify_idle();
+}
+
+void runtime::state::inject(thread_control& thread) noexcept {
+  shared.push(&thread);
+  notify_idle();
+}
+
+void runtime::state::notify_idle() noexcept {
+  if (idle.load(std::memory_order_seq_cst) == 0) return;
+  if (notified.load(std::memory_order_relaxed) || notified.exchange(true, std::memory_order_seq_cst)) return;
+  io->wake();
+}
+
+bool runtime::state::work_queued() const noexcept {
+  if (shared.size() > 0) return true;
+  return std::ranges::any_of(processors, [](auto const& each) { return !each->queue.empty(); });
+}
+
+TimePoint runtime::state::now() const noexcept { return simulated ? simulated->now() : kernel_now(); }
+
+timer_heap& runtime::state::timers() noexcept {
+  if (simulated) return simulated->timers;
+  lwp* const here = current_lwp();
+  MUT_ASSERT(here->own != nullptr);  // else: a parking call inside a blocking section
+  return here->own->timers;
+}
+
+void runtime::state::serve(lwp& self) {
+  for (;;) {
+    if (self.own == nullptr) self.own = lwps.rest(self);
+    if (self.own == nullptr) return;
+    thread_control* const next = next_thread(self);
+    if (next == nullptr) return;
+    execute(self, *next);
+  }
+}
+
+void runtime::state::execute(lwp& self, thread_control& thread) noexcept {
+  self.running = &thread;
+  for (;;) {
+    enter_thread(self, thread);
+    if (stacks.guard() != guard_kind::madvise && !stack_pool::canary_intact(thread.stack)) {
+      report_overflow(thread);
+    }
+    // Its wait ended before it had left its stack: it goes on.
+    if (self.left == departure::parked && !park_access::commit(*self.token)) continue;
+    break;
+  }
+  self.running = nullptr;
+  switch (self.left) {
+    case departure::parked: break;  // whoever wakes it has it now
+    case departure::yielded: ready(thread); break;
+    case departure::without_processor: inject(thread); break;
+    case departure::ended: destroy_thread(thread); break;
+  }
+}
+
+thread_control* runtime::state::next_thread(lwp& self) noexcept {
+  processor& own = *self.own;
+  for (;;) {
+    if (ending.load(std::memory_order_acquire)) {
+      io->wake();  // a call reaches one LWP, so each passes it on
+      return nullptr;
+    }
+    auto const now_ticks = ticks();
+    auto const picks = own.picks.load(std::memory_order_relaxed) + 1;
+    own.picks.store(picks, std::memory_order_relaxed);
+    auto const slice = slice_ticks.load(std::memory_order_relaxed);
+    if (now_ticks >= own.attend_at) attend(own);
+    own.slice_end = now_ticks + slice;
+    // Now and then the shared queue goes first, or two threads that wake each other for ever would
+    // keep everything in it waiting.
+    if (picks % 61 == 0) {
+      if (auto* const next = shared.pop()) return next;
+    }
+    if (auto* const next = own.queue.pop()) {
+      if (!own.queue.empty()) notify_idle();
+      return next;
+    }
+    if (auto* const next = take_shared(own)) return next;
+    if (auto* const next = steal(own)) return next;
+    wait_for_work(own);
+  }
+}
+
+thread_control* runtime::state::take_shared(processor& own) noexcept {
+  thread_control* const first = shared.pop();
+  if (first == nullptr) return nullptr;
+  auto const share = std::min<std::uint32_t>(shared.size() / static_cast<std::uint32_t>(processors.size()),
+                                             run_queue::kCapacity / 2);
+  for (std::uint32_t i = 0; i < share; ++i) {
+    thread_control* const next = shared.pop();
+    if (next == nullptr) break;
+    if (!own.queue.push(next)) {
+      shared.push(next);
+      break;
+    }
+  }
+  if (!own.queue.empty() || shared.size() > 0) notify_idle();
+  return first;
+}
+
+thread_control* runtime::state::steal(processor& own) noexcept {
+  for (std::size_t i = 1; i < processors.size(); ++i) {
+    processor& victim = *processors[(own.index + i) % processors.size()];
+    if (victim.queue.empty()) continue;
+    if (auto* const next = own.queue.steal_from(victim.queue)) {
+      own.steals.fetch_add(1, std::memory_order_relaxed);
+      if (!own.queue.empty()) notify_idle();
+      return next;
+    }
+  }
+  return nullptr;
+}
+
+void runtime::state::wait_for_work(processor& own) noexcept {
+  own.attend_at = 0;
+  idle.fetch_add(1, std::memory_order_seq_cst);
+  // Whoever queues a thread looks at `idle` afterwards; so either it sees this LWP or this LWP sees
+  // the thread.
+  TimePoint until = TimePoint::min();
+  if (!work_queued() && !ending.load(std::memory_order_seq_cst)) {
+    until = TimePoint::max();
+    for (auto const& each : processors) until = std::min(until, each->timers.earliest());
+  }
+  bool const called = until == TimePoint::min() ? io->harvest() : io->wait(until);
+  idle.fetch_sub(1, std::memory_order_seq_cst);
+  watch.note_activity();
+  if (called) notified.store(false, std::memory_order_seq_cst);
+  fire_timers();
+  if (stop_asked.load(std::memory_order_acquire)) deliver_stop();
+}
+
+bool runtime::state::attend_if_due(lwp& self) noexcept {
+  processor& own = *self.own;
+  auto const now_ticks = ticks();
+  if (now_ticks < own.slice_end) [[likely]] return false;
+  attend(own);
+  own.slice_end = now_ticks + slice_ticks.load(std::memory_order_relaxed);
+  if (own.queue.empty() && shared.size() == 0) return false;
+  notify_idle();
+  return true;
+}
+
+void runtime::state::attend(processor& own) noexcept {
+  auto const now_ticks = ticks();
+  own.attend_at = now_ticks + slice_ticks.load(std::memory_order_relaxed);
+  calibrate(now_ticks, kernel_now());
+  fire_timers();
+  // The call was for an LWP that waits; but whoever gets it takes care that nobody is needed.
+  if (io->harvest()) {
+    notified.store(false, std::memory_order_seq_cst);
+    if (own.queue.size() > 1 || shared.size() > 0) notify_idle();
+  }
+  if (stop_asked.load(std::memory_order_acquire)) deliver_stop();
+}
+
+void runtime::state::fire_timers() noexcept {
+  TimePoint now = TimePoint::min();
+  for (auto const& each : processors) {
+    if (each->timers.earliest() == TimePoint::max()) continue;
+    if (now == TimePoint::min()) now = kernel_now();
+    for (timer* due = each->timers.take_due(now); due != nullptr;) {
+      timer* const next = due->next_fired;
+      ready(park_access::owner(*due->token));
+      due = next;
+    }
+  }
+}
+
+void runtime::state::calibrate(std::uint64_t ticks_now, TimePoint now) noexcept {
+  auto const passed = now - started_at_;
+  if (passed < 1ms) return;
+  double const ticks_per_ns = static_cast<double>(ticks_now - ticks_at_start_) / static_cast<double>(passed.count());
+  slice_ticks.store(static_cast<std::uint64_t>(ticks_per_ns * 100'000.0), std::memory_order_relaxed);
+}
+
+void runtime::state::run(std::move_only_function<void()> main) {
+  MUT_ASSERT(current_lwp() == nullptr);  // a plain LWP
+  ending.store(false, std::memory_order_relaxed);
+  escaped_ = nullptr;
+  ticks_at_start_ = ticks();
+  started_at_ = kernel_now();
+  start_main(std::move(main));
+  if (simulated) {
+    run_simulated();
+  } else {
+    watch.start();
+    for (auto const& each : processors) {
+      if (lwps.start(*each)) continue;
+      std::fputs("mutirao: the system refuses to start a kernel thread (see ulimit -u)\n", stderr);
+      std::abort();
+    }
+    ending.wait(false, std::memory_order_acquire);
+    lwps.close();
+    watch.stop();
+    idle.store(0, std::memory_order_relaxed);
+  }
+  if (escaped_) std::rethrow_exception(std::exchange(escaped_, nullptr));
+}
+
+void runtime::state::start_main(std::move_only_function<void()> main) {
+  thread_control* const first = make_thread(stack_size::huge);
+  MUT_ASSERT(first != nullptr);
+  first->name = "main";
+  first->body = [this, body = std::move(main)]() mutable -> Result<void> {
+    try {
+      body();
+    } catch (...) {
+      escaped_ = std::current_exception();
+    }
+    return {};
+  };
+  main_ = first;
+  if (simulated) {
+    simulated->add(*first);
+  } else {
+    shared.push(first);
+  }
+}
+
+void runtime::state::end() noexcept {
+  ending.store(true, std::memory_order_seq_cst);
+  if (simulated) return;
+  io->wake();
+  ending.notify_all();
+}
+
+void runtime::state::request_stop() noexcept {
+  stop_asked.store(true, std::memory_order_release);
+  if (io) io->wake();
+}
+
+void runtime::state::deliver_stop() noexcept {
+  if (!stop_asked.exchange(false, std::memory_order_acq_rel)) return;
+  spin_guard const guard{main_lock_};
+  if (main_ != nullptr) stop_thread(*main_);
+}
+
+}  // namespace mutirao::threads

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <atomic>
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lwp.h"
+#include "lwp_pool.h"
+#include "monitor.h"
+#include "mutirao/threads/runtime.h"
+#include "poller.h"
+#include "run_queue.h"
+#include "simulation.h"
+#include "stack_pool.h"
+#include "thread_control.h"
+
+namespace mutirao::threads {
+
+/// The scheduler. Real: LWPs take ready threads from their processor's queue, the shared queue, the
+/// poller and the other processors, in that order, and wait in the poller when there is nothing.
+/// Simulated: one LWP, a drawn order and virtual time (see simulation.h).
+struct runtime::state {
+  explicit state(runtime_options chosen);
+  ~state();
+
+  void run(std::move_only_function<void()> main);
+
+  /// A new thread, not started; nullptr when there is no memory for its stack.
+  [[nodiscard]] thread_control* make_thread(stack_size stack);
+  void destroy_thread(thread_control& thread) noexcept;
+
+  /// Makes a thread run soon. From any LWP; afterwards the thread may be gone already.
+  void ready(thread_control& thread) noexcept;
+  /// As ready(), but not on the caller's processor in particular.
+  void inject(thread_control& thread) noexcept;
+
+  [[nodiscard]] TimePoint now() const noexcept;
+  [[nodiscard]] timer_heap& timers() noexcept;
+
+  /// The life of an LWP: runs threads until the runtime ends.
+  void serve(lwp& self);
+  /// Runs `thread` on this LWP until it has to wait or has ended.
+  void execute(lwp& self, thread_control& thread) noexcept;
+  /// For a thread that keeps running: looks after timers and the poller when it is time, and says
+  /// whether the thread should give way.
+  [[nodiscard]] bool attend_if_due(lwp& self) noexcept;
+
+  /// Wakes an LWP that waits for work, if there is one and none is on its way.
+  void notify_idle() noexcept;
+  [[nodiscard]] bool work_queued() const noexcept;
+  void request_stop() noexcept;
+
+  runtime_options options;
+  std::vector<std::unique_ptr<processor>> processors;
+  stack_pool stacks;
+  shared_queue shared;
+  std::unique_ptr<simulation> simulated;
+  std::unique_ptr<poller> io;  ///< none when simulated
+  lwp_pool lwps;
+  monitor watch;
+
+  std::atomic<std::uint64_t> ids{0};
+  std::atomic<std::uint64_t> alive{0};
+  std::atomic<unsigned> idle{0};  ///< processors whose LWP waits in the poller, or is about to
+  std::atomic<unsigned> lent{0};  ///< LWPs whose blocking call has lost them their processor
+  std::atomic<bool> notified{false};
+  std::atomic<bool> stop_asked{false};
+  std::atomic<bool> ending{false};
+  std::atomic<std::uint64_t> slice_ticks{200'000};  ///< about 100 us
+
+ private:
+  [[nodiscard]] thread_control* next_thread(lwp& self) noexcept;
+  [[nodiscard]] thread_control* take_shared(processor& own) noexcept;
+  [[nodiscard]] thread_control* steal(processor& own) noexcept;
+  void attend(processor& own) noexcept;
+  void fire_timers() noexcept;
+  void wait_for_work(processor& own) noexcept;
+  void push_local(processor& own, thread_control& thread) noexcept;
+  void start_main(std::move_only_function<void()> main);
+  void deliver_stop() noexcept;
+  void calibrate(std::uint64_t ticks_now, TimePoint now) noexcept;
+  void end() noexcept;
+  void run_simulated();
+  [[noreturn]] void report_deadlock() noexcept;
+
+  thread_control* main_ = nullptr;
+  spin_word main_lock_{0};  ///< held while a stop is delivered, so that the first thread can't end
+  std::exception_ptr escaped_;
+  std::uint64_t ticks_at_start_ = 0;
+  TimePoint started_at_;
+};
+
+}  // namespace mutirao::threads

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <functional>
+#include <utility>
+
+#include "mutirao/threads/runtime.h"
+
+namespace mutirao::threads {
+
+/// Runs `body` as the first thread of a real runtime with that many processors.
+inline void run_real(unsigned processors, std::move_only_function<void()> body) {
+  runtime real{{.processors = processors}};
+  real.run(std::move(body));
+}
+
+/// The same under a simulated schedule.
+inline void run_simulated(std::uint64_t seed, std::move_only_function<void()> body) {
+  runtime simulated{{.simulated = simulated_schedule{seed}}};
+  simulated.run(std::move(body));
+}
+
+}  // namespace mutirao::threads
