@@ -24,13 +24,15 @@ NETWORK = "203.0.113"
 TIMEOUT_S = float(os.environ.get("MUTIRAO_LAB_TIMEOUT_S", 60))
 
 
-def enter():
-    """Continues in a namespace of our own; returns only inside it."""
+def enter(mounts=False):
+    """Continues in namespaces of our own; returns only inside them. `mounts`: also one for mounts."""
     if os.environ.get("MUTIRAO_LAB") == "inside":
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         subprocess.run(["ip", "address", "add", f"{NETWORK}.1/24", "dev", "lo"], check=True)
         return
     flags = ["--net"] if os.geteuid() == 0 else ["--net", "--user", "--map-root-user"]
+    if mounts:
+        flags.append("--mount")
     environment = dict(os.environ, MUTIRAO_LAB="inside")
     os.execvpe("unshare", ["unshare", *flags, sys.executable, *sys.argv], environment)
 
