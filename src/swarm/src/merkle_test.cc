@@ -76,8 +76,9 @@ TEST(Merkle, accepts_every_true_proof_and_no_other) {
       EXPECT_FALSE(merkle_verify(nodes, index, proof, leaves[0]));
       if (!proof.empty()) {
         // Two subtrees of padding are equal, and so change places unnoticed.
-        if (proof.front() != merkle_root(nodes, length))
+        if (proof.front() != merkle_root(nodes, length)) {
           EXPECT_FALSE(merkle_verify(nodes, index ^ length, proof, root));
+        }
         EXPECT_FALSE(merkle_verify(nodes, index, std::span{proof}.first(proof.size() - 1), root));
         proof.back()[31] ^= 1;
         EXPECT_FALSE(merkle_verify(nodes, index, proof, root));
