@@ -15,11 +15,11 @@ namespace mutirao::sim {
 
 struct HostOptions {
   /// Besides loopback; when empty the host gets the next free one of 10.0.0.0/8.
-  std::vector<world::IpAddress> addresses;
-  std::optional<std::uint64_t> uplink_bytes_per_s;    ///< 0 = no limit; the network's when absent
-  std::optional<std::uint64_t> downlink_bytes_per_s;  ///< 0 = no limit; the network's when absent
+  std::vector<world::IpAddress> addresses{};
+  std::optional<std::uint64_t> uplink_bytes_per_s{};    ///< 0 = no limit; the network's when absent
+  std::optional<std::uint64_t> downlink_bytes_per_s{};  ///< 0 = no limit; the network's when absent
   Duration clock_skew{0};  ///< of its civil clock
-  DiskOptions disk;
+  DiskOptions disk{};
 };
 
 /// One machine of the simulation: its addresses, its disk, its entropy, its clock.

@@ -21,7 +21,7 @@ struct Link {
 
 /// The figures of a simulated network. The defaults are a good home connection to a near city.
 struct NetworkOptions {
-  Link link;  ///< between hosts that were given none of their own
+  Link link{};  ///< between hosts that were given none of their own
   std::uint64_t uplink_bytes_per_s = 12'500'000;    ///< of each host; 0 = no limit
   std::uint64_t downlink_bytes_per_s = 12'500'000;  ///< of each host; 0 = no limit
 

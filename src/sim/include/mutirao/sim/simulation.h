@@ -15,7 +15,7 @@ namespace mutirao::sim {
 
 struct SimulationOptions {
   std::uint64_t seed = 1;
-  NetworkOptions network;
+  NetworkOptions network{};
 };
 
 /// How a host ends. The defaults are a power cut; the contrary of both is a killed process.
