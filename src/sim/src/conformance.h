@@ -2,8 +2,10 @@
 
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -22,15 +24,16 @@ struct Arena {
   std::string folder;
 };
 
-/// Runs the same test in the real world and in the simulated one: what a node may rely on is what
-/// both do.
-class WorldConformance : public testing::TestWithParam<std::string_view> {
- protected:
-  static constexpr std::string_view kReal = "real";
-  static constexpr std::string_view kSimulated = "simulated";
+/// Runs a test in a fresh world, on a user thread.
+using WorldRunner = void (*)(std::function<void(Arena&)> const& body);
 
-  void on_world(std::function<void(Arena&)> const& body);
-};
+/// The same tests run in the real world and in the simulated one: what a node may rely on is what
+/// both do.
+class NetworkConformance : public testing::TestWithParam<WorldRunner> {};
+class DiskConformance : public testing::TestWithParam<WorldRunner> {};
+
+/// Runs `body`; what must() throws is a failure of the test, and does not cross the runtime.
+void guarded(std::function<void(Arena&)> const& body, Arena arena);
 
 /// A connected pair: `client` from here to `server` there.
 struct StreamPair {

@@ -36,8 +36,8 @@ Result<void> Connection::may_write(int side) const {
   auto const& end = ends_[index(side)];
   if (end.crashed) return crashed_host();
   if (end.closed) return fail(Fault::closed, "write: this side has closed the connection");
-  if (pipes_[index(side)].finishing) return fail(Fault::closed, "write: this side has finished writing");
   if (end.failure) return std::unexpected{*end.failure};
+  if (pipes_[index(side)].finishing) return fail(Fault::closed, "write: this side has finished writing");
   return {};
 }
 

@@ -187,7 +187,7 @@ TEST(Connection, restarted_host_resets_connections_it_no_longer_knows) {
     auto const start = threads::now();
     Bytes byte(1);
     EXPECT_EQ(fault_of(streams.client->read_some(byte, Deadline::never())), Fault::closed);
-    EXPECT_EQ(threads::now() - start, 100ms + 8ns * 80 * 2) << "a round trip, and the lines";
+    EXPECT_LT(threads::now() - start, 101ms) << "a round trip";
   });
 }
 

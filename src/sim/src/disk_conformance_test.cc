@@ -1,13 +1,10 @@
 // What programs may rely on in every world's disk.
 #include <array>
-#include <filesystem>
 
 #include "conformance.h"
 
 namespace mutirao::sim {
 namespace {
-
-class DiskConformance : public WorldConformance {};
 
 std::unique_ptr<world::File> create(world::Directory& folder, std::string_view path) {
   return must(folder.open(path, {.writable = true, .create = true}));
@@ -25,7 +22,7 @@ std::string get(world::Directory& folder, std::string_view path) {
 }
 
 TEST_P(DiskConformance, file_reads_back_what_was_written) {
-  on_world([](Arena& arena) {
+  GetParam()([](Arena& arena) {
     auto const folder = open_folder(arena);
     auto const file = create(*folder, "data");
     auto const bytes = pattern(1_MiB + 3);
@@ -41,7 +38,7 @@ TEST_P(DiskConformance, file_reads_back_what_was_written) {
 }
 
 TEST_P(DiskConformance, reads_are_short_only_at_the_end) {
-  on_world([](Arena& arena) {
+  GetParam()([](Arena& arena) {
     auto const folder = open_folder(arena);
     put(*folder, "ten", "0123456789");
     auto const file = must(folder->open("ten", {}));
@@ -55,7 +52,7 @@ TEST_P(DiskConformance, reads_are_short_only_at_the_end) {
 }
 
 TEST_P(DiskConformance, resize_grows_sparsely_and_cuts) {
-  on_world([](Arena& arena) {
+  GetParam()([](Arena& arena) {
     auto const folder = open_folder(arena);
     auto const file = create(*folder, "sparse");
     must(file->resize(64_MiB));
@@ -75,7 +72,7 @@ TEST_P(DiskConformance, resize_grows_sparsely_and_cuts) {
 }
 
 TEST_P(DiskConformance, writing_behind_the_end_leaves_zeros_between) {
-  on_world([](Arena& arena) {
+  GetParam()([](Arena& arena) {
     auto const folder = open_folder(arena);
     auto const file = create(*folder, "gap");
     must(file->write_at(0, base::view_of("a")));
@@ -89,7 +86,7 @@ TEST_P(DiskConformance, writing_behind_the_end_leaves_zeros_between) {
 }
 
 TEST_P(DiskConformance, many_threads_write_their_own_parts_of_a_file) {
-  on_world([](Arena& arena) {
+  GetParam()([](Arena& arena) {
     auto const folder = open_folder(arena);
     auto const file = create(*folder, "shared");
     auto const bytes = pattern(512_KiB);
@@ -108,7 +105,7 @@ TEST_P(DiskConformance, many_threads_write_their_own_parts_of_a_file) {
 }
 
 TEST_P(DiskConformance, open_options_mean_what_they_say) {
-  on_world([](Arena& arena) {
+  GetParam()([](Arena& arena) {
     auto const folder = open_folder(arena);
     EXPECT_EQ(fault_of(folder->open("absent", {})), Fault::not_found);
     EXPECT_EQ(fault_of(folder->open("absent", {.writable = true})), Fault::not_found);
@@ -122,7 +119,7 @@ TEST_P(DiskConformance, open_options_mean_what_they_say) {
 }
 
 TEST_P(DiskConformance, file_opened_for_reading_refuses_writes) {
-  on_world([](Arena& arena) {
+  GetParam()([](Arena& arena) {
     auto const folder = open_folder(arena);
     put(*folder, "fixed", "text");
     auto const file = must(folder->open("fixed", {}));
@@ -133,7 +130,7 @@ TEST_P(DiskConformance, file_opened_for_reading_refuses_writes) {
 }
 
 TEST_P(DiskConformance, folders_are_not_files_and_files_not_folders) {
-  on_world([](Arena& arena) {
+  GetParam()([](Arena& arena) {
     auto const folder = open_folder(arena);
     put(*folder, "folder/file", "x");
     EXPECT_EQ(fault_of(folder->open("folder", {.writable = true, .create = true})), Fault::invalid);
@@ -147,7 +144,7 @@ TEST_P(DiskConformance, folders_are_not_files_and_files_not_folders) {
 }
 
 TEST_P(DiskConformance, list_is_sorted_by_name) {
-  on_world([](Arena& arena) {
+  GetParam()([](Arena& arena) {
     auto const folder = open_folder(arena);
     for (auto const* const name : {"b", "a.txt", "Z", "c/inside", "\xc3\xa9", "a"}) put(*folder, name, "12345");
     std::vector<std::string> names;
@@ -166,7 +163,7 @@ TEST_P(DiskConformance, list_is_sorted_by_name) {
 }
 
 TEST_P(DiskConformance, rename_replaces_and_keeps_open_files_working) {
-  on_world([](Arena& arena) {
+  GetParam()([](Arena& arena) {
     auto const folder = open_folder(arena);
     put(*folder, "old", "old text");
     put(*folder, "sub/new", "new text");
@@ -188,7 +185,7 @@ TEST_P(DiskConformance, rename_replaces_and_keeps_open_files_working) {
 }
 
 TEST_P(DiskConformance, remove_takes_files_and_empty_folders_only) {
-  on_world([](Arena& arena) {
+  GetParam()([](Arena& arena) {
     auto const folder = open_folder(arena);
     put(*folder, "sub/file", "x");
     EXPECT_FALSE(folder->remove("sub"));
@@ -200,7 +197,7 @@ TEST_P(DiskConformance, remove_takes_files_and_empty_folders_only) {
 }
 
 TEST_P(DiskConformance, paths_never_leave_the_folder) {
-  on_world([](Arena& arena) {
+  GetParam()([](Arena& arena) {
     auto const outer = open_folder(arena);
     put(*outer, "outside", "secret");
     auto const folder = must(outer->open_directory("inside", true));
@@ -223,43 +220,20 @@ TEST_P(DiskConformance, paths_never_leave_the_folder) {
 }
 
 TEST_P(DiskConformance, names_have_a_limit) {
-  on_world([](Arena& arena) {
+  GetParam()([](Arena& arena) {
     auto const folder = open_folder(arena);
     put(*folder, std::string(255, 'n'), "x");
     EXPECT_EQ(fault_of(folder->open(std::string(256, 'n'), {.writable = true, .create = true})), Fault::invalid);
   });
 }
 
-TEST_P(DiskConformance, symbolic_links_are_not_followed) {
-  if (GetParam() == kSimulated) GTEST_SKIP() << "the simulated disk has none";
-  on_world([](Arena& arena) {
-    auto const outer = open_folder(arena);
-    put(*outer, "outside/secret", "secret");
-    auto const folder = must(outer->open_directory("inside", true));
-    std::filesystem::create_symlink("../outside/secret", arena.folder + "/inside/file");
-    std::filesystem::create_directory_symlink("../outside", arena.folder + "/inside/folder");
-    EXPECT_FALSE(folder->open("file", {}));
-    EXPECT_FALSE(folder->open("file", {.writable = true, .create = true, .truncate = true}));
-    EXPECT_FALSE(folder->open("folder/secret", {}));
-    EXPECT_FALSE(folder->open("folder/new", {.writable = true, .create = true}));
-    EXPECT_FALSE(folder->open_directory("folder", true));
-    EXPECT_FALSE(folder->list("folder"));
-    EXPECT_FALSE(folder->remove("folder/secret"));
-    EXPECT_EQ(must(folder->info("file")).kind, world::FileKind::symlink);
-    EXPECT_EQ(get(*outer, "outside/secret"), "secret");
-  });
-}
-
 TEST_P(DiskConformance, space_is_told) {
-  on_world([](Arena& arena) {
+  GetParam()([](Arena& arena) {
     auto const space = must(open_folder(arena)->space());
     EXPECT_GT(space.total_bytes, 0u);
     EXPECT_LE(space.free_bytes, space.total_bytes);
   });
 }
-
-INSTANTIATE_TEST_SUITE_P(worlds, DiskConformance, testing::Values("real", "simulated"),
-                         [](auto const& info) { return std::string{info.param}; });
 
 }  // namespace
 }  // namespace mutirao::sim

@@ -7,8 +7,8 @@
 namespace mutirao::sim {
 namespace {
 
-TEST_P(WorldConformance, stream_bytes_arrive_whole_and_in_order) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, stream_bytes_arrive_whole_and_in_order) {
+  GetParam()([](Arena& arena) {
     auto const pair = connect_pair(arena);
     auto const sent = pattern(1_MiB + 17);
     Bytes received(sent.size());
@@ -31,8 +31,8 @@ TEST_P(WorldConformance, stream_bytes_arrive_whole_and_in_order) {
   });
 }
 
-TEST_P(WorldConformance, stream_scatters_reads_and_gathers_writes_in_order) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, stream_scatters_reads_and_gathers_writes_in_order) {
+  GetParam()([](Arena& arena) {
     auto const pair = connect_pair(arena);
     std::array const parts{base::view_of("one "), ByteView{}, base::view_of("two "), base::view_of("three")};
     must(pair.client->write_all(parts, threads::within(10s)));
@@ -50,8 +50,8 @@ TEST_P(WorldConformance, stream_scatters_reads_and_gathers_writes_in_order) {
   });
 }
 
-TEST_P(WorldConformance, stream_half_close_leaves_the_other_direction_open) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, stream_half_close_leaves_the_other_direction_open) {
+  GetParam()([](Arena& arena) {
     auto const pair = connect_pair(arena);
     must(pair.client->write_all("question", threads::within(10s)));
     pair.client->finish_writing();
@@ -66,8 +66,8 @@ TEST_P(WorldConformance, stream_half_close_leaves_the_other_direction_open) {
   });
 }
 
-TEST_P(WorldConformance, stream_data_sent_before_close_is_read_before_the_end) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, stream_data_sent_before_close_is_read_before_the_end) {
+  GetParam()([](Arena& arena) {
     auto pair = connect_pair(arena);
     auto const sent = pattern(100'000);
     must(pair.client->write_all(sent, threads::within(10s)));
@@ -81,8 +81,8 @@ TEST_P(WorldConformance, stream_data_sent_before_close_is_read_before_the_end) {
   });
 }
 
-TEST_P(WorldConformance, stream_close_wakes_its_parked_reader) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, stream_close_wakes_its_parked_reader) {
+  GetParam()([](Arena& arena) {
     auto const pair = connect_pair(arena);
     std::optional<Fault> seen;
     threads::scope scope;
@@ -97,8 +97,8 @@ TEST_P(WorldConformance, stream_close_wakes_its_parked_reader) {
   });
 }
 
-TEST_P(WorldConformance, stream_close_wakes_its_parked_writer) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, stream_close_wakes_its_parked_writer) {
+  GetParam()([](Arena& arena) {
     auto const pair = connect_pair(arena);
     auto const flood = pattern(16_MiB);  // more than all buffers on the way
     std::optional<Fault> seen;
@@ -111,8 +111,8 @@ TEST_P(WorldConformance, stream_close_wakes_its_parked_writer) {
   });
 }
 
-TEST_P(WorldConformance, stream_writer_waits_for_a_slow_reader) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, stream_writer_waits_for_a_slow_reader) {
+  GetParam()([](Arena& arena) {
     auto const pair = connect_pair(arena);
     auto const flood = pattern(16_MiB);
     EXPECT_EQ(fault_of(pair.client->write_all(flood, threads::within(200ms))), Fault::timed_out);
@@ -123,8 +123,8 @@ TEST_P(WorldConformance, stream_writer_waits_for_a_slow_reader) {
   });
 }
 
-TEST_P(WorldConformance, stream_read_gives_up_at_its_deadline_and_can_go_on) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, stream_read_gives_up_at_its_deadline_and_can_go_on) {
+  GetParam()([](Arena& arena) {
     auto const pair = connect_pair(arena);
     std::array<std::uint8_t, 4> bytes;
     EXPECT_EQ(fault_of(pair.server->read_some(bytes, threads::within(20ms))), Fault::timed_out);
@@ -134,8 +134,8 @@ TEST_P(WorldConformance, stream_read_gives_up_at_its_deadline_and_can_go_on) {
   });
 }
 
-TEST_P(WorldConformance, stream_read_ends_when_its_thread_is_asked_to_stop) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, stream_read_ends_when_its_thread_is_asked_to_stop) {
+  GetParam()([](Arena& arena) {
     auto const pair = connect_pair(arena);
     std::optional<Fault> seen;
     threads::scope scope;
@@ -150,8 +150,8 @@ TEST_P(WorldConformance, stream_read_ends_when_its_thread_is_asked_to_stop) {
   });
 }
 
-TEST_P(WorldConformance, stream_writes_fail_after_the_other_side_closed) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, stream_writes_fail_after_the_other_side_closed) {
+  GetParam()([](Arena& arena) {
     auto pair = connect_pair(arena);
     must(pair.client->write_all("unread", threads::within(10s)));
     must(threads::sleep_for(100ms));
@@ -166,8 +166,8 @@ TEST_P(WorldConformance, stream_writes_fail_after_the_other_side_closed) {
   });
 }
 
-TEST_P(WorldConformance, stream_ends_agree_about_their_endpoints) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, stream_ends_agree_about_their_endpoints) {
+  GetParam()([](Arena& arena) {
     auto const listener = must(arena.there.network().listen({arena.there_address, 0}));
     EXPECT_NE(listener->local().port, 0);
     auto const client = must(arena.here.network().connect(listener->local(), {}, threads::within(10s)));
@@ -179,15 +179,15 @@ TEST_P(WorldConformance, stream_ends_agree_about_their_endpoints) {
   });
 }
 
-TEST_P(WorldConformance, connect_is_refused_where_nothing_listens) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, connect_is_refused_where_nothing_listens) {
+  GetParam()([](Arena& arena) {
     auto const at = must(arena.there.network().listen({arena.there_address, 0}))->local();
     EXPECT_EQ(fault_of(arena.here.network().connect(at, {}, threads::within(10s))), Fault::refused);
   });
 }
 
-TEST_P(WorldConformance, connect_refuses_a_source_address_of_others) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, connect_refuses_a_source_address_of_others) {
+  GetParam()([](Arena& arena) {
     auto const listener = must(arena.there.network().listen({arena.there_address, 0}));
     auto const foreign = world::IpAddress::v4({192, 0, 2, 1});
     EXPECT_EQ(fault_of(arena.here.network().connect(listener->local(), {.from = foreign}, threads::within(10s))),
@@ -195,8 +195,8 @@ TEST_P(WorldConformance, connect_refuses_a_source_address_of_others) {
   });
 }
 
-TEST_P(WorldConformance, listen_refuses_a_port_in_use_and_frees_it_when_closed) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, listen_refuses_a_port_in_use_and_frees_it_when_closed) {
+  GetParam()([](Arena& arena) {
     auto first = must(arena.there.network().listen({arena.there_address, 0}));
     auto const at = first->local();
     EXPECT_EQ(fault_of(arena.there.network().listen(at)), Fault::refused);
@@ -206,8 +206,8 @@ TEST_P(WorldConformance, listen_refuses_a_port_in_use_and_frees_it_when_closed) 
   });
 }
 
-TEST_P(WorldConformance, listener_on_any_address_takes_connections_to_each) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, listener_on_any_address_takes_connections_to_each) {
+  GetParam()([](Arena& arena) {
     auto const listener = must(arena.there.network().listen({world::IpAddress::any(), 0}));
     auto const port = listener->local().port;
     auto const client = must(arena.here.network().connect({arena.there_address, port}, {}, threads::within(10s)));
@@ -216,15 +216,15 @@ TEST_P(WorldConformance, listener_on_any_address_takes_connections_to_each) {
   });
 }
 
-TEST_P(WorldConformance, accept_gives_up_at_its_deadline) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, accept_gives_up_at_its_deadline) {
+  GetParam()([](Arena& arena) {
     auto const listener = must(arena.there.network().listen({arena.there_address, 0}));
     EXPECT_EQ(fault_of(listener->accept(threads::within(20ms))), Fault::timed_out);
   });
 }
 
-TEST_P(WorldConformance, listener_close_wakes_its_parked_accept) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, listener_close_wakes_its_parked_accept) {
+  GetParam()([](Arena& arena) {
     auto const listener = must(arena.there.network().listen({arena.there_address, 0}));
     std::optional<Fault> seen;
     threads::scope scope;
@@ -236,8 +236,8 @@ TEST_P(WorldConformance, listener_close_wakes_its_parked_accept) {
   });
 }
 
-TEST_P(WorldConformance, many_connections_at_once_each_get_their_own_bytes) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, many_connections_at_once_each_get_their_own_bytes) {
+  GetParam()([](Arena& arena) {
     auto const listener = must(arena.there.network().listen({arena.there_address, 0}));
     constexpr int kConnections = 40;
     threads::scope scope;
@@ -270,8 +270,8 @@ TEST_P(WorldConformance, many_connections_at_once_each_get_their_own_bytes) {
   });
 }
 
-TEST_P(WorldConformance, resolve_knows_numbers_and_localhost) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, resolve_knows_numbers_and_localhost) {
+  GetParam()([](Arena& arena) {
     auto const numeric = must(arena.here.network().resolve("192.0.2.7", threads::within(10s)));
     ASSERT_EQ(numeric.size(), 1u);
     EXPECT_EQ(numeric[0], world::IpAddress::v4({192, 0, 2, 7}));
@@ -281,15 +281,15 @@ TEST_P(WorldConformance, resolve_knows_numbers_and_localhost) {
   });
 }
 
-TEST_P(WorldConformance, local_addresses_include_loopback) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, local_addresses_include_loopback) {
+  GetParam()([](Arena& arena) {
     auto const addresses = must(arena.here.network().local_addresses());
     EXPECT_NE(std::ranges::find(addresses, world::IpAddress::loopback()), addresses.end());
   });
 }
 
-TEST_P(WorldConformance, local_socket_carries_a_conversation) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, local_socket_carries_a_conversation) {
+  GetParam()([](Arena& arena) {
     auto const path = arena.folder + "/control.sock";
     auto& network = arena.here.network();
     EXPECT_EQ(fault_of(network.connect_local(path, threads::within(10s))), Fault::not_found);
@@ -308,8 +308,8 @@ TEST_P(WorldConformance, local_socket_carries_a_conversation) {
   });
 }
 
-TEST_P(WorldConformance, datagram_tells_its_sender_and_is_cut_to_the_buffer) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, datagram_tells_its_sender_and_is_cut_to_the_buffer) {
+  GetParam()([](Arena& arena) {
     auto const socket = must(arena.here.network().bind_datagram({world::IpAddress::any(), 0}));
     auto const other = must(arena.there.network().bind_datagram({arena.there_address, 0}));
     must(socket->send_to(base::view_of("hello, there"), other->local(), threads::within(10s)));
@@ -323,8 +323,8 @@ TEST_P(WorldConformance, datagram_tells_its_sender_and_is_cut_to_the_buffer) {
   });
 }
 
-TEST_P(WorldConformance, datagram_may_be_empty) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, datagram_may_be_empty) {
+  GetParam()([](Arena& arena) {
     auto const socket = must(arena.here.network().bind_datagram({world::IpAddress::any(), 0}));
     auto const other = must(arena.there.network().bind_datagram({arena.there_address, 0}));
     must(socket->send_to({}, other->local(), threads::within(10s)));
@@ -333,8 +333,8 @@ TEST_P(WorldConformance, datagram_may_be_empty) {
   });
 }
 
-TEST_P(WorldConformance, datagram_receive_gives_up_at_its_deadline_and_close_wakes_it) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, datagram_receive_gives_up_at_its_deadline_and_close_wakes_it) {
+  GetParam()([](Arena& arena) {
     auto const socket = must(arena.here.network().bind_datagram({arena.here.network().local_addresses()->front(), 0}));
     Bytes buffer(5);
     EXPECT_EQ(fault_of(socket->receive(buffer, threads::within(20ms))), Fault::timed_out);
@@ -348,16 +348,13 @@ TEST_P(WorldConformance, datagram_receive_gives_up_at_its_deadline_and_close_wak
   });
 }
 
-TEST_P(WorldConformance, datagram_port_in_use_is_refused_and_apart_from_stream_ports) {
-  on_world([](Arena& arena) {
+TEST_P(NetworkConformance, datagram_port_in_use_is_refused_and_apart_from_stream_ports) {
+  GetParam()([](Arena& arena) {
     auto const socket = must(arena.there.network().bind_datagram({arena.there_address, 0}));
     EXPECT_EQ(fault_of(arena.there.network().bind_datagram(socket->local())), Fault::refused);
     EXPECT_TRUE(arena.there.network().listen(socket->local()));
   });
 }
-
-INSTANTIATE_TEST_SUITE_P(worlds, WorldConformance, testing::Values("real", "simulated"),
-                         [](auto const& info) { return std::string{info.param}; });
 
 }  // namespace
 }  // namespace mutirao::sim

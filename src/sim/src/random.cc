@@ -1,6 +1,5 @@
 #include "random.h"
 
-#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -24,12 +23,13 @@ std::uint64_t SeededEntropy::draw() noexcept {
 }
 
 void SeededEntropy::fill(MutableBytes bytes) {
-  while (!bytes.empty()) {
+  for (; bytes.size() >= sizeof(std::uint64_t); bytes = bytes.subspan(sizeof(std::uint64_t))) {
     std::uint64_t const word = draw();
-    auto const count = std::min(bytes.size(), sizeof word);
-    std::memcpy(bytes.data(), &word, count);
-    bytes = bytes.subspan(count);
+    std::memcpy(bytes.data(), &word, sizeof word);
   }
+  if (bytes.empty()) return;
+  std::uint64_t const word = draw();
+  std::memcpy(bytes.data(), &word, bytes.size());
 }
 
 Duration SeededEntropy::up_to(Duration limit) {
