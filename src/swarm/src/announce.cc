@@ -56,7 +56,7 @@ struct TrackerClient::State {
 
   Result<std::string> get(wire::Url url, Deadline deadline) {
     auto const origin = origin_of(url);
-    auto response = http.fetch({.url = std::move(url)}, deadline);
+    auto response = http.fetch({.method = "GET", .url = std::move(url), .fields = {}, .body = {}}, deadline);
     if (!response) return std::unexpected{std::move(response).error().during(origin)};
     if (response->head.status != 200) return std::unexpected{http_error(*response).during(origin)};
     return std::move(response->body);
