@@ -94,7 +94,7 @@ TEST(AnnounceUdp, refuses_questions_that_are_cut_unknown_or_of_another_protocol)
 TEST(AnnounceUdp, reads_an_answer_with_peers_of_the_trackers_family) {
   Bytes answer;
   write_udp_announce_answer(answer, 1, 1800, 2, 3);
-  auto const peers = base::from_hex("0a0000011ae1" "0a0000021ae2" "0a0000030000").value();
+  auto const peers = base::from_hex("0a0000011ae1" "0a0000030000" "0a0000021ae2").value();
   answer.insert(answer.end(), peers.begin(), peers.end());
   auto const v4 = parse_udp_announce_answer(answer, false);
   ASSERT_TRUE(v4) << v4.error().what;
