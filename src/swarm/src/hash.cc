@@ -68,9 +68,9 @@ void hash_many(std::array<std::uint32_t, kWords> const& start, std::span<ByteVie
       jobs[i] = {states[i].data(), messages[i].data(), whole};
       tails[i] = Tail{messages[i].subspan(whole * kHashBlockBytes), messages[i].size()};
     }
-    run_jobs(std::span{jobs}.first(count), functions);
+    run_jobs(std::span<HashJob const>{jobs}.first(count), functions);
     for (std::size_t i = 0; i < count; ++i) jobs[i] = {states[i].data(), tails[i].bytes, tails[i].blocks};
-    run_jobs(std::span{jobs}.first(count), functions);
+    run_jobs(std::span<HashJob const>{jobs}.first(count), functions);
     for (std::size_t i = 0; i < count; ++i) digests[i] = to_digest<kWords>(states[i].data());
     messages = messages.subspan(count);
     digests = digests.subspan(count);
@@ -143,7 +143,7 @@ void Sha1State::update_many(std::span<Sha1State* const> states, std::span<ByteVi
       jobs[i] = {states[i]->h_, rest.data(), whole};
       if (!rest.empty()) states[i]->keep_pending(rest.subspan(whole * kHashBlockBytes));
     }
-    run_jobs(std::span{jobs}.first(count), sha1_functions());
+    run_jobs(std::span<HashJob const>{jobs}.first(count), sha1_functions());
     states = states.subspan(count);
     runs = runs.subspan(count);
   }

@@ -29,6 +29,6 @@ struct HashFunctions {
 [[nodiscard]] HashFunctions const& sha256_functions(HashEngine engine = best_hash_engine()) noexcept;
 
 /// Runs all jobs to their end; a lane that becomes free takes the next job.
-void run_jobs(std::span<HashJob> jobs, HashFunctions const& functions) noexcept;
+void run_jobs(std::span<HashJob const> jobs, HashFunctions const& functions) noexcept;
 
 }  // namespace mutirao::swarm
