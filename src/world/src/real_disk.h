@@ -1,0 +1,21 @@
+#pragma once
+
+#include <sys/stat.h>
+
+#include "descriptor.h"
+#include "mutirao/world/disk.h"
+
+namespace mutirao::world {
+
+/// The file systems of this host.
+class RealDisk final : public Disk {
+ public:
+  Result<std::unique_ptr<Directory>> open_directory(std::string_view path, bool create) override;
+};
+
+/// An open regular file; `name` appears in errors.
+[[nodiscard]] std::unique_ptr<File> make_real_file(Descriptor file, std::string name);
+
+[[nodiscard]] FileInfo file_info_of(struct stat const& info) noexcept;
+
+}  // namespace mutirao::world
