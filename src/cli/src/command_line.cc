@@ -1,0 +1,173 @@
+#include "command_line.h"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "mutirao/node/config.h"
+
+namespace mutirao::cli {
+namespace {
+
+constexpr char kEveryday[] = "Everyday";
+constexpr char kMore[] = "More";
+constexpr char kProgram[] = "About the program";
+
+CLI::App* verb(CLI::App& under, std::string const& name, std::string const& about, std::string const& group) {
+  auto* command = under.add_subcommand(name, about);
+  command->group(group);
+  command->fallthrough();  // --json and --state also after the verb
+  return command;
+}
+
+void add_up(CLI::App& app, Options& options) {
+  auto* up = verb(app, "up", "Run a node here", kEveryday);
+  up->add_flag("--detach", options.detach, "Return once the node answers; it goes on in the background");
+  up->add_option("--listen", options.listen, "Address and port for peers, page and tracker (default: port 6881 on every address)")->type_name("ADDRESS:PORT");
+  up->add_option("--url", options.url, "How others reach this node, when it is not by its own addresses")->type_name("URL");
+  up->add_option("--folder", options.folder, "Where downloads go when a request names no folder")->type_name("DIR");
+  up->add_flag("--allow-internal", options.internal, "Let torrents lead to trackers and web seeds at internal addresses");
+  up->add_option("--upload-limit", options.upload_limit, "Most bytes a second that the node sends (16MB; default: no limit)")->transform(CLI::AsSizeValue(true))->type_name("BYTES");
+  up->add_option("--download-limit", options.download_limit, "Most bytes a second that it receives")->transform(CLI::AsSizeValue(true))->type_name("BYTES");
+  up->add_option("--ready-fd", options.ready_fd, "")->group("");
+}
+
+void add_share(CLI::App& app, Options& options) {
+  auto* share = verb(app, "share", "Publish files or folders; prints links to them", kEveryday);
+  share->add_option("PATH", options.paths, "Files or folders; they stay where they are")->required();
+  share->add_option("--format", options.format, "Kind of torrent: hybrid (default), v1 or v2")->type_name("KIND")->check(CLI::IsMember({"hybrid", "v1", "v2"}));
+  share->add_option("--tracker", options.trackers, "One more tracker, besides this node; may be repeated")->type_name("URL")->expected(1)->allow_extra_args(false);
+  share->add_flag("--private", options.is_private, "Only the trackers may introduce peers");
+  share->add_option("--comment", options.comment, "A text for those who get it")->type_name("TEXT");
+}
+
+void add_get(CLI::App& app, Options& options) {
+  auto* get = verb(app, "get", "Fetch a magnet link, a .torrent file, or the URL of one", kEveryday);
+  get->add_option("WHAT", options.what, "Magnet link, .torrent file or http(s) URL")->required();
+  get->add_option("-o,--output", options.folder, "Folder for the files (default: this one)")->type_name("DIR");
+  get->add_flag("--allow-internal", options.internal, "Also talk to trackers at internal addresses that a .torrent names");
+  get->add_flag("--background", options.background, "Do not wait until it is complete");
+  get->add_option("--timeout", options.timeout_s, "Give up waiting after so many seconds; the download goes on")->type_name("SECONDS");
+}
+
+void add_swarm(CLI::App& app, Options& options) {
+  auto* swarm = verb(app, "swarm", "What this node shares and fetches", kMore);
+  swarm->require_subcommand(1);
+  verb(*swarm, "list", "One line for each torrent", "");
+  auto const named = [&](char const* name, char const* about) {
+    auto* command = verb(*swarm, name, about, "");
+    command->add_option("NAME", options.name, "Name, id, or the first 6 or more digits of the id")->required();
+    return command;
+  };
+  named("show", "Pieces, peers, trackers and files of a torrent");
+  named("verify", "Check all content against its hashes; what is wrong is fetched again");
+  auto* remove = named("remove", "Forget a torrent");
+  remove->add_flag("--content", options.content, "Delete its files as well, also those shared in place");
+  remove->add_flag("--yes", options.yes, "Do not ask");
+  remove->add_flag("--dry-run", options.dry_run, "Only say what would be removed");
+  named("pause", "Stop moving a torrent's bytes");
+  named("resume", "Go on with a paused torrent");
+}
+
+void add_rest(CLI::App& app, Options& options) {
+  verb(app, "status", "This node and its transfers on one screen", kEveryday);
+  verb(app, "stop", "End the node; it continues at the next start", kEveryday);
+  verb(app, "doctor", "Check what the node stands on, with the mend for what is not well", kEveryday);
+  auto* demo = verb(app, "demo", "See a real file travel: one node shares it, six fetch it", kEveryday);
+  demo->add_option("--file", options.file, "The file to send (default: a generated one)")->type_name("PATH");
+  demo->add_option("--size", options.size_mb, "Size of the generated file, in MB (default 200)")->type_name("MB")->check(CLI::Range(1, 100'000));
+  demo->add_option("--seed", options.seed, "What the generated file is generated from (default 1)")->type_name("N");
+  demo->add_option("--nodes", options.nodes, "Nodes in all, the one that shares included (default 7)")->type_name("N")->check(CLI::Range(2, 64));
+  demo->add_option("--timeout", options.timeout_s, "Fail when it takes longer (default 300)")->type_name("SECONDS");
+  demo->add_flag("--check", options.check, "Also check page, tracker and amounts; fail when one is off");
+  demo->add_flag("--keep", options.keep, "Leave the folder with the copies and logs");
+  add_swarm(app, options);
+  verb(app, "version", "Print the version", kProgram);
+  auto* completion = verb(app, "completion", "Print completions for a shell", kProgram);
+  completion->add_option("SHELL", options.shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  verb(app, "manpage", "Print the manual page", kProgram);
+  auto* help = verb(app, "help", "Explain a command", kProgram);
+  help->add_option("COMMAND", options.topic, "The command to explain");
+}
+
+struct Grammar {
+  Options options;
+  CLI::App app{"Shares and fetches files among machines, with no server in between"};
+
+  Grammar() {
+    app.name("mutirao");
+    app.require_subcommand(0, 1);
+    app.set_help_flag("-h,--help", "Explain a command");
+    app.add_option("--state", options.state, "Folder of the node to use (default: $MUTIRAO_STATE_DIR, else ~/.local/state/mutirao)")->type_name("DIR");
+    app.add_flag("--json", options.json, "Print JSON for programs; docs/reference/json.md names the keys");
+    app.add_flag("-q,--quiet", options.quiet, "Print results and errors only");
+    app.add_flag("--no-progress", options.no_progress, "Do not show progress");
+    add_up(app, options);
+    add_share(app, options);
+    add_get(app, options);
+    add_rest(app, options);
+  }
+};
+
+void describe_option(CLI::Option const& option, CommandInfo& into) {
+  if (option.get_group().empty()) return;
+  if (option.get_positional()) {
+    into.arguments.push_back({option.get_single_name(), option.get_description(), option.get_required(), option.get_items_expected_max() > 1});
+    return;
+  }
+  FlagInfo flag;
+  for (auto const& name : option.get_snames()) flag.names.push_back("-" + name);
+  for (auto const& name : option.get_lnames()) flag.names.push_back("--" + name);
+  if (option.get_items_expected_max() > 0) flag.value = values.contains(flag.names.back()) ? values.at(flag.names.back()) : "VALUE";
+  flag.about = option.get_description();
+  into.flags.push_back(std::move(flag));
+}
+
+CommandInfo describe(CLI::App const& app) {
+  CommandInfo info;
+  info.name = app.get_name();
+  info.about = app.get_description();
+  info.group = app.get_group();
+  for (auto const* option : app.get_options()) describe_option(*option, info);
+  for (auto const* command : app.get_subcommands([](CLI::App const*) { return true; })) info.commands.push_back(describe(*command));
+  return info;
+}
+
+/// The words of the chosen command, from the outermost.
+std::vector<std::string> chosen(CLI::App const& app) {
+  std::vector<std::string> words;
+  for (auto const* at = &app; !at->get_subcommands().empty();) {
+    at = at->get_subcommands().front();
+    words.push_back(at->get_name());
+  }
+  return words;
+}
+
+}  // namespace
+
+CommandInfo const& command_tree() {
+  static CommandInfo const tree = describe(Grammar{}.app);
+  return tree;
+}
+
+Result<Options> parse_command_line(std::vector<std::string> const& words) {
+  if (auto known = check_words(command_tree(), words); !known) return std::unexpected{std::move(known).error()};
+  Grammar grammar;
+  std::vector<std::string> reversed(words.rbegin(), words.rend());
+  try {
+    grammar.app.parse(reversed);
+  } catch (CLI::CallForHelp const&) {
+    grammar.options.topic = chosen(grammar.app);
+    grammar.options.verb = "help";
+    return grammar.options;
+  } catch (CLI::Error const& error) {
+    std::string command = "mutirao";
+    for (auto const& word : chosen(grammar.app)) command += " " + word;
+    return fail(Fault::invalid, error.what(), command + " --help");
+  }
+  for (auto const& word : chosen(grammar.app)) grammar.options.verb += (grammar.options.verb.empty() ? "" : " ") + word;
+  if (grammar.options.verb.empty()) grammar.options.verb = "help";
+  return grammar.options;
+}
+
+}  // namespace mutirao::cli

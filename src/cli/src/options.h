@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace mutirao::cli {
+
+/// The command line, understood. `verb` is the words of the command ("swarm list").
+struct Options {
+  std::string verb;
+
+  // Every command
+  std::string state;  ///< --state; empty: as the environment says
+  bool json = false;
+  bool quiet = false;
+  bool no_progress = false;
+
+  // up
+  bool detach = false;
+  std::string listen;
+  std::string url;
+  std::string folder;  ///< where downloads go; of get: -o
+  bool internal = false;
+  std::uint64_t upload_limit = 0;    ///< bytes/s, 0: none
+  std::uint64_t download_limit = 0;  ///< bytes/s, 0: none
+  int ready_fd = -1;          ///< where a detached node tells its starter that it answers
+
+  // share
+  std::vector<std::string> paths;
+  std::string format = "hybrid";
+  std::vector<std::string> trackers;
+  bool is_private = false;
+  std::string comment;
+
+  // get
+  std::string what;
+  bool background = false;
+  std::uint32_t timeout_s = 0;  ///< 0: none; also of demo
+
+  // swarm
+  std::string name;
+  bool content = false;
+  bool yes = false;
+  bool dry_run = false;
+
+  // demo
+  std::string file;
+  std::uint32_t nodes = 7;
+  std::uint32_t size_mb = 200;
+  std::uint64_t seed = 1;
+  bool check = false;
+  bool keep = false;
+
+  // completion, help
+  std::string shell;
+  std::vector<std::string> topic;
+};
+
+}  // namespace mutirao::cli

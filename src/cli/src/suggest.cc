@@ -1,0 +1,96 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "command_line.h"
+
+namespace mutirao::cli {
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> before_last(b.size() + 1);
+  std::vector<std::size_t> last(b.size() + 1);
+  std::vector<std::size_t> now(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) last[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    now[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      now[j] = std::min({last[j] + 1, now[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) now[j] = std::min(now[j], before_last[j - 2] + 1);
+    }
+    std::swap(before_last, last);
+    std::swap(last, now);
+  }
+  return last[b.size()];
+}
+
+std::string nearest(std::string_view word, std::vector<std::string> const& candidates) {
+  std::string best;
+  // A third of the letters may be wrong, and at least one: beyond that a guess confuses.
+  std::size_t least = std::max<std::size_t>(1, word.size() / 3) + 1;
+  for (auto const& candidate : candidates)
+    if (auto const distance = edit_distance(word, candidate); distance < least) {
+      least = distance;
+      best = candidate;
+    }
+  return best;
+}
+
+CommandInfo const* CommandInfo::find(std::string_view command) const noexcept {
+  auto const found = std::ranges::find(commands, command, &CommandInfo::name);
+  return found == commands.end() ? nullptr : &*found;
+}
+
+namespace {
+
+FlagInfo const* find_flag(CommandInfo const& command, std::string_view name) {
+  for (auto const& flag : command.flags)
+    if (std::ranges::find(flag.names, name) != flag.names.end()) return &flag;
+  return nullptr;
+}
+
+/// Hidden flags, meant for the program itself, are in no tree.
+bool is_hidden(std::string_view name) { return name == "--ready-fd"; }
+
+Result<void> unknown_flag(CommandInfo const& root, CommandInfo const& command, std::string const& path, std::string_view name) {
+  std::vector<std::string> candidates;
+  for (auto const* known : {&root, &command})
+    for (auto const& flag : known->flags) candidates.insert(candidates.end(), flag.names.begin(), flag.names.end());
+  auto const meant = nearest(name, candidates);
+  return fail(Fault::invalid, fmt::format("{} has no flag \"{}\"", path, name), meant.empty() ? path + " --help" : fmt::format("{} {}", path, meant));
+}
+
+Result<void> unknown_verb(CommandInfo const& command, std::string const& path, std::string_view word) {
+  std::vector<std::string> candidates;
+  for (auto const& known : command.commands) candidates.push_back(known.name);
+  auto const meant = nearest(word, candidates);
+  return fail(Fault::invalid, fmt::format("{} has no verb \"{}\"", path, word), meant.empty() ? path + " --help" : fmt::format("{} {}", path, meant));
+}
+
+}  // namespace
+
+Result<void> check_words(CommandInfo const& root, std::vector<std::string> const& words) {
+  CommandInfo const* command = &root;
+  std::string path = root.name;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    auto const& word = words[i];
+    if (word == "--") break;
+    if (word.size() > 1 && word.starts_with('-')) {
+      auto const name = word.starts_with("--") ? word.substr(0, word.find('=')) : word.substr(0, 2);
+      auto const* flag = find_flag(*command, name);
+      if (flag == nullptr) flag = find_flag(root, name);
+      bool const hidden = is_hidden(name);
+      if (flag == nullptr && !hidden) return unknown_flag(root, *command, path, name);
+      bool const value_follows = (hidden || !flag->value.empty()) && word == name;
+      if (value_follows) ++i;
+      continue;
+    }
+    if (command->commands.empty()) continue;  // an argument: the parser proper judges it
+    auto const* next = command->find(word);
+    if (next == nullptr) return unknown_verb(*command, path, word);
+    command = next;
+    path += " " + next->name;
+  }
+  return {};
+}
+
+}  // namespace mutirao::cli

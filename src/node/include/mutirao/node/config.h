@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "mutirao/net/http_client.h"
+#include "mutirao/world/address.h"
+
+namespace mutirao::node {
+
+inline constexpr std::uint16_t kDefaultPort = 6881;
+inline constexpr char kVersion[] = "0.1.0";
+
+/// Everything that a node has to be told. What it can find out itself is not here.
+struct NodeConfig {
+  /// Database, maps of what is verified, log. One node at a time; made when missing.
+  std::string state_folder;
+  /// The Unix socket on which `mutirao status` and the like reach the node.
+  std::string control_socket;
+  /// Where downloads go when the request names no folder.
+  std::string download_folder;
+  /// Peers, the page and the HTTP tracker (TCP) and the UDP tracker share this endpoint. Absent: the
+  /// port of last time, else 6881, else the next free one, on every address. A specific address is
+  /// also the source of the connections that the node makes. Port 0: the system chooses.
+  std::optional<world::Endpoint> listen;
+  /// How others reach this node ("http://share.example.org"); empty: by the addresses of this host.
+  std::string base_url;
+  /// Where trackers and web seeds that a torrent names may lie.
+  net::Reach reach = net::Reach::public_only;
+  std::uint64_t upload_rate_max = 0;    ///< bytes/s, 0: unlimited
+  std::uint64_t download_rate_max = 0;  ///< bytes/s, 0: unlimited
+  std::int64_t process_id = 0;          ///< named to whoever finds the state folder in use
+};
+
+}  // namespace mutirao::node
