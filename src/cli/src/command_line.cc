@@ -23,7 +23,7 @@ CLI::App* verb(CLI::App& under, std::string const& name, std::string const& abou
 void add_up(CLI::App& app, Options& options) {
   auto* up = verb(app, "up", "Run a node here", kEveryday);
   up->add_flag("--detach", options.detach, "Return once the node answers; it goes on in the background");
-  up->add_option("--listen", options.listen, "Address and port for peers, page and tracker (default: port 6881 on every address)")->type_name("ADDRESS:PORT");
+  up->add_option("--listen", options.listen, "ADDRESS:PORT for peers, page and tracker (default: port 6881 on every address)")->type_name("ADDRESS");
   up->add_option("--url", options.url, "How others reach this node, when it is not by its own addresses")->type_name("URL");
   up->add_option("--folder", options.folder, "Where downloads go when a request names no folder")->type_name("DIR");
   up->add_flag("--allow-internal", options.internal, "Let torrents lead to trackers and web seeds at internal addresses");
@@ -118,7 +118,8 @@ void describe_option(CLI::Option const& option, CommandInfo& into) {
   FlagInfo flag;
   for (auto const& name : option.get_snames()) flag.names.push_back("-" + name);
   for (auto const& name : option.get_lnames()) flag.names.push_back("--" + name);
-  if (option.get_items_expected_max() > 0) flag.value = values.contains(flag.names.back()) ? values.at(flag.names.back()) : "VALUE";
+  // The validators follow the name of the type after a colon.
+  if (option.get_items_expected_max() > 0) flag.value = option.get_type_name().substr(0, option.get_type_name().find(':'));
   flag.about = option.get_description();
   into.flags.push_back(std::move(flag));
 }

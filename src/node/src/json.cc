@@ -362,6 +362,8 @@ std::string json_kind(std::string_view text) {
   return kind.value_or(std::string{});
 }
 
+std::string json_string(std::string_view text) { return dump(Json(text)); }
+
 std::string pretty_json(std::string_view text) {
   return decoded(text, "value", [](Json const& json) { return dump(json, 2); }).value_or(std::string{text});
 }

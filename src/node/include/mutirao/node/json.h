@@ -41,6 +41,9 @@ namespace mutirao::node {
 /// anything else.
 [[nodiscard]] std::string json_kind(std::string_view text);
 
+/// One string in quotes, escaped.
+[[nodiscard]] std::string json_string(std::string_view text);
+
 /// Any value laid out for people: two spaces a level.
 [[nodiscard]] std::string pretty_json(std::string_view text);
 

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "environment.h"
+#include "mutirao/base/result.h"
+#include "mutirao/node/control_client.h"
+#include "mutirao/world/world.h"
+#include "options.h"
+
+namespace mutirao::cli {
+
+/// What every command gets.
+struct Context {
+  Options options;
+  Environment environment;
+  NodePlace place;
+
+  [[nodiscard]] bool wants_progress() const noexcept { return !options.quiet && !options.no_progress && !options.json; }
+};
+
+/// The whole program after its name; the exit code.
+int run_command_line(std::vector<std::string> const& words);
+
+/// Runs `body` on a user thread with the real world, and returns what it returns.
+int with_world(std::function<int(world::World&)> const& body);
+
+/// Makes sure that a node answers, by starting one in the background when none does; says so.
+Result<void> ensure_node(Context const& context);
+
+int command_up(Context const& context);
+int command_share(Context const& context);
+int command_get(Context const& context);
+int command_status(Context const& context);
+int command_swarm(Context const& context);
+int command_stop(Context const& context);
+int command_doctor(Context const& context);
+int command_demo(Context const& context);
+
+}  // namespace mutirao::cli

@@ -1,0 +1,85 @@
+#include "environment.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+namespace mutirao::cli {
+namespace {
+
+/// sockaddr_un holds 108 bytes, the final NUL included.
+constexpr std::size_t kSocketPathMax = 107;
+
+std::string variable(char const* name) {
+  char const* value = std::getenv(name);
+  return value == nullptr ? std::string{} : std::string{value};
+}
+
+}  // namespace
+
+Environment Environment::read() {
+  std::error_code none;
+  return {.home = variable("HOME"),
+          .state_dir = variable("MUTIRAO_STATE_DIR"),
+          .xdg_state = variable("XDG_STATE_HOME"),
+          .xdg_runtime = variable("XDG_RUNTIME_DIR"),
+          .working_folder = std::filesystem::current_path(none).string()};
+}
+
+std::string absolute_path(std::string const& path, std::string const& working_folder) {
+  auto normal = (std::filesystem::path{working_folder} / path).lexically_normal().string();
+  while (normal.size() > 1 && normal.ends_with('/')) normal.pop_back();
+  return normal;
+}
+
+Result<NodePlace> node_place(std::string const& state_option, Environment const& environment) {
+  NodePlace place;
+  auto const& named = state_option.empty() ? environment.state_dir : state_option;
+  if (!named.empty()) {
+    place.state_folder = absolute_path(named, environment.working_folder);
+  } else if (environment.xdg_state.starts_with('/')) {  // XDG: a relative path is to be ignored
+    place.state_folder = environment.xdg_state + "/mutirao";
+  } else if (!environment.home.empty()) {
+    place.state_folder = environment.home + "/.local/state/mutirao";
+  } else {
+    return fail(Fault::invalid, "no place for the node's state: neither HOME nor XDG_STATE_HOME is set", "mutirao --state DIR ...");
+  }
+  bool const is_default = named.empty() && !environment.xdg_runtime.empty();
+  place.socket = is_default ? environment.xdg_runtime + "/mutirao.sock" : place.state_folder + "/mutirao.sock";
+  place.log_file = place.state_folder + "/node.log";
+  if (place.socket.size() > kSocketPathMax)
+    return fail(Fault::invalid, fmt::format("the path of the control socket is too long ({} bytes, at most {}): {}", place.socket.size(), kSocketPathMax, place.socket),
+                "use a state folder with a shorter path: mutirao --state DIR ...");
+  return place;
+}
+
+Result<node::NodeConfig> node_config(Options const& options, NodePlace const& place, Environment const& environment) {
+  node::NodeConfig config{.state_folder = place.state_folder,
+                          .control_socket = place.socket,
+                          .download_folder = absolute_path(options.folder.empty() ? "." : options.folder, environment.working_folder),
+                          .listen = std::nullopt,
+                          .base_url = options.url,
+                          .reach = options.internal ? net::Reach::anywhere : net::Reach::public_only,
+                          .upload_rate_max = options.upload_limit,
+                          .download_rate_max = options.download_limit,
+                          .process_id = ::getpid()};
+  if (!options.listen.empty()) {
+    // ":6882" is a port on every address.
+    auto const text = options.listen.starts_with(':') ? "0.0.0.0" + options.listen : options.listen;
+    config.listen = world::Endpoint::parse(text);
+    if (!config.listen) return fail(Fault::invalid, fmt::format("\"{}\" is not an address and a port", options.listen), "mutirao up --listen 0.0.0.0:6881");
+  }
+  return config;
+}
+
+base::LogLevel log_level(base::LogLevel otherwise) {
+  auto const named = variable("MUTIRAO_LOG");
+  if (named == "debug") return base::LogLevel::debug;
+  if (named == "info") return base::LogLevel::info;
+  if (named == "warning") return base::LogLevel::warning;
+  if (named == "error") return base::LogLevel::error;
+  return otherwise;
+}
+
+}  // namespace mutirao::cli
