@@ -13,7 +13,8 @@ constexpr char kEveryday[] = "Everyday";
 constexpr char kMore[] = "More";
 constexpr char kProgram[] = "About the program";
 
-CLI::App* verb(CLI::App& under, std::string const& name, std::string const& about, std::string const& group) {
+CLI::App* verb(CLI::App& under, std::string const& name, std::string const& about,
+               std::string const& group) {
   auto* command = under.add_subcommand(name, about);
   command->group(group);
   command->fallthrough();  // --json and --state also after the verb
@@ -22,32 +23,57 @@ CLI::App* verb(CLI::App& under, std::string const& name, std::string const& abou
 
 void add_up(CLI::App& app, Options& options) {
   auto* up = verb(app, "up", "Run a node here", kEveryday);
-  up->add_flag("--detach", options.detach, "Return once the node answers; it goes on in the background");
-  up->add_option("--listen", options.listen, "ADDRESS:PORT for peers, page and tracker (default: port 6881 on every address)")->type_name("ADDRESS");
-  up->add_option("--url", options.url, "How others reach this node, when it is not by its own addresses")->type_name("URL");
-  up->add_option("--folder", options.folder, "Where downloads go when a request names no folder")->type_name("DIR");
-  up->add_flag("--allow-internal", options.internal, "Let torrents lead to trackers and web seeds at internal addresses");
-  up->add_option("--upload-limit", options.upload_limit, "Most bytes a second that the node sends (16MB; default: no limit)")->transform(CLI::AsSizeValue(true))->type_name("BYTES");
-  up->add_option("--download-limit", options.download_limit, "Most bytes a second that it receives")->transform(CLI::AsSizeValue(true))->type_name("BYTES");
+  up->add_flag("--detach", options.detach,
+               "Return once the node answers; it goes on in the background");
+  up->add_option("--listen", options.listen,
+                 "ADDRESS:PORT for peers, page and tracker (default: port 6881 on every address)")
+      ->type_name("ADDRESS");
+  up->add_option("--url", options.url,
+                 "How others reach this node, when it is not by its own addresses")
+      ->type_name("URL");
+  up->add_option("--folder", options.folder, "Where downloads go when a request names no folder")
+      ->type_name("DIR");
+  up->add_flag("--allow-internal", options.internal,
+               "Let torrents lead to trackers and web seeds at internal addresses");
+  up->add_option("--upload-limit", options.upload_limit,
+                 "Most bytes a second that the node sends (16MB; default: no limit)")
+      ->transform(CLI::AsSizeValue(true))
+      ->type_name("BYTES");
+  up->add_option("--download-limit", options.download_limit, "Most bytes a second that it receives")
+      ->transform(CLI::AsSizeValue(true))
+      ->type_name("BYTES");
   up->add_option("--ready-fd", options.ready_fd, "")->group("");
 }
 
 void add_share(CLI::App& app, Options& options) {
   auto* share = verb(app, "share", "Publish files or folders; prints links to them", kEveryday);
-  share->add_option("PATH", options.paths, "Files or folders; they stay where they are")->required();
-  share->add_option("--format", options.format, "Kind of torrent: hybrid (default), v1 or v2")->type_name("KIND")->check(CLI::IsMember({"hybrid", "v1", "v2"}));
-  share->add_option("--tracker", options.trackers, "One more tracker, besides this node; may be repeated")->type_name("URL")->expected(1)->allow_extra_args(false);
+  share->add_option("PATH", options.paths, "Files or folders; they stay where they are")
+      ->required();
+  share->add_option("--format", options.format, "Kind of torrent: hybrid (default), v1 or v2")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"hybrid", "v1", "v2"}));
+  share
+      ->add_option("--tracker", options.trackers,
+                   "One more tracker, besides this node; may be repeated")
+      ->type_name("URL")
+      ->expected(1)
+      ->allow_extra_args(false);
   share->add_flag("--private", options.is_private, "Only the trackers may introduce peers");
   share->add_option("--comment", options.comment, "A text for those who get it")->type_name("TEXT");
 }
 
 void add_get(CLI::App& app, Options& options) {
-  auto* get = verb(app, "get", "Fetch a magnet link, a .torrent file, or the URL of one", kEveryday);
+  auto* get =
+      verb(app, "get", "Fetch a magnet link, a .torrent file, or the URL of one", kEveryday);
   get->add_option("WHAT", options.what, "Magnet link, .torrent file or http(s) URL")->required();
-  get->add_option("-o,--output", options.folder, "Folder for the files (default: this one)")->type_name("DIR");
-  get->add_flag("--allow-internal", options.internal, "Also talk to trackers at internal addresses that a .torrent names");
+  get->add_option("-o,--output", options.folder, "Folder for the files (default: this one)")
+      ->type_name("DIR");
+  get->add_flag("--allow-internal", options.internal,
+                "Also talk to trackers at internal addresses that a .torrent names");
   get->add_flag("--background", options.background, "Do not wait until it is complete");
-  get->add_option("--timeout", options.timeout_s, "Give up waiting after so many seconds; the download goes on")->type_name("SECONDS");
+  get->add_option("--timeout", options.timeout_s,
+                  "Give up waiting after so many seconds; the download goes on")
+      ->type_name("SECONDS");
 }
 
 void add_swarm(CLI::App& app, Options& options) {
@@ -56,13 +82,15 @@ void add_swarm(CLI::App& app, Options& options) {
   verb(*swarm, "list", "One line for each torrent", "");
   auto const named = [&](char const* name, char const* about) {
     auto* command = verb(*swarm, name, about, "");
-    command->add_option("NAME", options.name, "Name, id, or the first 6 or more digits of the id")->required();
+    command->add_option("NAME", options.name, "Name, id, or the first 6 or more digits of the id")
+        ->required();
     return command;
   };
   named("show", "Pieces, peers, trackers and files of a torrent");
   named("verify", "Check all content against its hashes; what is wrong is fetched again");
   auto* remove = named("remove", "Forget a torrent");
-  remove->add_flag("--content", options.content, "Delete its files as well, also those shared in place");
+  remove->add_flag("--content", options.content,
+                   "Delete its files as well, also those shared in place");
   remove->add_flag("--yes", options.yes, "Do not ask");
   remove->add_flag("--dry-run", options.dry_run, "Only say what would be removed");
   named("pause", "Stop moving a torrent's bytes");
@@ -72,19 +100,32 @@ void add_swarm(CLI::App& app, Options& options) {
 void add_rest(CLI::App& app, Options& options) {
   verb(app, "status", "This node and its transfers on one screen", kEveryday);
   verb(app, "stop", "End the node; it continues at the next start", kEveryday);
-  verb(app, "doctor", "Check what the node stands on, with the mend for what is not well", kEveryday);
-  auto* demo = verb(app, "demo", "See a real file travel: one node shares it, six fetch it", kEveryday);
-  demo->add_option("--file", options.file, "The file to send (default: a generated one)")->type_name("PATH");
-  demo->add_option("--size", options.size_mb, "Size of the generated file, in MB (default 200)")->type_name("MB")->check(CLI::Range(1, 100'000));
-  demo->add_option("--seed", options.seed, "What the generated file is generated from (default 1)")->type_name("N");
-  demo->add_option("--nodes", options.nodes, "Nodes in all, the one that shares included (default 7)")->type_name("N")->check(CLI::Range(2, 64));
-  demo->add_option("--timeout", options.timeout_s, "Fail when it takes longer (default 300)")->type_name("SECONDS");
-  demo->add_flag("--check", options.check, "Also check page, tracker and amounts; fail when one is off");
+  verb(app, "doctor", "Check what the node stands on, with the mend for what is not well",
+       kEveryday);
+  auto* demo =
+      verb(app, "demo", "See a real file travel: one node shares it, six fetch it", kEveryday);
+  demo->add_option("--file", options.file, "The file to send (default: a generated one)")
+      ->type_name("PATH");
+  demo->add_option("--size", options.size_mb, "Size of the generated file, in MB (default 200)")
+      ->type_name("MB")
+      ->check(CLI::Range(1, 100'000));
+  demo->add_option("--seed", options.seed, "What the generated file is generated from (default 1)")
+      ->type_name("N");
+  demo->add_option("--nodes", options.nodes,
+                   "Nodes in all, the one that shares included (default 7)")
+      ->type_name("N")
+      ->check(CLI::Range(2, 64));
+  demo->add_option("--timeout", options.timeout_s, "Fail when it takes longer (default 300)")
+      ->type_name("SECONDS");
+  demo->add_flag("--check", options.check,
+                 "Also check page, tracker and amounts; fail when one is off");
   demo->add_flag("--keep", options.keep, "Leave the folder with the copies and logs");
   add_swarm(app, options);
   verb(app, "version", "Print the version", kProgram);
   auto* completion = verb(app, "completion", "Print completions for a shell", kProgram);
-  completion->add_option("SHELL", options.shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  completion->add_option("SHELL", options.shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   verb(app, "manpage", "Print the manual page", kProgram);
   auto* help = verb(app, "help", "Explain a command", kProgram);
   help->add_option("COMMAND", options.topic, "The command to explain");
@@ -98,8 +139,12 @@ struct Grammar {
     app.name("mutirao");
     app.require_subcommand(0, 1);
     app.set_help_flag("-h,--help", "Explain a command");
-    app.add_option("--state", options.state, "Folder of the node to use (default: $MUTIRAO_STATE_DIR, else ~/.local/state/mutirao)")->type_name("DIR");
-    app.add_flag("--json", options.json, "Print JSON for programs; docs/reference/json.md names the keys");
+    app.add_option(
+           "--state", options.state,
+           "Folder of the node to use (default: $MUTIRAO_STATE_DIR, else ~/.local/state/mutirao)")
+        ->type_name("DIR");
+    app.add_flag("--json", options.json,
+                 "Print JSON for programs; docs/reference/json.md names the keys");
     app.add_flag("-q,--quiet", options.quiet, "Print results and errors only");
     app.add_flag("--no-progress", options.no_progress, "Do not show progress");
     add_up(app, options);
@@ -112,14 +157,16 @@ struct Grammar {
 void describe_option(CLI::Option const& option, CommandInfo& into) {
   if (option.get_group().empty()) return;
   if (option.get_positional()) {
-    into.arguments.push_back({option.get_single_name(), option.get_description(), option.get_required(), option.get_items_expected_max() > 1});
+    into.arguments.push_back({option.get_single_name(), option.get_description(),
+                              option.get_required(), option.get_items_expected_max() > 1});
     return;
   }
   FlagInfo flag;
   for (auto const& name : option.get_snames()) flag.names.push_back("-" + name);
   for (auto const& name : option.get_lnames()) flag.names.push_back("--" + name);
   // The validators follow the name of the type after a colon.
-  if (option.get_items_expected_max() > 0) flag.value = option.get_type_name().substr(0, option.get_type_name().find(':'));
+  if (option.get_items_expected_max() > 0)
+    flag.value = option.get_type_name().substr(0, option.get_type_name().find(':'));
   flag.about = option.get_description();
   into.flags.push_back(std::move(flag));
 }
@@ -130,7 +177,8 @@ CommandInfo describe(CLI::App const& app) {
   info.about = app.get_description();
   info.group = app.get_group();
   for (auto const* option : app.get_options()) describe_option(*option, info);
-  for (auto const* command : app.get_subcommands([](CLI::App const*) { return true; })) info.commands.push_back(describe(*command));
+  for (auto const* command : app.get_subcommands([](CLI::App const*) { return true; }))
+    info.commands.push_back(describe(*command));
   return info;
 }
 
@@ -152,7 +200,8 @@ CommandInfo const& command_tree() {
 }
 
 Result<Options> parse_command_line(std::vector<std::string> const& words) {
-  if (auto known = check_words(command_tree(), words); !known) return std::unexpected{std::move(known).error()};
+  if (auto known = check_words(command_tree(), words); !known)
+    return std::unexpected{std::move(known).error()};
   Grammar grammar;
   std::vector<std::string> reversed(words.rbegin(), words.rend());
   try {
@@ -166,7 +215,8 @@ Result<Options> parse_command_line(std::vector<std::string> const& words) {
     for (auto const& word : chosen(grammar.app)) command += " " + word;
     return fail(Fault::invalid, error.what(), command + " --help");
   }
-  for (auto const& word : chosen(grammar.app)) grammar.options.verb += (grammar.options.verb.empty() ? "" : " ") + word;
+  for (auto const& word : chosen(grammar.app))
+    grammar.options.verb += (grammar.options.verb.empty() ? "" : " ") + word;
   if (grammar.options.verb.empty()) grammar.options.verb = "help";
   return grammar.options;
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "mutirao/base/result.h"
+
 #include "options.h"
 
 namespace mutirao::cli {
@@ -42,16 +43,19 @@ struct CommandInfo {
 
 /// Every word must exist in the tree, before the parser proper looks at values: an unknown one is
 /// refused with the nearest that exists.
-[[nodiscard]] Result<void> check_words(CommandInfo const& root, std::vector<std::string> const& words);
+[[nodiscard]] Result<void> check_words(CommandInfo const& root,
+                                       std::vector<std::string> const& words);
 
 [[nodiscard]] std::string help_text(CommandInfo const& root, std::vector<std::string> const& topic);
-[[nodiscard]] Result<std::string> completion_script(CommandInfo const& root, std::string_view shell);
+[[nodiscard]] Result<std::string> completion_script(CommandInfo const& root,
+                                                    std::string_view shell);
 [[nodiscard]] std::string manual_page(CommandInfo const& root);
 
 /// Edits between two words: insert, delete, replace, swap neighbours (Damerau-Levenshtein, optimal
 /// string alignment).
 [[nodiscard]] std::size_t edit_distance(std::string_view a, std::string_view b);
 /// The nearest candidate when it is near enough to be what was meant; empty otherwise.
-[[nodiscard]] std::string nearest(std::string_view word, std::vector<std::string> const& candidates);
+[[nodiscard]] std::string nearest(std::string_view word,
+                                  std::vector<std::string> const& candidates);
 
 }  // namespace mutirao::cli

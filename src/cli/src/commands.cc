@@ -3,10 +3,11 @@
 #include <csignal>
 #include <cstdio>
 
-#include "command_line.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/this_thread.h"
 #include "mutirao/world/real_world.h"
+
+#include "command_line.h"
 #include "report.h"
 #include "text.h"
 
@@ -25,10 +26,13 @@ int print_result(Result<std::string> const& text, bool json) {
 /// Commands that need no node and no place for one.
 std::optional<int> run_alone(Options const& options) {
   if (options.verb == "help") return print_result(help_text(command_tree(), options.topic), false);
-  if (options.verb == "completion") return print_result(completion_script(command_tree(), options.shell), false);
+  if (options.verb == "completion")
+    return print_result(completion_script(command_tree(), options.shell), false);
   if (options.verb == "manpage") return print_result(manual_page(command_tree()), false);
   if (options.verb == "version")
-    return print_result(options.json ? fmt::format("{{\"version\":\"{}\"}}\n", node::kVersion) : fmt::format("mutirao {}\n", node::kVersion), false);
+    return print_result(options.json ? fmt::format("{{\"version\":\"{}\"}}\n", node::kVersion)
+                                     : fmt::format("mutirao {}\n", node::kVersion),
+                        false);
   return std::nullopt;
 }
 
@@ -52,8 +56,11 @@ int command_stop(Context const& context) {
     if (!before) return report(before.error(), context.options.json);
     auto const stopped = client.stop(threads::within(kStop));
     if (!stopped) return report(stopped.error(), context.options.json);
-    if (context.options.json) fmt::print("{{\"stopped\":{{\"process_id\":{}}}}}\n", before->process_id);
-    else if (!context.options.quiet) fmt::print("stopped the node (process {}); mutirao up continues where it was\n", before->process_id);
+    if (context.options.json)
+      fmt::print("{{\"stopped\":{{\"process_id\":{}}}}}\n", before->process_id);
+    else if (!context.options.quiet)
+      fmt::print("stopped the node (process {}); mutirao up continues where it was\n",
+                 before->process_id);
     return static_cast<int>(kDone);
   });
 }

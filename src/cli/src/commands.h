@@ -4,10 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "environment.h"
 #include "mutirao/base/result.h"
 #include "mutirao/node/control_client.h"
 #include "mutirao/world/world.h"
+
+#include "environment.h"
 #include "options.h"
 
 namespace mutirao::cli {
@@ -18,7 +19,9 @@ struct Context {
   Environment environment;
   NodePlace place;
 
-  [[nodiscard]] bool wants_progress() const noexcept { return !options.quiet && !options.no_progress && !options.json; }
+  [[nodiscard]] bool wants_progress() const noexcept {
+    return !options.quiet && !options.no_progress && !options.json;
+  }
 };
 
 /// The whole program after its name; the exit code.

@@ -11,7 +11,8 @@ namespace {
 template <class See>
 void walk(CommandInfo const& command, std::string const& words, See const& see) {
   see(words, command);
-  for (auto const& sub : command.commands) walk(sub, words.empty() ? sub.name : words + " " + sub.name, see);
+  for (auto const& sub : command.commands)
+    walk(sub, words.empty() ? sub.name : words + " " + sub.name, see);
 }
 
 std::vector<std::string> names_of(CommandInfo const& command) {
@@ -22,7 +23,8 @@ std::vector<std::string> names_of(CommandInfo const& command) {
 
 std::vector<std::string> flags_of(CommandInfo const& command) {
   std::vector<std::string> names;
-  for (auto const& flag : command.flags) names.insert(names.end(), flag.names.begin(), flag.names.end());
+  for (auto const& flag : command.flags)
+    names.insert(names.end(), flag.names.begin(), flag.names.end());
   return names;
 }
 
@@ -33,7 +35,8 @@ std::string quoted(std::string_view text) {
 }
 
 // Names of torrents come from the running node; a node that does not answer costs one short call.
-constexpr char kNames[] = "mutirao swarm list --json 2>/dev/null | grep -o '\"name\":\"[^\"]*\"' | cut -d'\"' -f4";
+constexpr char kNames[] =
+    "mutirao swarm list --json 2>/dev/null | grep -o '\"name\":\"[^\"]*\"' | cut -d'\"' -f4";
 
 std::string bash(CommandInfo const& root) {
   std::string cases;
@@ -45,7 +48,8 @@ std::string bash(CommandInfo const& root) {
       auto const common = flags_of(root);
       candidates.insert(candidates.end(), common.begin(), common.end());
     }
-    cases += fmt::format("    {}) candidates={} ;;\n", quoted(words), quoted(fmt::format("{}", fmt::join(candidates, " "))));
+    cases += fmt::format("    {}) candidates={} ;;\n", quoted(words),
+                         quoted(fmt::format("{}", fmt::join(candidates, " "))));
   });
   std::string valued;
   walk(root, "", [&](std::string const&, CommandInfo const& command) {
@@ -56,7 +60,7 @@ std::string bash(CommandInfo const& root) {
   std::string nouns;
   for (auto const& sub : root.commands)
     if (!sub.commands.empty()) nouns += (nouns.empty() ? "" : "|") + sub.name;
-  return fmt::format(R"(# bash completion for mutirao
+  return fmt::format(R"sh(# bash completion for mutirao
 _mutirao() {{
   local current="${{COMP_WORDS[COMP_CWORD]}}" words="" word skip="" candidates="" i
   for ((i = 1; i < COMP_CWORD; i++)); do
@@ -84,8 +88,9 @@ _mutirao() {{
   case "$words" in share|get) COMPREPLY+=($(compgen -f -- "$current")) ;; esac
 }}
 complete -o filenames -F _mutirao mutirao
-)",
-                     fmt::arg("valued", valued), fmt::arg("nouns", nouns), fmt::arg("cases", cases), fmt::arg("names", kNames));
+)sh",
+                     fmt::arg("valued", valued), fmt::arg("nouns", nouns), fmt::arg("cases", cases),
+                     fmt::arg("names", kNames));
 }
 
 std::string zsh_flags(CommandInfo const& command) {
@@ -93,8 +98,11 @@ std::string zsh_flags(CommandInfo const& command) {
   for (auto const& flag : command.flags)
     for (auto const& name : flag.names) {
       std::string about;
-      for (char const c : flag.about) about += c == '[' || c == ']' || c == ':' ? std::string{"\\"} + c : std::string(1, c);
-      lines += fmt::format(" {}", quoted(fmt::format("{}[{}]{}", name, about, flag.value.empty() ? "" : ":" + flag.value + ":_files")));
+      for (char const c : flag.about)
+        about += c == '[' || c == ']' || c == ':' ? std::string{"\\"} + c : std::string(1, c);
+      lines += fmt::format(
+          " {}", quoted(fmt::format("{}[{}]{}", name, about,
+                                    flag.value.empty() ? "" : ":" + flag.value + ":_files")));
     }
   return lines;
 }
@@ -108,11 +116,16 @@ std::string zsh_described(CommandInfo const& command) {
 std::string zsh(CommandInfo const& root) {
   std::string cases;
   for (auto const& sub : root.commands) {
-    std::string body = fmt::format("_arguments{}{} '*:argument:_files'", zsh_flags(sub), zsh_flags(root));
-    if (!sub.commands.empty()) body = fmt::format("if (( CURRENT == 3 )); then local -a verbs=({} ); _describe verb verbs; else _arguments{} '*:name:($({}))'; fi", zsh_described(sub), zsh_flags(root), kNames);
+    std::string body =
+        fmt::format("_arguments{}{} '*:argument:_files'", zsh_flags(sub), zsh_flags(root));
+    if (!sub.commands.empty())
+      body = fmt::format(
+          "if (( CURRENT == 3 )); then local -a verbs=({} ); _describe verb verbs; else "
+          "_arguments{} '*:name:($({}))'; fi",
+          zsh_described(sub), zsh_flags(root), kNames);
     cases += fmt::format("    {}) {} ;;\n", sub.name, body);
   }
-  return fmt::format(R"(#compdef mutirao
+  return fmt::format(R"sh(#compdef mutirao
 _mutirao() {{
   if (( CURRENT == 2 )); then
     local -a verbs=({} )
@@ -124,7 +137,7 @@ _mutirao() {{
 {}  esac
 }}
 _mutirao "$@"
-)",
+)sh",
                      zsh_described(root), zsh_flags(root), cases);
 }
 
@@ -138,18 +151,22 @@ std::string fish(CommandInfo const& root) {
     } else {
       auto const space = words.find(' ');
       condition = "__fish_seen_subcommand_from " + words.substr(0, space);
-      if (space != std::string::npos) condition += "; and __fish_seen_subcommand_from " + words.substr(space + 1);
+      if (space != std::string::npos)
+        condition += "; and __fish_seen_subcommand_from " + words.substr(space + 1);
     }
     for (auto const& sub : command.commands)
-      lines += fmt::format("complete -c mutirao -n {} -a {} -d {}\n", quoted(condition), sub.name, quoted(sub.about));
+      lines += fmt::format("complete -c mutirao -n {} -a {} -d {}\n", quoted(condition), sub.name,
+                           quoted(sub.about));
     for (auto const& flag : command.flags) {
       lines += "complete -c mutirao";
       if (!words.empty()) lines += " -n " + quoted(condition);
-      for (auto const& name : flag.names) lines += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
+      for (auto const& name : flag.names)
+        lines += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
       if (!flag.value.empty()) lines += " -r -F";
       lines += " -d " + quoted(flag.about) + "\n";
     }
-    if (words == "share" || words == "get") lines += fmt::format("complete -c mutirao -n {} -F\n", quoted(condition));
+    if (words == "share" || words == "get")
+      lines += fmt::format("complete -c mutirao -n {} -F\n", quoted(condition));
   });
   return lines;
 }
@@ -160,7 +177,8 @@ Result<std::string> completion_script(CommandInfo const& root, std::string_view 
   if (shell == "bash") return bash(root);
   if (shell == "zsh") return zsh(root);
   if (shell == "fish") return fish(root);
-  return fail(Fault::invalid, fmt::format("no completions for \"{}\"", shell), "mutirao completion bash|zsh|fish");
+  return fail(Fault::invalid, fmt::format("no completions for \"{}\"", shell),
+              "mutirao completion bash|zsh|fish");
 }
 
 }  // namespace mutirao::cli

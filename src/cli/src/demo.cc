@@ -6,6 +6,7 @@
 #include "mutirao/net/http_client.h"
 #include "mutirao/threads/blocking.h"
 #include "mutirao/threads/this_thread.h"
+
 #include "text.h"
 
 namespace mutirao::cli {
@@ -21,8 +22,13 @@ constexpr std::size_t kNameColumns = 8;
 
 }  // namespace
 
-Demo::Demo(Context const& context, world::World& world, std::vector<DemoNode>& nodes, std::string folder)
-    : context_{context}, world_{world}, nodes_{nodes}, folder_{std::move(folder)}, screen_{Screen::mode_for(context.wants_progress())} {}
+Demo::Demo(Context const& context, world::World& world, std::vector<DemoNode>& nodes,
+           std::string folder)
+    : context_{context},
+      world_{world},
+      nodes_{nodes},
+      folder_{std::move(folder)},
+      screen_{Screen::mode_for(context.wants_progress())} {}
 
 Result<DemoOutcome> Demo::run() {
   MUT_TRY(wait_until_all_answer());
@@ -39,9 +45,15 @@ Result<void> Demo::wait_until_all_answer() {
   for (auto& node : nodes_) {
     node.client = std::make_unique<node::ControlClient>(world_, node.folder + "/mutirao.sock");
     auto const ready = threads::blocking([&] { return node.process.wait_ready(kStartMax); });
-    if (!ready) return fail(ready.error().fault, fmt::format("{} does not start: {}\n{}", node.name, ready.error().what, tail_of(world_, node.folder, "node.log")), ready.error().mend);
+    if (!ready)
+      return fail(ready.error().fault,
+                  fmt::format("{} does not start: {}\n{}", node.name, ready.error().what,
+                              tail_of(world_, node.folder, "node.log")),
+                  ready.error().mend);
   }
-  if (says()) fmt::print("{} node processes answer on {} to {}\n", nodes_.size(), nodes_.front().address, nodes_.back().address);
+  if (says())
+    fmt::print("{} node processes answer on {} to {}\n", nodes_.size(), nodes_.front().address,
+               nodes_.back().address);
   return {};
 }
 
@@ -61,36 +73,54 @@ Result<DemoFile> Demo::prepare_file() {
   auto const temporary = MUT_TRY(world_.disk().open_directory(folder_, true));
   auto const space = MUT_TRY(temporary->space());
   if (space.free_bytes < bytes * nodes_.size())
-    return fail(Fault::exhausted, fmt::format("{} copies of {} need more than the {} that are free in {}", nodes_.size(), base::format_bytes(bytes), base::format_bytes(space.free_bytes), folder_), "mutirao demo --size 20, or TMPDIR=/elsewhere mutirao demo");
-  auto file = options.file.empty() ? MUT_TRY(generate_file(world_, folder, name, bytes, options.seed)) : MUT_TRY(digest_file(world_, folder, name));
-  if (says()) fmt::print("{} {} ({}), sha256 {}\n", options.file.empty() ? fmt::format("generated from seed {}:", options.seed) : "given:", printable(name), base::format_bytes(file.bytes), file.sha256);
+    return fail(
+        Fault::exhausted,
+        fmt::format("{} copies of {} need more than the {} that are free in {}", nodes_.size(),
+                    base::format_bytes(bytes), base::format_bytes(space.free_bytes), folder_),
+        "mutirao demo --size 20, or TMPDIR=/elsewhere mutirao demo");
+  auto file = options.file.empty()
+                  ? MUT_TRY(generate_file(world_, folder, name, bytes, options.seed))
+                  : MUT_TRY(digest_file(world_, folder, name));
+  if (says())
+    fmt::print(
+        "{} {} ({}), sha256 {}\n",
+        options.file.empty() ? fmt::format("generated from seed {}:", options.seed) : "given:",
+        printable(name), base::format_bytes(file.bytes), file.sha256);
   return file;
 }
 
 Result<void> Demo::share_and_get() {
   auto& first = nodes_.front();
-  auto const path = (outcome_.file.folder == "/" ? "" : outcome_.file.folder) + "/" + outcome_.file.name;
+  auto const path =
+      (outcome_.file.folder == "/" ? "" : outcome_.file.folder) + "/" + outcome_.file.name;
   node::ShareRequest request;
   request.path = path;
-  shared_ = MUT_TRY(first.client->share(std::move(request), [](auto const&) { return true; }, threads::within(kDemoMax))).transfer;
+  shared_ =
+      MUT_TRY(first.client->share(
+                  std::move(request), [](auto const&) { return true; }, threads::within(kDemoMax)))
+          .transfer;
   if (says()) fmt::print("{} shares it: {}\n", first.name, shared_.links.page);
   std::fflush(stdout);
   for (auto& node : nodes_) {
     if (&node == &first) continue;
-    MUT_TRY(node.client->get({.what = shared_.links.magnet, .folder = node.folder + "/copies"}, threads::within(kAnswer)));
+    MUT_TRY(node.client->get({.what = shared_.links.magnet, .folder = node.folder + "/copies"},
+                             threads::within(kAnswer)));
   }
   return {};
 }
 
 Result<void> Demo::look(TimePoint began) {
   for (auto& node : nodes_) {
-    if (node.process.wait(std::chrono::milliseconds{0})) return fail(Fault::closed, fmt::format("{} ended by itself:\n{}", node.name, tail_of(world_, node.folder, "node.log")));
+    if (node.process.wait(std::chrono::milliseconds{0}))
+      return fail(Fault::closed, fmt::format("{} ended by itself:\n{}", node.name,
+                                             tail_of(world_, node.folder, "node.log")));
     auto transfers = node.client->list(threads::within(kAnswer));
     if (!transfers) return std::unexpected{std::move(transfers).error().during(node.name)};
     if (transfers->empty()) return fail(Fault::not_found, node.name + " forgot the transfer");
     node.last = std::move(transfers->front());
     auto const& status = node.last.status;
-    if (status.phase == swarm::TorrentPhase::failed) return fail(Fault::io, fmt::format("{}: {}", node.name, status.why), status.mend);
+    if (status.phase == swarm::TorrentPhase::failed)
+      return fail(Fault::io, fmt::format("{}: {}", node.name, status.why), status.mend);
     if (!node.complete && status.phase == swarm::TorrentPhase::seeding) {
       node.complete = true;
       node.took = world_.clock().now() - began;
@@ -101,7 +131,9 @@ Result<void> Demo::look(TimePoint began) {
 
 Result<void> Demo::follow() {
   auto const began = world_.clock().now();
-  auto const deadline = threads::within(context_.options.timeout_s == 0 ? kDemoMax : Duration{std::chrono::seconds{context_.options.timeout_s}});
+  auto const deadline = threads::within(
+      context_.options.timeout_s == 0 ? kDemoMax
+                                      : Duration{std::chrono::seconds{context_.options.timeout_s}});
   auto next_plain = began;
   while (true) {
     MUT_TRY(look(began));
@@ -114,14 +146,17 @@ Result<void> Demo::follow() {
       std::string states;
       for (auto const& node : nodes_)
         if (!node.complete) states += "\n  " + line_of(node);
-      return fail(Fault::timed_out, "not every copy is complete in time:" + states, "mutirao demo --timeout 900");
+      return fail(Fault::timed_out, "not every copy is complete in time:" + states,
+                  "mutirao demo --timeout 900");
     }
     MUT_TRY(threads::sleep_for(kLook));
   }
-  outcome_.took = std::ranges::max(nodes_, {}, &DemoNode::took).took;
+  outcome_.took = std::ranges::max_element(nodes_, {}, &DemoNode::took)->took;
   for (auto const& node : nodes_)
-    if (&node == &nodes_.front()) outcome_.first_sent_bytes = node.last.status.uploaded;
-    else outcome_.delivered_bytes += node.last.status.bytes_verified;
+    if (&node == &nodes_.front())
+      outcome_.first_sent_bytes = node.last.status.uploaded;
+    else
+      outcome_.delivered_bytes += node.last.status.bytes_verified;
   return {};
 }
 
@@ -139,8 +174,10 @@ Result<void> Demo::verify_copies() {
 // What the summary does not show: the page of the first node, and that the others helped.
 void Demo::check_more() {
   auto const complain = [&](std::string what) { outcome_.complaints.push_back(std::move(what)); };
-  if (outcome_.wanted > 1 && outcome_.first_sent_bytes >= outcome_.delivered_bytes && outcome_.delivered_bytes > 0)
-    complain(fmt::format("the first node sent {} bytes of {} delivered: nobody else helped", outcome_.first_sent_bytes, outcome_.delivered_bytes));
+  if (outcome_.wanted > 1 && outcome_.first_sent_bytes >= outcome_.delivered_bytes &&
+      outcome_.delivered_bytes > 0)
+    complain(fmt::format("the first node sent {} bytes of {} delivered: nobody else helped",
+                         outcome_.first_sent_bytes, outcome_.delivered_bytes));
   net::HttpClient client{world_, {}};
   auto const expect = [&](std::string const& url, std::string const& part) {
     net::HttpRequest request;
@@ -149,7 +186,9 @@ void Demo::check_more() {
     request.url = *std::move(parsed);
     auto const answer = client.fetch(std::move(request), threads::within(kAnswer));
     if (!answer) return complain(fmt::format("{}: {}", url, answer.error().what));
-    if (answer->head.status != 200 || !answer->body.contains(part)) complain(fmt::format("{} answers with status {} and {} bytes, without \"{}\"", url, answer->head.status, answer->body.size(), part));
+    if (answer->head.status != 200 || !answer->body.contains(part))
+      complain(fmt::format("{} answers with status {} and {} bytes, without \"{}\"", url,
+                           answer->head.status, answer->body.size(), part));
   };
   expect(shared_.links.page, outcome_.file.name);
   expect(shared_.links.torrent, "4:info");
@@ -158,9 +197,15 @@ void Demo::check_more() {
 std::string Demo::line_of(DemoNode const& node) const {
   auto const& status = node.last.status;
   auto const name = padded(node.name, kNameColumns);
-  if (&node == &nodes_.front()) return fmt::format("{} shares, sent {} at {} to {} peers", name, base::format_bytes(status.uploaded), base::format_rate(status.upload_rate), node.last.peers_connected);
-  if (node.complete) return fmt::format("{} complete in {}, sent {} to others", name, base::format_duration(node.took), base::format_bytes(status.uploaded));
-  return fmt::format("{} {}, sent {}", name, progress_line(node.last), base::format_bytes(status.uploaded));
+  if (&node == &nodes_.front())
+    return fmt::format("{} shares, sent {} at {} to {} peers", name,
+                       base::format_bytes(status.uploaded), base::format_rate(status.upload_rate),
+                       node.last.peers_connected);
+  if (node.complete)
+    return fmt::format("{} complete in {}, sent {} to others", name,
+                       base::format_duration(node.took), base::format_bytes(status.uploaded));
+  return fmt::format("{} {}, sent {}", name, progress_line(node.last),
+                     base::format_bytes(status.uploaded));
 }
 
 void Demo::show(bool also_plain) {

@@ -4,9 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "mutirao/node/control_client.h"
+
 #include "commands.h"
 #include "demo_file.h"
-#include "mutirao/node/control_client.h"
 #include "process.h"
 #include "terminal.h"
 
@@ -19,10 +20,10 @@ struct DemoNode {
   std::string folder;   ///< its state; copies lie in `folder`/copies
   Process process;
   std::unique_ptr<node::ControlClient> client;
-  node::Transfer last;     ///< as seen last
+  node::Transfer last;  ///< as seen last
   bool complete = false;
-  Duration took{};         ///< from the first get to its last byte
-  bool verified = false;   ///< its copy has the digest of the original
+  Duration took{};        ///< from the first get to its last byte
+  bool verified = false;  ///< its copy has the digest of the original
 };
 
 /// What a run came to.
@@ -34,13 +35,16 @@ struct DemoOutcome {
   std::size_t wanted = 0;
   std::size_t verified = 0;
   std::vector<std::string> complaints;  ///< of --check; empty when all is well
-  [[nodiscard]] bool ok() const noexcept { return wanted > 0 && verified == wanted && complaints.empty(); }
+  [[nodiscard]] bool ok() const noexcept {
+    return wanted > 0 && verified == wanted && complaints.empty();
+  }
 };
 
 /// Shows a file travelling from one node to the others, and proves it.
 class Demo {
  public:
-  Demo(Context const& context, world::World& world, std::vector<DemoNode>& nodes, std::string folder);
+  Demo(Context const& context, world::World& world, std::vector<DemoNode>& nodes,
+       std::string folder);
   Result<DemoOutcome> run();
   void clear_screen() { screen_.clear(); }
 
@@ -54,7 +58,9 @@ class Demo {
   void check_more();
   void show(bool also_plain);
   [[nodiscard]] std::string line_of(DemoNode const& node) const;
-  [[nodiscard]] bool says() const noexcept { return !context_.options.json && !context_.options.quiet; }
+  [[nodiscard]] bool says() const noexcept {
+    return !context_.options.json && !context_.options.quiet;
+  }
 
   Context const& context_;
   world::World& world_;
@@ -65,7 +71,8 @@ class Demo {
   node::Transfer shared_;
 };
 
-[[nodiscard]] std::string demo_summary(DemoOutcome const& outcome, std::vector<DemoNode> const& nodes);
+[[nodiscard]] std::string demo_summary(DemoOutcome const& outcome,
+                                       std::vector<DemoNode> const& nodes);
 [[nodiscard]] std::string demo_json(DemoOutcome const& outcome, std::vector<DemoNode> const& nodes);
 
 }  // namespace mutirao::cli

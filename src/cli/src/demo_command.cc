@@ -2,11 +2,12 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "demo.h"
-#include "interrupts.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/signals.h"
 #include "mutirao/world/real_world.h"
+
+#include "demo.h"
+#include "interrupts.h"
 #include "report.h"
 
 namespace mutirao::cli {
@@ -25,8 +26,15 @@ Result<std::vector<DemoNode>> start_nodes(Context const& context, std::string co
     std::error_code failed;
     std::filesystem::create_directories(own, failed);
     if (failed) return fail(Fault::io, fmt::format("{}: {}", own, failed.message()));
-    auto process = MUT_TRY(Process::start({.arguments = {"up", "--quiet", "--state", own, "--listen", address_of(number) + ":0"}, .log_file = own + "/node.log"}));
-    nodes.push_back({.name = fmt::format("node {}", number + 1), .address = address_of(number), .folder = own, .process = std::move(process), .client = nullptr, .last = {}});
+    auto process = MUT_TRY(Process::start(
+        {.arguments = {"up", "--quiet", "--state", own, "--listen", address_of(number) + ":0"},
+         .log_file = own + "/node.log"}));
+    nodes.push_back({.name = fmt::format("node {}", number + 1),
+                     .address = address_of(number),
+                     .folder = own,
+                     .process = std::move(process),
+                     .client = nullptr,
+                     .last = {}});
   }
   return nodes;
 }
@@ -37,8 +45,10 @@ std::vector<std::string> end_nodes(std::vector<DemoNode>& nodes) {
   for (auto& node : nodes) node.process.interrupt();
   for (auto& node : nodes) {
     auto const code = node.process.wait(kEndMax);
-    if (!code) complaints.push_back(fmt::format("{} did not end when asked to", node.name));
-    else if (*code != 0) complaints.push_back(fmt::format("{} ended with exit code {}", node.name, *code));
+    if (!code)
+      complaints.push_back(fmt::format("{} did not end when asked to", node.name));
+    else if (*code != 0)
+      complaints.push_back(fmt::format("{} ended with exit code {}", node.name, *code));
   }
   return complaints;
 }
@@ -77,7 +87,8 @@ int command_demo(Context const& context) {
     return kInterrupted;
   }
   if (!outcome) return report(outcome.error(), json);
-  if (context.options.check) outcome->complaints.insert(outcome->complaints.end(), complaints.begin(), complaints.end());
+  if (context.options.check)
+    outcome->complaints.insert(outcome->complaints.end(), complaints.begin(), complaints.end());
   auto const text = json ? demo_json(*outcome, *nodes) : demo_summary(*outcome, *nodes);
   std::fwrite(text.data(), 1, text.size(), stdout);
   if (context.options.keep && !json) fmt::print("kept: {}\n", folder->path());

@@ -17,7 +17,9 @@ constexpr std::size_t kTailBytes = 1500;
 
 class Sha256 {
  public:
-  Sha256() : context_{EVP_MD_CTX_new(), EVP_MD_CTX_free} { EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr); }
+  Sha256() : context_{EVP_MD_CTX_new(), EVP_MD_CTX_free} {
+    EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr);
+  }
   void update(ByteView run) { EVP_DigestUpdate(context_.get(), run.data(), run.size()); }
   [[nodiscard]] std::string finish() {
     std::array<std::uint8_t, 32> digest;
@@ -41,9 +43,11 @@ void fill(MutableBytes bytes, std::uint64_t& state) {
 
 }  // namespace
 
-Result<DemoFile> generate_file(world::World& world, std::string const& folder, std::string const& name, std::uint64_t bytes, std::uint64_t seed) {
+Result<DemoFile> generate_file(world::World& world, std::string const& folder,
+                               std::string const& name, std::uint64_t bytes, std::uint64_t seed) {
   auto const directory = MUT_TRY(world.disk().open_directory(folder, true));
-  auto const file = MUT_TRY(directory->open(name, {.writable = true, .create = true, .truncate = true}));
+  auto const file =
+      MUT_TRY(directory->open(name, {.writable = true, .create = true, .truncate = true}));
   Sha256 sha256;
   Bytes run(kRunBytes);
   for (std::uint64_t offset = 0; offset < bytes;) {
@@ -57,10 +61,13 @@ Result<DemoFile> generate_file(world::World& world, std::string const& folder, s
   return DemoFile{folder, name, bytes, sha256.finish()};
 }
 
-Result<DemoFile> digest_file(world::World& world, std::string const& folder, std::string const& name) {
+Result<DemoFile> digest_file(world::World& world, std::string const& folder,
+                             std::string const& name) {
   auto const directory = MUT_TRY(world.disk().open_directory(folder, false));
   auto const file = MUT_TRY(directory->open(name, {}));
-  if (MUT_TRY(file->info()).kind != world::FileKind::regular) return fail(Fault::invalid, folder + "/" + name + " is not a file", "give one file; folders: mutirao share DIR");
+  if (MUT_TRY(file->info()).kind != world::FileKind::regular)
+    return fail(Fault::invalid, folder + "/" + name + " is not a file",
+                "give one file; folders: mutirao share DIR");
   Sha256 sha256;
   Bytes run(kRunBytes);
   std::uint64_t offset = 0;
@@ -75,11 +82,13 @@ Result<DemoFile> digest_file(world::World& world, std::string const& folder, std
 Result<TemporaryFolder> TemporaryFolder::make(std::string const& prefix, bool keep) {
   std::error_code failed;
   auto path = (std::filesystem::temp_directory_path(failed) / (prefix + "XXXXXX")).string();
-  if (failed || mkdtemp(path.data()) == nullptr) return std::unexpected{base::system_error(errno, "making a folder in " + path)};
+  if (failed || mkdtemp(path.data()) == nullptr)
+    return std::unexpected{base::system_error(errno, "making a folder in " + path)};
   return TemporaryFolder{std::move(path), keep};
 }
 
-TemporaryFolder::TemporaryFolder(TemporaryFolder&& other) noexcept : path_{std::exchange(other.path_, {})}, keep_{other.keep_} {}
+TemporaryFolder::TemporaryFolder(TemporaryFolder&& other) noexcept
+    : path_{std::exchange(other.path_, {})}, keep_{other.keep_} {}
 
 TemporaryFolder::~TemporaryFolder() {
   std::error_code ignored;

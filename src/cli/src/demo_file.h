@@ -19,9 +19,12 @@ struct DemoFile {
 };
 
 /// Writes `bytes` that are a function of the seed.
-[[nodiscard]] Result<DemoFile> generate_file(world::World& world, std::string const& folder, std::string const& name, std::uint64_t bytes, std::uint64_t seed);
+[[nodiscard]] Result<DemoFile> generate_file(world::World& world, std::string const& folder,
+                                             std::string const& name, std::uint64_t bytes,
+                                             std::uint64_t seed);
 /// Reads a file to its end.
-[[nodiscard]] Result<DemoFile> digest_file(world::World& world, std::string const& folder, std::string const& name);
+[[nodiscard]] Result<DemoFile> digest_file(world::World& world, std::string const& folder,
+                                           std::string const& name);
 
 /// A new folder below $TMPDIR, gone with its content at the end unless kept.
 class TemporaryFolder {
@@ -39,6 +42,7 @@ class TemporaryFolder {
 };
 
 /// The last lines of a text file, for a message; empty when there is none.
-[[nodiscard]] std::string tail_of(world::World& world, std::string const& folder, std::string const& name);
+[[nodiscard]] std::string tail_of(world::World& world, std::string const& folder,
+                                  std::string const& name);
 
 }  // namespace mutirao::cli

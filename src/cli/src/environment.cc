@@ -1,9 +1,8 @@
 #include "environment.h"
 
-#include <unistd.h>
-
 #include <cstdlib>
 #include <filesystem>
+#include <unistd.h>
 
 namespace mutirao::cli {
 namespace {
@@ -43,32 +42,43 @@ Result<NodePlace> node_place(std::string const& state_option, Environment const&
   } else if (!environment.home.empty()) {
     place.state_folder = environment.home + "/.local/state/mutirao";
   } else {
-    return fail(Fault::invalid, "no place for the node's state: neither HOME nor XDG_STATE_HOME is set", "mutirao --state DIR ...");
+    return fail(Fault::invalid,
+                "no place for the node's state: neither HOME nor XDG_STATE_HOME is set",
+                "mutirao --state DIR ...");
   }
   bool const is_default = named.empty() && !environment.xdg_runtime.empty();
-  place.socket = is_default ? environment.xdg_runtime + "/mutirao.sock" : place.state_folder + "/mutirao.sock";
+  place.socket =
+      is_default ? environment.xdg_runtime + "/mutirao.sock" : place.state_folder + "/mutirao.sock";
   place.log_file = place.state_folder + "/node.log";
   if (place.socket.size() > kSocketPathMax)
-    return fail(Fault::invalid, fmt::format("the path of the control socket is too long ({} bytes, at most {}): {}", place.socket.size(), kSocketPathMax, place.socket),
+    return fail(Fault::invalid,
+                fmt::format("the path of the control socket is too long ({} bytes, at most {}): {}",
+                            place.socket.size(), kSocketPathMax, place.socket),
                 "use a state folder with a shorter path: mutirao --state DIR ...");
   return place;
 }
 
-Result<node::NodeConfig> node_config(Options const& options, NodePlace const& place, Environment const& environment) {
-  node::NodeConfig config{.state_folder = place.state_folder,
-                          .control_socket = place.socket,
-                          .download_folder = absolute_path(options.folder.empty() ? "." : options.folder, environment.working_folder),
-                          .listen = std::nullopt,
-                          .base_url = options.url,
-                          .reach = options.internal ? net::Reach::anywhere : net::Reach::public_only,
-                          .upload_rate_max = options.upload_limit,
-                          .download_rate_max = options.download_limit,
-                          .process_id = ::getpid()};
+Result<node::NodeConfig> node_config(Options const& options, NodePlace const& place,
+                                     Environment const& environment) {
+  node::NodeConfig config{
+      .state_folder = place.state_folder,
+      .control_socket = place.socket,
+      .download_folder =
+          absolute_path(options.folder.empty() ? "." : options.folder, environment.working_folder),
+      .listen = std::nullopt,
+      .base_url = options.url,
+      .reach = options.internal ? net::Reach::anywhere : net::Reach::public_only,
+      .upload_rate_max = options.upload_limit,
+      .download_rate_max = options.download_limit,
+      .process_id = ::getpid()};
   if (!options.listen.empty()) {
     // ":6882" is a port on every address.
     auto const text = options.listen.starts_with(':') ? "0.0.0.0" + options.listen : options.listen;
     config.listen = world::Endpoint::parse(text);
-    if (!config.listen) return fail(Fault::invalid, fmt::format("\"{}\" is not an address and a port", options.listen), "mutirao up --listen 0.0.0.0:6881");
+    if (!config.listen)
+      return fail(Fault::invalid,
+                  fmt::format("\"{}\" is not an address and a port", options.listen),
+                  "mutirao up --listen 0.0.0.0:6881");
   }
   return config;
 }

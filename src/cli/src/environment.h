@@ -6,6 +6,7 @@
 #include "mutirao/base/log.h"
 #include "mutirao/base/result.h"
 #include "mutirao/node/config.h"
+
 #include "options.h"
 
 namespace mutirao::cli {
@@ -17,24 +18,27 @@ struct NodePlace {
   std::string log_file;  ///< of a detached node
 };
 
-/// What the environment says, as far as places depend on it; read once so that the rule is testable.
+/// What the environment says, as far as places depend on it; read once so that the rule is
+/// testable.
 struct Environment {
   std::string home;
-  std::string state_dir;      ///< MUTIRAO_STATE_DIR
-  std::string xdg_state;      ///< XDG_STATE_HOME
-  std::string xdg_runtime;    ///< XDG_RUNTIME_DIR
+  std::string state_dir;    ///< MUTIRAO_STATE_DIR
+  std::string xdg_state;    ///< XDG_STATE_HOME
+  std::string xdg_runtime;  ///< XDG_RUNTIME_DIR
   std::string working_folder;
   [[nodiscard]] static Environment read();
 };
 
 /// --state, else MUTIRAO_STATE_DIR, else $XDG_STATE_HOME/mutirao, else ~/.local/state/mutirao. The
 /// socket of the default node lies in $XDG_RUNTIME_DIR, that of any other in its state folder.
-[[nodiscard]] Result<NodePlace> node_place(std::string const& state_option, Environment const& environment);
+[[nodiscard]] Result<NodePlace> node_place(std::string const& state_option,
+                                           Environment const& environment);
 
 /// Absolute and without "." and "..", by words alone.
 [[nodiscard]] std::string absolute_path(std::string const& path, std::string const& working_folder);
 
-[[nodiscard]] Result<node::NodeConfig> node_config(Options const& options, NodePlace const& place, Environment const& environment);
+[[nodiscard]] Result<node::NodeConfig> node_config(Options const& options, NodePlace const& place,
+                                                   Environment const& environment);
 
 /// MUTIRAO_LOG, else `otherwise`.
 [[nodiscard]] base::LogLevel log_level(base::LogLevel otherwise);

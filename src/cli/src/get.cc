@@ -1,14 +1,15 @@
 #include <csignal>
 #include <cstdio>
 
-#include "commands.h"
-#include "interrupts.h"
 #include "mutirao/base/units.h"
 #include "mutirao/node/json.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/signals.h"
 #include "mutirao/threads/this_thread.h"
 #include "mutirao/world/real_world.h"
+
+#include "commands.h"
+#include "interrupts.h"
 #include "report.h"
 #include "terminal.h"
 #include "text.h"
@@ -25,22 +26,29 @@ constexpr Duration kPause = 10s;
 /// A link or URL as it is, a file by its full path: the node has another working folder.
 std::string full_name(Context const& context) {
   auto const& what = context.options.what;
-  bool const is_link = what.starts_with("magnet:") || what.starts_with("http://") || what.starts_with("https://");
+  bool const is_link =
+      what.starts_with("magnet:") || what.starts_with("http://") || what.starts_with("https://");
   return is_link ? what : absolute_path(what, context.environment.working_folder);
 }
 
-std::string in_quotes(std::string const& word) { return word.contains("'") ? "\"" + word + "\"" : "'" + word + "'"; }
+std::string in_quotes(std::string const& word) {
+  return word.contains("'") ? "\"" + word + "\"" : "'" + word + "'";
+}
 
 /// One `get` from its start to its end.
 class Getter {
  public:
   Getter(Context const& context, world::World& world)
-      : context_{context}, client_{world, context.place.socket}, screen_{Screen::mode_for(context.wants_progress())} {}
+      : context_{context},
+        client_{world, context.place.socket},
+        screen_{Screen::mode_for(context.wants_progress())} {}
 
   Result<void> begin() {
-    node::GetRequest request{.what = full_name(context_),
-                             .folder = absolute_path(context_.options.folder.empty() ? "." : context_.options.folder, context_.environment.working_folder),
-                             .internal_trackers = context_.options.internal};
+    node::GetRequest request{
+        .what = full_name(context_),
+        .folder = absolute_path(context_.options.folder.empty() ? "." : context_.options.folder,
+                                context_.environment.working_folder),
+        .internal_trackers = context_.options.internal};
     started_ = MUT_TRY(client_.get(std::move(request), threads::within(kAnswer)));
     begun_ = true;
     last_ = started_.transfer;
@@ -52,23 +60,34 @@ class Getter {
   /// Until the last piece is verified. Fails when the transfer does, or the time is up.
   Result<void> follow() {
     auto const interval = context_.options.json ? kJsonInterval : kRedraw;
-    auto const deadline = context_.options.timeout_s == 0 ? Deadline::never() : threads::within(std::chrono::seconds{context_.options.timeout_s});
-    auto watched = client_.watch(last_.status.id, interval, [this](auto const& transfers) { return see(transfers.front()); }, deadline);
+    auto const deadline = context_.options.timeout_s == 0
+                              ? Deadline::never()
+                              : threads::within(std::chrono::seconds{context_.options.timeout_s});
+    auto watched = client_.watch(
+        last_.status.id, interval, [this](auto const& transfers) { return see(transfers.front()); },
+        deadline);
     if (!watched && watched.error().fault == Fault::timed_out)
-      return fail(Fault::timed_out, fmt::format("{} is not complete after {} s: {}", last_.status.name, context_.options.timeout_s, progress_line(last_)),
+      return fail(Fault::timed_out,
+                  fmt::format("{} is not complete after {} s: {}", last_.status.name,
+                              context_.options.timeout_s, progress_line(last_)),
                   "the node goes on with it; wait again with the same command");
     MUT_TRY(std::move(watched));
-    if (last_.status.phase == swarm::TorrentPhase::failed) return fail(Fault::io, last_.status.name + ": " + last_.status.why, last_.status.mend);
+    if (last_.status.phase == swarm::TorrentPhase::failed)
+      return fail(Fault::io, last_.status.name + ": " + last_.status.why, last_.status.mend);
     if (last_.status.phase == swarm::TorrentPhase::paused)
-      return fail(Fault::closed, last_.status.name + " was paused by another command", "mutirao swarm resume " + last_.status.id.substr(0, 12));
+      return fail(Fault::closed, last_.status.name + " was paused by another command",
+                  "mutirao swarm resume " + last_.status.id.substr(0, 12));
     return {};
   }
 
   void finish() {
     screen_.clear();
-    if (context_.options.json) fmt::print("{{\"done\":{}}}\n", node::to_json(last_));
+    if (context_.options.json)
+      fmt::print("{{\"done\":{}}}\n", node::to_json(last_));
     else if (!context_.options.quiet)
-      fmt::print("got {} ({}) in {}\nthe node goes on serving it: mutirao status\n", printable(last_.status.name), base::format_bytes(last_.status.bytes_total), printable(last_.folder));
+      fmt::print("got {} ({}) in {}\nthe node goes on serving it: mutirao status\n",
+                 printable(last_.status.name), base::format_bytes(last_.status.bytes_total),
+                 printable(last_.folder));
   }
 
   /// After Ctrl-C: the bytes stop too, unless somebody else waits for them.
@@ -84,7 +103,10 @@ class Getter {
       report(paused.error(), context_.options.json);
       return;
     }
-    fmt::print(stderr, "paused {} at {}%\nresume with: mutirao get {}\n", printable(paused->status.name), percent(paused->status.bytes_verified, paused->status.bytes_total), in_quotes(context_.options.what));
+    fmt::print(stderr, "paused {} at {}%\nresume with: mutirao get {}\n",
+               printable(paused->status.name),
+               percent(paused->status.bytes_verified, paused->status.bytes_total),
+               in_quotes(context_.options.what));
   }
 
   [[nodiscard]] node::Transfer const& transfer() const noexcept { return last_; }
@@ -93,7 +115,8 @@ class Getter {
   bool see(node::Transfer const& transfer) {
     last_ = transfer;
     auto const phase = transfer.status.phase;
-    bool const ended = phase == swarm::TorrentPhase::seeding || phase == swarm::TorrentPhase::failed || phase == swarm::TorrentPhase::paused;
+    bool const ended = phase == swarm::TorrentPhase::seeding ||
+                       phase == swarm::TorrentPhase::failed || phase == swarm::TorrentPhase::paused;
     if (context_.options.json) {
       fmt::print("{}\n", node::to_json(std::vector{transfer}));
       std::fflush(stdout);
@@ -125,16 +148,21 @@ int get(Context const& context, world::World& world, threads::signal_set& signal
     return kInterrupted;
   }
   if (!done) return report(done.error(), context.options.json);
-  if (!context.options.background) getter.finish();
+  if (!context.options.background)
+    getter.finish();
   else if (!context.options.quiet && !context.options.json)
-    fmt::print("fetching {} in the background into {}\nnext: mutirao status; mutirao swarm show {}\n", printable(getter.transfer().status.name), printable(getter.transfer().folder), getter.transfer().status.id.substr(0, 12));
+    fmt::print(
+        "fetching {} in the background into {}\nnext: mutirao status; mutirao swarm show {}\n",
+        printable(getter.transfer().status.name), printable(getter.transfer().folder),
+        getter.transfer().status.id.substr(0, 12));
   return kDone;
 }
 
 }  // namespace
 
 int command_get(Context const& context) {
-  if (auto const node = ensure_node(context); !node) return report(node.error(), context.options.json);
+  if (auto const node = ensure_node(context); !node)
+    return report(node.error(), context.options.json);
   threads::signal_set signals{SIGINT, SIGTERM};
   base::StderrLog log{log_level(base::LogLevel::warning)};
   int code = kFailed;

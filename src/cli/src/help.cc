@@ -12,12 +12,16 @@ std::string usage_of(ArgumentInfo const& argument) {
   return argument.required ? name : "[" + name + "]";
 }
 
-std::string label_of(FlagInfo const& flag) { return fmt::format("{}{}{}", fmt::join(flag.names, ", "), flag.value.empty() ? "" : " ", flag.value); }
+std::string label_of(FlagInfo const& flag) {
+  return fmt::format("{}{}{}", fmt::join(flag.names, ", "), flag.value.empty() ? "" : " ",
+                     flag.value);
+}
 
 void append_rows(std::string& text, std::vector<std::pair<std::string, std::string>> const& rows) {
   std::size_t width = 0;
   for (auto const& [label, about] : rows) width = std::max(width, label.size());
-  for (auto const& [label, about] : rows) text += fmt::format("  {:<{}}  {}\n", label, width, about);
+  for (auto const& [label, about] : rows)
+    text += fmt::format("  {:<{}}  {}\n", label, width, about);
 }
 
 void append_commands(std::string& text, CommandInfo const& command) {
@@ -70,12 +74,14 @@ std::string help_text(CommandInfo const& root, std::vector<std::string> const& t
   if (!command->arguments.empty()) {
     text += "\nArguments:\n";
     std::vector<std::pair<std::string, std::string>> rows;
-    for (auto const& argument : command->arguments) rows.emplace_back(argument.name, argument.about);
+    for (auto const& argument : command->arguments)
+      rows.emplace_back(argument.name, argument.about);
     append_rows(text, rows);
   }
   if (command != &root) append_flags(text, "Flags", command->flags);
   append_flags(text, "Flags of every command", root.flags);
-  if (command == &root) text += "\nFirst steps: mutirao demo; mutirao share FILE; mutirao help VERB\n";
+  if (command == &root)
+    text += "\nFirst steps: mutirao demo; mutirao share FILE; mutirao help VERB\n";
   return text;
 }
 

@@ -7,12 +7,14 @@
 namespace mutirao::cli {
 
 Interrupts::Interrupts(threads::signal_set& signals) {
-  watcher_.spawn("signals", [this, &signals] {
-    while (signals.wait()) {
-      if (interrupted_.exchange(true)) std::_Exit(kInterrupted);
-      work_.request_stop();
-    }
-  }, {.isolated = true});
+  watcher_.spawn("signals",
+                 [this, &signals] {
+                   while (signals.wait()) {
+                     if (interrupted_.exchange(true)) std::_Exit(kInterrupted);
+                     work_.request_stop();
+                   }
+                 },
+                 {.isolated = true});
 }
 
 Result<void> Interrupts::run(std::function<Result<void>()> work) {

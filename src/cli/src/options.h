@@ -25,7 +25,7 @@ struct Options {
   bool internal = false;
   std::uint64_t upload_limit = 0;    ///< bytes/s, 0: none
   std::uint64_t download_limit = 0;  ///< bytes/s, 0: none
-  int ready_fd = -1;          ///< where a detached node tells its starter that it answers
+  int ready_fd = -1;                 ///< where a detached node tells its starter that it answers
 
   // share
   std::vector<std::string> paths;

@@ -1,15 +1,14 @@
 #include "process.h"
 
+#include <csignal>
+#include <cstdlib>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <csignal>
-#include <cstdlib>
 #include <thread>
+#include <unistd.h>
 
 #include "mutirao/node/json.h"
 
@@ -21,7 +20,8 @@ constexpr std::chrono::milliseconds kReapPoll{10};
 constexpr char kReady[] = "ready\n";
 
 /// Between fork and exec only calls that are safe there: other threads may have held locks.
-[[noreturn]] void become(std::vector<char*> const& argv, int log, int ready, bool detached, pid_t parent) noexcept {
+[[noreturn]] void become(std::vector<char*> const& argv, int log, int ready, bool detached,
+                         pid_t parent) noexcept {
   if (detached) {
     setsid();
   } else {
@@ -48,8 +48,11 @@ constexpr char kReady[] = "ready\n";
 
 Result<Process> Process::start(Options options) {
   int ready[2];
-  if (pipe2(ready, O_CLOEXEC) != 0) return std::unexpected{base::system_error(errno, "starting a node")};
-  int const log = options.log_file.empty() ? -1 : open(options.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (pipe2(ready, O_CLOEXEC) != 0)
+    return std::unexpected{base::system_error(errno, "starting a node")};
+  int const log = options.log_file.empty() ? -1
+                                           : open(options.log_file.c_str(),
+                                                  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   std::vector<std::string> words{"mutirao"};
   words.insert(words.end(), options.arguments.begin(), options.arguments.end());
   words.insert(words.end(), {"--ready-fd", std::to_string(kReadyDescriptor)});
@@ -70,7 +73,10 @@ Result<Process> Process::start(Options options) {
 }
 
 Process::Process(Process&& other) noexcept
-    : id_{std::exchange(other.id_, -1)}, ready_{std::exchange(other.ready_, -1)}, options_{std::move(other.options_)}, ended_{other.ended_} {}
+    : id_{std::exchange(other.id_, -1)},
+      ready_{std::exchange(other.ready_, -1)},
+      options_{std::move(other.options_)},
+      ended_{other.ended_} {}
 
 Process::~Process() {
   if (ready_ >= 0) close(ready_);
@@ -83,11 +89,15 @@ Result<void> Process::wait_ready(std::chrono::milliseconds at_most) {
   std::string told;
   auto const end = std::chrono::steady_clock::now() + at_most;
   while (true) {
-    auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
+    auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(
+                          end - std::chrono::steady_clock::now())
+                          .count();
     pollfd waiting{.fd = ready_, .events = POLLIN, .revents = 0};
     int const got = left <= 0 ? 0 : poll(&waiting, 1, static_cast<int>(left));
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return fail(Fault::timed_out, "the new node does not answer yet", "read its log: " + options_.log_file);
+    if (got <= 0)
+      return fail(Fault::timed_out, "the new node does not answer yet",
+                  "read its log: " + options_.log_file);
     char buffer[4096];
     auto const size = read(ready_, buffer, sizeof buffer);
     if (size < 0 && errno == EINTR) continue;
@@ -96,7 +106,8 @@ Result<void> Process::wait_ready(std::chrono::milliseconds at_most) {
     if (told == kReady) return {};
   }
   if (!told.empty()) return std::unexpected{node::error_from_json(told)};
-  return fail(Fault::closed, "the new node ended before it answered", "read its log: " + options_.log_file);
+  return fail(Fault::closed, "the new node ended before it answered",
+              "read its log: " + options_.log_file);
 }
 
 void Process::interrupt() noexcept {
@@ -112,10 +123,14 @@ std::optional<int> Process::wait(std::chrono::milliseconds at_most) {
   while (!ended_) {
     int status = 0;
     pid_t const got = waitpid(id_, &status, WNOHANG);
-    if (got == id_) ended_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    else if (got < 0 && errno != EINTR) ended_ = 127;
-    else if (std::chrono::steady_clock::now() >= end) break;
-    else std::this_thread::sleep_for(kReapPoll);
+    if (got == id_)
+      ended_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    else if (got < 0 && errno != EINTR)
+      ended_ = 127;
+    else if (std::chrono::steady_clock::now() >= end)
+      break;
+    else
+      std::this_thread::sleep_for(kReapPoll);
   }
   return ended_;
 }

@@ -17,10 +17,10 @@ class Process {
   struct Options {
     std::vector<std::string> arguments;  ///< after the program's name
     std::string log_file;                ///< its output, appended
-    bool detached = false;               ///< survives us, in a session of its own; otherwise it dies with us
+    bool detached = false;  ///< survives us, in a session of its own; otherwise it dies with us
   };
-  /// Starts /proc/self/exe in a process group of its own. From the process's first LWP only when not
-  /// detached: the kernel ends such a child together with the LWP that started it.
+  /// Starts /proc/self/exe in a process group of its own. From the process's first LWP only when
+  /// not detached: the kernel ends such a child together with the LWP that started it.
   [[nodiscard]] static Result<Process> start(Options options);
   Process(Process&& other) noexcept;
   Process& operator=(Process&& other) = delete;
@@ -36,7 +36,8 @@ class Process {
   static void pause(std::chrono::milliseconds time) noexcept;
 
  private:
-  Process(int id, int ready, Options options) : id_{id}, ready_{ready}, options_{std::move(options)} {}
+  Process(int id, int ready, Options options)
+      : id_{id}, ready_{ready}, options_{std::move(options)} {}
   int id_;
   int ready_;
   Options options_;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/node/json.h"
+
 #include "text.h"
 
 namespace mutirao::cli {
@@ -30,17 +31,25 @@ std::span<std::pair<int, std::string_view> const> exit_codes() noexcept { return
 
 int exit_code_of(Fault fault) noexcept {
   switch (fault) {
-    case Fault::not_found: return kNotFound;
+    case Fault::not_found:
+      return kNotFound;
     case Fault::unreachable:
-    case Fault::closed: return kUnreachable;
-    case Fault::refused: return kRefused;
-    case Fault::corrupt: return kCorrupt;
-    case Fault::invalid: return kUsage;
+    case Fault::closed:
+      return kUnreachable;
+    case Fault::refused:
+      return kRefused;
+    case Fault::corrupt:
+      return kCorrupt;
+    case Fault::invalid:
+      return kUsage;
     case Fault::timed_out:
-    case Fault::exhausted: return kTryAgain;
-    case Fault::cancelled: return kInterrupted;
+    case Fault::exhausted:
+      return kTryAgain;
+    case Fault::cancelled:
+      return kInterrupted;
     case Fault::unsupported:
-    case Fault::io: break;
+    case Fault::io:
+      break;
   }
   return kFailed;
 }

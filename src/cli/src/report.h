@@ -25,8 +25,8 @@ enum ExitCode : int {
 [[nodiscard]] std::span<std::pair<int, std::string_view> const> exit_codes() noexcept;
 [[nodiscard]] int exit_code_of(Fault fault) noexcept;
 
-/// "error: ..." and "try: ..." on standard error, and with `json` {"error": ...} on standard output.
-/// The exit code that goes with it.
+/// "error: ..." and "try: ..." on standard error, and with `json` {"error": ...} on standard
+/// output. The exit code that goes with it.
 int report(Error const& error, bool json);
 
 }  // namespace mutirao::cli

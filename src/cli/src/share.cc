@@ -1,9 +1,10 @@
 #include <cstdio>
 
-#include "commands.h"
 #include "mutirao/base/units.h"
 #include "mutirao/node/json.h"
 #include "mutirao/threads/this_thread.h"
+
+#include "commands.h"
 #include "report.h"
 #include "terminal.h"
 #include "text.h"
@@ -15,8 +16,14 @@ constexpr Duration kPlainInterval = 5s;
 
 node::ShareRequest request_for(Context const& context, std::string const& path) {
   auto const& options = context.options;
-  auto const format = options.format == "v1" ? swarm::TorrentFormat::v1 : options.format == "v2" ? swarm::TorrentFormat::v2 : swarm::TorrentFormat::hybrid;
-  return {.path = absolute_path(path, context.environment.working_folder), .format = format, .trackers = options.trackers, .is_private = options.is_private, .comment = options.comment};
+  auto const format = options.format == "v1"   ? swarm::TorrentFormat::v1
+                      : options.format == "v2" ? swarm::TorrentFormat::v2
+                                               : swarm::TorrentFormat::hybrid;
+  return {.path = absolute_path(path, context.environment.working_folder),
+          .format = format,
+          .trackers = options.trackers,
+          .is_private = options.is_private,
+          .comment = options.comment};
 }
 
 void print_shared(Context const& context, node::Shared const& shared) {
@@ -29,13 +36,19 @@ void print_shared(Context const& context, node::Shared const& shared) {
     fmt::print("{}\n", transfer.links.magnet);
     return;
   }
-  fmt::print("shared {} ({}, {} file{})\n", printable(transfer.status.name), base::format_bytes(transfer.status.bytes_total), transfer.files_total, transfer.files_total == 1 ? "" : "s");
-  fmt::print("  magnet   {}\n  page     {}\n  torrent  {}\n  folder   {}\n  id       {}\n", transfer.links.magnet, transfer.links.page, transfer.links.torrent, printable(transfer.folder), transfer.status.id);
-  for (auto const& path : shared.skipped) fmt::print(stderr, "skipped {}: neither a file nor a folder\n", printable(path));
+  fmt::print("shared {} ({}, {} file{})\n", printable(transfer.status.name),
+             base::format_bytes(transfer.status.bytes_total), transfer.files_total,
+             transfer.files_total == 1 ? "" : "s");
+  fmt::print("  magnet   {}\n  page     {}\n  torrent  {}\n  folder   {}\n  id       {}\n",
+             transfer.links.magnet, transfer.links.page, transfer.links.torrent,
+             printable(transfer.folder), transfer.status.id);
+  for (auto const& path : shared.skipped)
+    fmt::print(stderr, "skipped {}: neither a file nor a folder\n", printable(path));
   fmt::print("next, on another machine: mutirao get '{}'\n", transfer.links.magnet);
 }
 
-Result<node::Shared> share_one(Context const& context, node::ControlClient& client, std::string const& path) {
+Result<node::Shared> share_one(Context const& context, node::ControlClient& client,
+                               std::string const& path) {
   Screen screen{Screen::mode_for(context.wants_progress())};
   auto next = threads::now() + (screen.mode() == Screen::Mode::plain ? kPlainInterval : 0s);
   return client.share(
@@ -55,7 +68,8 @@ Result<node::Shared> share_one(Context const& context, node::ControlClient& clie
 }  // namespace
 
 int command_share(Context const& context) {
-  if (auto const node = ensure_node(context); !node) return report(node.error(), context.options.json);
+  if (auto const node = ensure_node(context); !node)
+    return report(node.error(), context.options.json);
   return with_world([&](world::World& world) {
     node::ControlClient client{world, context.place.socket};
     std::size_t failed = 0;
@@ -69,7 +83,9 @@ int command_share(Context const& context) {
         code = report(shared.error(), context.options.json);
       }
     }
-    return failed == 0 ? static_cast<int>(kDone) : failed < context.options.paths.size() ? static_cast<int>(kPartial) : code;
+    return failed == 0                             ? static_cast<int>(kDone)
+           : failed < context.options.paths.size() ? static_cast<int>(kPartial)
+                                                   : code;
   });
 }
 

@@ -14,8 +14,10 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   for (std::size_t i = 1; i <= a.size(); ++i) {
     now[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      now[j] = std::min({last[j] + 1, now[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) now[j] = std::min(now[j], before_last[j - 2] + 1);
+      now[j] =
+          std::min({last[j] + 1, now[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        now[j] = std::min(now[j], before_last[j - 2] + 1);
     }
     std::swap(before_last, last);
     std::swap(last, now);
@@ -51,19 +53,24 @@ FlagInfo const* find_flag(CommandInfo const& command, std::string_view name) {
 /// Hidden flags, meant for the program itself, are in no tree.
 bool is_hidden(std::string_view name) { return name == "--ready-fd"; }
 
-Result<void> unknown_flag(CommandInfo const& root, CommandInfo const& command, std::string const& path, std::string_view name) {
+Result<void> unknown_flag(CommandInfo const& root, CommandInfo const& command,
+                          std::string const& path, std::string_view name) {
   std::vector<std::string> candidates;
   for (auto const* known : {&root, &command})
-    for (auto const& flag : known->flags) candidates.insert(candidates.end(), flag.names.begin(), flag.names.end());
+    for (auto const& flag : known->flags)
+      candidates.insert(candidates.end(), flag.names.begin(), flag.names.end());
   auto const meant = nearest(name, candidates);
-  return fail(Fault::invalid, fmt::format("{} has no flag \"{}\"", path, name), meant.empty() ? path + " --help" : fmt::format("{} {}", path, meant));
+  return fail(Fault::invalid, fmt::format("{} has no flag \"{}\"", path, name),
+              meant.empty() ? path + " --help" : fmt::format("{} {}", path, meant));
 }
 
-Result<void> unknown_verb(CommandInfo const& command, std::string const& path, std::string_view word) {
+Result<void> unknown_verb(CommandInfo const& command, std::string const& path,
+                          std::string_view word) {
   std::vector<std::string> candidates;
   for (auto const& known : command.commands) candidates.push_back(known.name);
   auto const meant = nearest(word, candidates);
-  return fail(Fault::invalid, fmt::format("{} has no verb \"{}\"", path, word), meant.empty() ? path + " --help" : fmt::format("{} {}", path, meant));
+  return fail(Fault::invalid, fmt::format("{} has no verb \"{}\"", path, word),
+              meant.empty() ? path + " --help" : fmt::format("{} {}", path, meant));
 }
 
 }  // namespace

@@ -20,7 +20,8 @@ std::string ask(std::string const& question) {
   fmt::print(stderr, "{} ", question);
   std::fflush(stderr);
   std::string line;
-  for (int c = std::getchar(); c != EOF && c != '\n'; c = std::getchar()) line += static_cast<char>(c);
+  for (int c = std::getchar(); c != EOF && c != '\n'; c = std::getchar())
+    line += static_cast<char>(c);
   return line;
 }
 

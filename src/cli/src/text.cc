@@ -12,7 +12,9 @@ constexpr std::string_view kEllipsis = "…";
 
 bool starts_code_point(char c) noexcept { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }
 
-std::string count(std::uint64_t number, std::string_view noun) { return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s"); }
+std::string count(std::uint64_t number, std::string_view noun) {
+  return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
+}
 
 }  // namespace
 
@@ -21,14 +23,17 @@ std::string printable(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     auto const byte = static_cast<unsigned char>(text[i]);
     // U+0080 to U+009F, the other control characters, are C2 80 to C2 9F.
-    bool const c1 = byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+    bool const c1 =
+        byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
     if (c1) ++i;
     out += byte < 0x20 || byte == 0x7f || c1 ? '?' : text[i];
   }
   return out;
 }
 
-std::size_t columns_of(std::string_view text) noexcept { return static_cast<std::size_t>(std::ranges::count_if(text, starts_code_point)); }
+std::size_t columns_of(std::string_view text) noexcept {
+  return static_cast<std::size_t>(std::ranges::count_if(text, starts_code_point));
+}
 
 std::string cut_to(std::string_view text, std::size_t columns) {
   if (columns_of(text) <= columns) return std::string{text};
@@ -50,7 +55,8 @@ std::string padded(std::string_view text, std::size_t columns) {
 unsigned percent(std::uint64_t done, std::uint64_t total) noexcept {
   if (total == 0) return 0;
   if (done >= total) return 100;
-  return std::min(99u, static_cast<unsigned>(static_cast<double>(done) * 100 / static_cast<double>(total)));
+  return std::min(
+      99u, static_cast<unsigned>(static_cast<double>(done) * 100 / static_cast<double>(total)));
 }
 
 std::string progress_line(node::Transfer const& transfer) {
@@ -62,26 +68,36 @@ std::string progress_line(node::Transfer const& transfer) {
   auto const since = base::format_duration(status.since);
   switch (status.phase) {
     case swarm::TorrentPhase::seeding:
-      return fmt::format("{} complete {} {} up {}", name, base::format_bytes(status.bytes_total), base::format_rate(status.upload_rate), count(transfer.peers_connected, "peer"));
+      return fmt::format("{} complete {} {} up {}", name, base::format_bytes(status.bytes_total),
+                         base::format_rate(status.upload_rate),
+                         count(transfer.peers_connected, "peer"));
     case swarm::TorrentPhase::downloading:
       if (status.download_rate > 0) {
-        auto line = fmt::format("{} {}% {} {} {}", name, done, pieces, base::format_rate(status.download_rate), count(transfer.peers_connected, "peer"));
-        if (status.time_left) line += fmt::format(" {} left", base::format_duration(*status.time_left));
+        auto line = fmt::format("{} {}% {} {} {}", name, done, pieces,
+                                base::format_rate(status.download_rate),
+                                count(transfer.peers_connected, "peer"));
+        if (status.time_left)
+          line += fmt::format(" {} left", base::format_duration(*status.time_left));
         return line;
       }
-      return fmt::format("{} {}% {} {}: {} ({})", name, done, pieces, count(transfer.peers_connected, "peer"), why.empty() ? "waiting" : why, since);
+      return fmt::format("{} {}% {} {}: {} ({})", name, done, pieces,
+                         count(transfer.peers_connected, "peer"), why.empty() ? "waiting" : why,
+                         since);
     case swarm::TorrentPhase::checking:
       return fmt::format("{} checking {}% {}: {} ({})", name, done, pieces, why, since);
     case swarm::TorrentPhase::metadata:
     case swarm::TorrentPhase::paused:
-    case swarm::TorrentPhase::failed: break;
+    case swarm::TorrentPhase::failed:
+      break;
   }
   return fmt::format("{} {}: {} ({})", name, node::to_string(status.phase), why, since);
 }
 
 std::string hashing_line(std::string_view name, swarm::MakeProgress progress) {
   if (progress.bytes_total == 0) return fmt::format("{} looking at its files", printable(name));
-  return fmt::format("{} hashing {}% {}/{}", printable(name), percent(progress.bytes_done, progress.bytes_total), base::format_bytes(progress.bytes_done), base::format_bytes(progress.bytes_total));
+  return fmt::format(
+      "{} hashing {}% {}/{}", printable(name), percent(progress.bytes_done, progress.bytes_total),
+      base::format_bytes(progress.bytes_done), base::format_bytes(progress.bytes_total));
 }
 
 std::string table(std::vector<std::vector<std::string>> const& rows) {
@@ -93,7 +109,8 @@ std::string table(std::vector<std::vector<std::string>> const& rows) {
     }
   std::string text;
   for (auto const& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) text += i + 1 == row.size() ? row[i] : padded(row[i], widths[i] + 2);
+    for (std::size_t i = 0; i < row.size(); ++i)
+      text += i + 1 == row.size() ? row[i] : padded(row[i], widths[i] + 2);
     text += '\n';
   }
   return text;

@@ -9,8 +9,8 @@
 /// How things look to a person. Pure.
 namespace mutirao::cli {
 
-/// Text from elsewhere, made safe for a terminal: control characters become '?', so that a name can't
-/// move the cursor or colour the screen.
+/// Text from elsewhere, made safe for a terminal: control characters become '?', so that a name
+/// can't move the cursor or colour the screen.
 [[nodiscard]] std::string printable(std::string_view text);
 
 /// Columns that UTF-8 text takes, one a code point.
@@ -20,7 +20,8 @@ namespace mutirao::cli {
 /// Filled up with spaces.
 [[nodiscard]] std::string padded(std::string_view text, std::size_t columns);
 
-/// "debian.iso 61% 214/351 pieces 48.2 MB/s 3 peers 12 s left", or what it waits for and since when.
+/// "debian.iso 61% 214/351 pieces 48.2 MB/s 3 peers 12 s left", or what it waits for and since
+/// when.
 [[nodiscard]] std::string progress_line(node::Transfer const& transfer);
 [[nodiscard]] std::string hashing_line(std::string_view name, swarm::MakeProgress progress);
 

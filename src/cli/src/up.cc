@@ -1,7 +1,6 @@
 #include <csignal>
 #include <filesystem>
 
-#include "commands.h"
 #include "mutirao/base/log.h"
 #include "mutirao/node/node.h"
 #include "mutirao/threads/runtime.h"
@@ -9,6 +8,8 @@
 #include "mutirao/threads/signals.h"
 #include "mutirao/threads/this_thread.h"
 #include "mutirao/world/real_world.h"
+
+#include "commands.h"
 #include "process.h"
 #include "report.h"
 
@@ -31,7 +32,9 @@ std::vector<std::string> arguments_of(Context const& context) {
   if (options.verb == "up") {
     add("--listen", options.listen);
     add("--url", options.url);
-    add("--folder", options.folder.empty() ? "" : absolute_path(options.folder, context.environment.working_folder));
+    add("--folder", options.folder.empty()
+                        ? ""
+                        : absolute_path(options.folder, context.environment.working_folder));
     if (options.upload_limit > 0) add("--upload-limit", std::to_string(options.upload_limit));
     if (options.download_limit > 0) add("--download-limit", std::to_string(options.download_limit));
     if (options.internal) words.push_back("--allow-internal");
@@ -42,41 +45,58 @@ std::vector<std::string> arguments_of(Context const& context) {
 Result<std::int64_t> start_detached(Context const& context) {
   std::error_code failed;
   std::filesystem::create_directories(context.place.state_folder, failed);
-  if (failed) return fail(Fault::refused, fmt::format("state folder {}: {}", context.place.state_folder, failed.message()), "choose one that you can write: mutirao --state DIR ...");
+  if (failed)
+    return fail(Fault::refused,
+                fmt::format("state folder {}: {}", context.place.state_folder, failed.message()),
+                "choose one that you can write: mutirao --state DIR ...");
   auto words = arguments_of(context);
-  // The control socket of the default node is not in its state folder: leave the choice to its own rule.
+  // The control socket of the default node is not in its state folder: leave the choice to its own
+  // rule.
   if (context.options.state.empty()) words.erase(words.begin() + 1, words.begin() + 3);
-  auto process = MUT_TRY(Process::start({.arguments = std::move(words), .log_file = context.place.log_file, .detached = true}));
+  auto process = MUT_TRY(Process::start(
+      {.arguments = std::move(words), .log_file = context.place.log_file, .detached = true}));
   MUT_TRY(process.wait_ready(kStartMax));
   return process.id();
 }
 
 bool node_answers(Context const& context) {
   return with_world([&](world::World& world) {
-           return node::ControlClient{world, context.place.socket}.status(threads::within(kProbe)) ? 0 : 1;
+           return node::ControlClient{world, context.place.socket}.status(threads::within(kProbe))
+                      ? 0
+                      : 1;
          }) == 0;
 }
 
 void announce(Context const& context, node::Node& node) {
   auto const status = node.status();
-  if (context.options.json) fmt::print("{{\"ready\":{{\"process_id\":{},\"listen\":\"{}\",\"page\":\"{}\"}}}}\n", status.process_id, status.listen, status.page);
+  if (context.options.json)
+    fmt::print("{{\"ready\":{{\"process_id\":{},\"listen\":\"{}\",\"page\":\"{}\"}}}}\n",
+               status.process_id, status.listen, status.page);
   else if (!context.options.quiet)
-    fmt::print("node runs\n  page     {}\n  listens  {}\n  state    {}\nnext: mutirao share FILE; mutirao status; Ctrl-C ends it\n", status.page, status.listen, status.state_folder);
+    fmt::print(
+        "node runs\n  page     {}\n  listens  {}\n  state    {}\nnext: mutirao share FILE; mutirao "
+        "status; Ctrl-C ends it\n",
+        status.page, status.listen, status.state_folder);
   std::fflush(stdout);
 }
 
 int run_node(Context const& context, world::World& world, threads::signal_set& signals) {
   auto config = node_config(context.options, context.place, context.environment);
-  auto node = config ? node::Node::start(world, *std::move(config)) : std::unexpected{config.error()};
+  auto node =
+      config ? node::Node::start(world, *std::move(config)) : std::unexpected{config.error()};
   tell_ready(context.options.ready_fd, node ? nullptr : &node.error());
   if (!node) return report(node.error(), context.options.json);
   announce(context, **node);
   threads::scope watcher;
-  watcher.spawn("signals", [&] {
-    if (auto const first = signals.wait()) (*node)->request_stop();
-    else return;
-    if (auto const second = signals.wait()) std::_Exit(kInterrupted);
-  }, {.isolated = true});
+  watcher.spawn("signals",
+                [&] {
+                  if (auto const first = signals.wait())
+                    (*node)->request_stop();
+                  else
+                    return;
+                  if (auto const second = signals.wait()) std::_Exit(kInterrupted);
+                },
+                {.isolated = true});
   auto const ran = (*node)->run_until_stopped();
   node->reset();
   return ran ? kDone : report(ran.error(), context.options.json);
@@ -85,7 +105,8 @@ int run_node(Context const& context, world::World& world, threads::signal_set& s
 int run_in_foreground(Context const& context) {
   raise_open_file_limit();
   threads::signal_set signals{SIGINT, SIGTERM, SIGHUP};
-  base::StderrLog log{log_level(context.options.quiet ? base::LogLevel::warning : base::LogLevel::info)};
+  base::StderrLog log{
+      log_level(context.options.quiet ? base::LogLevel::warning : base::LogLevel::info)};
   int code = kFailed;
   threads::runtime runtime;
   runtime.run([&] {
@@ -101,8 +122,13 @@ int command_up(Context const& context) {
   if (!context.options.detach) return run_in_foreground(context);
   auto const id = start_detached(context);
   if (!id) return report(id.error(), context.options.json);
-  if (context.options.json) fmt::print("{{\"ready\":{{\"process_id\":{}}}}}\n", *id);
-  else if (!context.options.quiet) fmt::print("node runs in the background (process {}, log {})\nnext: mutirao share FILE; mutirao status; mutirao stop\n", *id, context.place.log_file);
+  if (context.options.json)
+    fmt::print("{{\"ready\":{{\"process_id\":{}}}}}\n", *id);
+  else if (!context.options.quiet)
+    fmt::print(
+        "node runs in the background (process {}, log {})\nnext: mutirao share FILE; mutirao "
+        "status; mutirao stop\n",
+        *id, context.place.log_file);
   return kDone;
 }
 
@@ -111,7 +137,8 @@ Result<void> ensure_node(Context const& context) {
   auto const id = start_detached(context);
   if (id) {
     if (!context.options.quiet && !context.options.json)
-      fmt::print(stderr, "started a node in the background (process {}; mutirao stop ends it)\n", *id);
+      fmt::print(stderr, "started a node in the background (process {}; mutirao stop ends it)\n",
+                 *id);
     return {};
   }
   // Another command may be starting one at this very moment.

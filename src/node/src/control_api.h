@@ -18,7 +18,8 @@ namespace mutirao::node {
 ///   GET    /api/v1/events?torrent=NAME&interval_ms=500   a line of JSON every interval
 ///   POST   /api/v1/stop
 ///
-/// Sharing answers with lines: {"hashing": ...} while it hashes, then {"shared": ...} or {"error": ...}.
+/// Sharing answers with lines: {"hashing": ...} while it hashes, then {"shared": ...} or {"error":
+/// ...}.
 class ControlApi {
  public:
   /// `library` outlives it.
@@ -26,8 +27,10 @@ class ControlApi {
   Result<void> handle(net::HttpServerRequest const& request, net::HttpResponder& responder);
 
  private:
-  Result<void> answer_torrents(net::HttpServerRequest const& request, net::HttpResponder& responder);
-  Result<void> answer_torrent(std::string_view rest, net::HttpServerRequest const& request, net::HttpResponder& responder);
+  Result<void> answer_torrents(net::HttpServerRequest const& request,
+                               net::HttpResponder& responder);
+  Result<void> answer_torrent(std::string_view rest, net::HttpServerRequest const& request,
+                              net::HttpResponder& responder);
   Result<void> answer_events(net::HttpServerRequest const& request, net::HttpResponder& responder);
   Result<void> answer_share(ShareRequest request, net::HttpResponder& responder);
 

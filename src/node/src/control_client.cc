@@ -23,24 +23,34 @@ Result<std::string> collect(net::HttpBody& body, Deadline deadline) {
   std::array<std::uint8_t, 16 << 10> buffer;
   while (std::size_t const got = MUT_TRY(body.read_some(buffer, deadline))) {
     text.append(base::text_of(ByteView{buffer}.first(got)));
-    if (text.size() > kAnswerBytesMax) return fail(Fault::exhausted, "the node's answer is too long");
+    if (text.size() > kAnswerBytesMax)
+      return fail(Fault::exhausted, "the node's answer is too long");
   }
   return text;
 }
 
 }  // namespace
 
-ControlClient::ControlClient(world::World& world, std::string socket_path) : world_{world}, socket_path_{std::move(socket_path)} {}
+ControlClient::ControlClient(world::World& world, std::string socket_path)
+    : world_{world}, socket_path_{std::move(socket_path)} {}
 
-Result<void> ControlClient::stream(std::string method, std::string target, std::string body, std::function<Result<bool>(std::string_view)> take, Deadline deadline) {
+Result<void> ControlClient::stream(std::string method, std::string target, std::string body,
+                                   std::function<Result<bool>(std::string_view)> take,
+                                   Deadline deadline) {
   auto connection = world_.network().connect_local(socket_path_, deadline);
   if (!connection)
-    return fail(Fault::unreachable, fmt::format("no node answers on {}: {}", socket_path_, connection.error().what),
+    return fail(Fault::unreachable,
+                fmt::format("no node answers on {}: {}", socket_path_, connection.error().what),
                 "start one: mutirao up --detach");
-  net::HttpRequest request{.method = std::move(method), .url = {.scheme = "http", .host = "node", .port = 80, .target = std::move(target)}, .fields = {}, .body = std::move(body)};
+  net::HttpRequest request{
+      .method = std::move(method),
+      .url = {.scheme = "http", .host = "node", .port = 80, .target = std::move(target)},
+      .fields = {},
+      .body = std::move(body)};
   if (!request.body.empty()) request.fields.add("Content-Type", "application/json");
   auto answer = MUT_TRY(net::http_over(*std::move(connection), std::move(request), deadline));
-  if (answer.head.status != 200) return std::unexpected{error_from_json(MUT_TRY(collect(*answer.body, deadline)))};
+  if (answer.head.status != 200)
+    return std::unexpected{error_from_json(MUT_TRY(collect(*answer.body, deadline)))};
 
   std::string pending;
   std::array<std::uint8_t, 16 << 10> buffer;
@@ -48,9 +58,11 @@ Result<void> ControlClient::stream(std::string method, std::string target, std::
     auto const got = MUT_TRY(answer.body->read_some(buffer, deadline));
     if (got == 0) break;
     pending.append(base::text_of(ByteView{buffer}.first(got)));
-    if (pending.size() > kAnswerBytesMax) return fail(Fault::exhausted, "the node's answer is too long");
+    if (pending.size() > kAnswerBytesMax)
+      return fail(Fault::exhausted, "the node's answer is too long");
     std::size_t begin = 0;
-    for (auto end = pending.find('\n'); end != std::string::npos; begin = end + 1, end = pending.find('\n', begin))
+    for (auto end = pending.find('\n'); end != std::string::npos;
+         begin = end + 1, end = pending.find('\n', begin))
       if (!MUT_TRY(take(std::string_view{pending}.substr(begin, end - begin)))) return {};
     pending.erase(0, begin);
   }
@@ -58,14 +70,16 @@ Result<void> ControlClient::stream(std::string method, std::string target, std::
   return {};
 }
 
-Result<std::string> ControlClient::call(std::string method, std::string target, std::string body, Deadline deadline) {
+Result<std::string> ControlClient::call(std::string method, std::string target, std::string body,
+                                        Deadline deadline) {
   std::string text;
-  MUT_TRY(stream(std::move(method), std::move(target), std::move(body),
-                 [&](std::string_view line) -> Result<bool> {
-                   text.append(line);
-                   return true;
-                 },
-                 deadline));
+  MUT_TRY(stream(
+      std::move(method), std::move(target), std::move(body),
+      [&](std::string_view line) -> Result<bool> {
+        text.append(line);
+        return true;
+      },
+      deadline));
   return text;
 }
 
@@ -77,25 +91,31 @@ Result<NodeStatus> ControlClient::status(Deadline deadline) {
 Result<void> ControlClient::stop(Deadline deadline) {
   MUT_TRY(call("POST", "/api/v1/stop", "", deadline));
   while (world_.network().connect_local(socket_path_, earlier(deadline, threads::within(1s)))) {
-    if (deadline.passed(threads::now())) return fail(Fault::timed_out, "the node was asked to stop and is still busy");
+    if (deadline.passed(threads::now()))
+      return fail(Fault::timed_out, "the node was asked to stop and is still busy");
     MUT_TRY(threads::sleep_for(kStopPoll));
   }
   return {};
 }
 
-Result<Shared> ControlClient::share(ShareRequest request, std::function<bool(swarm::MakeProgress)> progress, Deadline deadline) {
+Result<Shared> ControlClient::share(ShareRequest request,
+                                    std::function<bool(swarm::MakeProgress)> progress,
+                                    Deadline deadline) {
   std::optional<Shared> shared;
-  MUT_TRY(stream("POST", "/api/v1/torrents", to_json(request),
-                 [&](std::string_view line) -> Result<bool> {
-                   auto const kind = json_kind(line);
-                   if (kind == "error") return std::unexpected{error_from_json(line)};
-                   if (kind == "shared") shared = MUT_TRY(shared_from_json(line));
-                   if (kind == "hashing" && progress && !progress(MUT_TRY(hashing_from_json(line))))
-                     return fail(Fault::cancelled, "sharing was given up");
-                   return !shared;
-                 },
-                 deadline));
-  if (!shared) return fail(Fault::closed, "the node went away while it hashed", "see its log: mutirao doctor names the file");
+  MUT_TRY(stream(
+      "POST", "/api/v1/torrents", to_json(request),
+      [&](std::string_view line) -> Result<bool> {
+        auto const kind = json_kind(line);
+        if (kind == "error") return std::unexpected{error_from_json(line)};
+        if (kind == "shared") shared = MUT_TRY(shared_from_json(line));
+        if (kind == "hashing" && progress && !progress(MUT_TRY(hashing_from_json(line))))
+          return fail(Fault::cancelled, "sharing was given up");
+        return !shared;
+      },
+      deadline));
+  if (!shared)
+    return fail(Fault::closed, "the node went away while it hashed",
+                "see its log: mutirao doctor names the file");
   return *std::move(shared);
 }
 
@@ -124,20 +144,28 @@ Result<Transfer> ControlClient::verify(std::string_view name, Deadline deadline)
 }
 
 Result<Transfer> ControlClient::remove(std::string_view name, bool content, Deadline deadline) {
-  return transfer_from_json(MUT_TRY(call("DELETE", torrent_target(name) + (content ? "?content=1" : ""), "", deadline)));
+  return transfer_from_json(
+      MUT_TRY(call("DELETE", torrent_target(name) + (content ? "?content=1" : ""), "", deadline)));
 }
 
-Result<void> ControlClient::watch(std::string_view name, Duration interval, std::function<bool(std::vector<Transfer> const&)> see, Deadline deadline) {
+Result<void> ControlClient::watch(std::string_view name, Duration interval,
+                                  std::function<bool(std::vector<Transfer> const&)> see,
+                                  Deadline deadline) {
   auto const ms = std::chrono::duration_cast<std::chrono::milliseconds>(interval).count();
   bool left = false;
-  MUT_TRY(stream("GET", fmt::format("/api/v1/events?torrent={}&interval_ms={}", base::percent_encode(base::view_of(name)), ms), "",
-                 [&](std::string_view line) -> Result<bool> {
-                   if (json_kind(line) == "error") return std::unexpected{error_from_json(line)};
-                   left = !see(MUT_TRY(transfers_from_json(line)));
-                   return !left;
-                 },
-                 deadline));
-  if (!left) return fail(Fault::closed, "the node went away", "start it again: mutirao up --detach");
+  MUT_TRY(stream(
+      "GET",
+      fmt::format("/api/v1/events?torrent={}&interval_ms={}",
+                  base::percent_encode(base::view_of(name)), ms),
+      "",
+      [&](std::string_view line) -> Result<bool> {
+        if (json_kind(line) == "error") return std::unexpected{error_from_json(line)};
+        left = !see(MUT_TRY(transfers_from_json(line)));
+        return !left;
+      },
+      deadline));
+  if (!left)
+    return fail(Fault::closed, "the node went away", "start it again: mutirao up --detach");
   return {};
 }
 

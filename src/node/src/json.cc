@@ -85,7 +85,8 @@ Json encode(swarm::PeerStatus const& peer) {
 
 swarm::PeerStatus decode_peer(Json const& from) {
   swarm::PeerStatus peer;
-  peer.endpoint = world::Endpoint::parse(from.at("address").get<std::string>()).value_or(world::Endpoint{});
+  peer.endpoint =
+      world::Endpoint::parse(from.at("address").get<std::string>()).value_or(world::Endpoint{});
   peer.client = from.at("client").get<std::string>();
   peer.incoming = from.at("incoming").get<bool>();
   peer.own_network = from.at("own_network").get<bool>();
@@ -103,8 +104,12 @@ swarm::PeerStatus decode_peer(Json const& from) {
 }
 
 Json encode(swarm::TrackerStatus const& tracker) {
-  return {{"url", tracker.url},     {"state", tracker.state},           {"why", tracker.why},
-          {"peers", tracker.peers}, {"seeds", nullable(tracker.seeds)}, {"leeches", nullable(tracker.leeches)}};
+  return {{"url", tracker.url},
+          {"state", tracker.state},
+          {"why", tracker.why},
+          {"peers", tracker.peers},
+          {"seeds", nullable(tracker.seeds)},
+          {"leeches", nullable(tracker.leeches)}};
 }
 
 swarm::TrackerStatus decode_tracker(Json const& from) {
@@ -150,7 +155,8 @@ Json encode(Transfer const& transfer) {
   for (auto const& tracker : status.trackers) trackers.push_back(encode(tracker));
   json["web_seeds"] = status.web_seeds;
   Json& files = json["files"] = Json::array();
-  for (auto const& file : transfer.files) files.push_back({{"path", file.path}, {"bytes", file.bytes}});
+  for (auto const& file : transfer.files)
+    files.push_back({{"path", file.path}, {"bytes", file.bytes}});
   json["piece_map"] = transfer.piece_map;
   return json;
 }
@@ -160,7 +166,8 @@ Transfer decode_transfer(Json const& from) {
   auto& status = transfer.status;
   status.id = from.at("id").get<std::string>();
   status.name = from.at("name").get<std::string>();
-  transfer.origin = from.at("origin").get<std::string>() == "shared" ? Origin::shared : Origin::fetched;
+  transfer.origin =
+      from.at("origin").get<std::string>() == "shared" ? Origin::shared : Origin::fetched;
   transfer.folder = from.at("folder").get<std::string>();
   transfer.added_s = from.at("added_s").get<std::int64_t>();
   status.phase = named<TorrentPhase>(kPhases, from.at("phase").get<std::string>());
@@ -177,7 +184,8 @@ Transfer decode_transfer(Json const& from) {
   status.downloaded = from.at("downloaded").get<std::uint64_t>();
   status.uploaded = from.at("uploaded").get<std::uint64_t>();
   status.wasted = from.at("wasted").get<std::uint64_t>();
-  if (auto const left = get_nullable<double>(from, "time_left_s")) status.time_left = from_seconds(*left);
+  if (auto const left = get_nullable<double>(from, "time_left_s"))
+    status.time_left = from_seconds(*left);
   transfer.peers_connected = from.at("peers_connected").get<std::uint32_t>();
   status.connecting = from.at("peers_connecting").get<std::uint32_t>();
   status.known_peers = from.at("peers_known").get<std::uint32_t>();
@@ -185,10 +193,12 @@ Transfer decode_transfer(Json const& from) {
                     .page = from.at("page_url").get<std::string>(),
                     .torrent = from.at("torrent_url").get<std::string>()};
   for (auto const& peer : from.at("peers")) status.peers.push_back(decode_peer(peer));
-  for (auto const& tracker : from.at("trackers")) status.trackers.push_back(decode_tracker(tracker));
+  for (auto const& tracker : from.at("trackers"))
+    status.trackers.push_back(decode_tracker(tracker));
   status.web_seeds = from.at("web_seeds").get<std::vector<std::string>>();
   for (auto const& file : from.at("files"))
-    transfer.files.push_back({file.at("path").get<std::string>(), file.at("bytes").get<std::uint64_t>()});
+    transfer.files.push_back(
+        {file.at("path").get<std::string>(), file.at("bytes").get<std::uint64_t>()});
   transfer.piece_map = from.at("piece_map").get<std::vector<std::uint8_t>>();
   return transfer;
 }
@@ -216,17 +226,22 @@ auto decoded(std::string_view text, std::string_view what, Decode decode)
   }
 }
 
-constexpr std::array kFaults{Fault::not_found,   Fault::timed_out, Fault::refused, Fault::unreachable,
-                             Fault::closed,      Fault::corrupt,   Fault::exhausted, Fault::unsupported,
-                             Fault::invalid,     Fault::cancelled, Fault::io};
+constexpr std::array kFaults{Fault::not_found,   Fault::timed_out,   Fault::refused,
+                             Fault::unreachable, Fault::closed,      Fault::corrupt,
+                             Fault::exhausted,   Fault::unsupported, Fault::invalid,
+                             Fault::cancelled,   Fault::io};
 
 }  // namespace
 
 std::string_view to_string(TorrentPhase phase) noexcept { return name_of(kPhases, phase); }
-std::string_view to_string(Origin origin) noexcept { return origin == Origin::shared ? "shared" : "fetched"; }
+std::string_view to_string(Origin origin) noexcept {
+  return origin == Origin::shared ? "shared" : "fetched";
+}
 
 std::string to_json(Transfer const& transfer) { return dump(encode(transfer)); }
-std::string to_json(std::vector<Transfer> const& transfers) { return dump({{"transfers", encode_all(transfers)}}); }
+std::string to_json(std::vector<Transfer> const& transfers) {
+  return dump({{"transfers", encode_all(transfers)}});
+}
 
 std::string to_json(NodeStatus const& status) {
   return dump({{"version", status.version},
@@ -252,7 +267,8 @@ std::string to_json(Shared const& shared) {
   return dump({{"shared", {{"transfer", encode(shared.transfer)}, {"skipped", shared.skipped}}}});
 }
 std::string to_json(Started const& started) {
-  return dump({{"started", {{"transfer", encode(started.transfer)}, {"watched", started.watched}}}});
+  return dump(
+      {{"started", {{"transfer", encode(started.transfer)}, {"watched", started.watched}}}});
 }
 std::string to_json(ShareRequest const& request) {
   return dump({{"share",
@@ -269,17 +285,21 @@ std::string to_json(GetRequest const& request) {
                  {"internal_trackers", request.internal_trackers}}}});
 }
 std::string to_json(swarm::MakeProgress const& progress) {
-  return dump({{"hashing", {{"bytes_done", progress.bytes_done}, {"bytes_total", progress.bytes_total}}}});
+  return dump(
+      {{"hashing", {{"bytes_done", progress.bytes_done}, {"bytes_total", progress.bytes_total}}}});
 }
 std::string to_json(Error const& error) {
-  return dump({{"error", {{"fault", base::to_string(error.fault)}, {"what", error.what}, {"mend", error.mend}}}});
+  return dump(
+      {{"error",
+        {{"fault", base::to_string(error.fault)}, {"what", error.what}, {"mend", error.mend}}}});
 }
 
 Result<Transfer> transfer_from_json(std::string_view text) {
   return decoded(text, "transfer", [](Json const& json) { return decode_transfer(json); });
 }
 Result<std::vector<Transfer>> transfers_from_json(std::string_view text) {
-  return decoded(text, "transfers", [](Json const& json) { return decode_all(json.at("transfers")); });
+  return decoded(text, "transfers",
+                 [](Json const& json) { return decode_all(json.at("transfers")); });
 }
 
 Result<NodeStatus> node_status_from_json(std::string_view text) {
@@ -307,7 +327,8 @@ Result<NodeStatus> node_status_from_json(std::string_view text) {
 Result<Shared> shared_from_json(std::string_view text) {
   return decoded(text, "answer to share", [](Json const& json) {
     auto const& shared = json.at("shared");
-    return Shared{decode_transfer(shared.at("transfer")), shared.at("skipped").get<std::vector<std::string>>()};
+    return Shared{decode_transfer(shared.at("transfer")),
+                  shared.at("skipped").get<std::vector<std::string>>()};
   });
 }
 Result<Started> started_from_json(std::string_view text) {
@@ -319,12 +340,12 @@ Result<Started> started_from_json(std::string_view text) {
 Result<ShareRequest> share_request_from_json(std::string_view text) {
   return decoded(text, "request to share", [](Json const& json) {
     auto const& share = json.at("share");
-    return ShareRequest{
-        .path = share.at("path").get<std::string>(),
-        .format = named<swarm::TorrentFormat>(kFormats, get_or<std::string>(share, "format", "hybrid")),
-        .trackers = get_or<std::vector<std::string>>(share, "trackers", {}),
-        .is_private = get_or(share, "private", false),
-        .comment = get_or<std::string>(share, "comment", "")};
+    return ShareRequest{.path = share.at("path").get<std::string>(),
+                        .format = named<swarm::TorrentFormat>(
+                            kFormats, get_or<std::string>(share, "format", "hybrid")),
+                        .trackers = get_or<std::vector<std::string>>(share, "trackers", {}),
+                        .is_private = get_or(share, "private", false),
+                        .comment = get_or<std::string>(share, "comment", "")};
   });
 }
 Result<GetRequest> get_request_from_json(std::string_view text) {
@@ -365,7 +386,8 @@ std::string json_kind(std::string_view text) {
 std::string json_string(std::string_view text) { return dump(Json(text)); }
 
 std::string pretty_json(std::string_view text) {
-  return decoded(text, "value", [](Json const& json) { return dump(json, 2); }).value_or(std::string{text});
+  return decoded(text, "value", [](Json const& json) { return dump(json, 2); })
+      .value_or(std::string{text});
 }
 
 }  // namespace mutirao::node

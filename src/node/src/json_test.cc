@@ -24,22 +24,48 @@ Transfer full_transfer() {
   status.pieces_verified = 214;
   status.download_rate = 48.2e6;
   status.time_left = 12s;
-  status.peers.push_back({.endpoint = *world::Endpoint::parse("10.0.0.3:6881"), .client = "libtorrent 2.0.8", .incoming = true, .progress = 0.5});
-  status.trackers.push_back({.url = "http://10.0.0.1:6881/announce", .state = "working", .why = "next announce in 25 min", .peers = 4, .seeds = 1, .leeches = {}});
+  status.peers.push_back({.endpoint = *world::Endpoint::parse("10.0.0.3:6881"),
+                          .client = "libtorrent 2.0.8",
+                          .incoming = true,
+                          .progress = 0.5});
+  status.trackers.push_back({.url = "http://10.0.0.1:6881/announce",
+                             .state = "working",
+                             .why = "next announce in 25 min",
+                             .peers = 4,
+                             .seeds = 1,
+                             .leeches = {}});
   status.web_seeds.push_back("http://10.0.0.1/files/");
   transfer.origin = Origin::shared;
   transfer.folder = "/srv";
   transfer.added_s = 1'700'000'000;
   transfer.peers_connected = 1;
   transfer.files_total = 1;
-  transfer.links = {.magnet = "magnet:?xt=1", .page = "http://10.0.0.1:6881/", .torrent = "http://10.0.0.1:6881/torrents/a.torrent"};
+  transfer.links = {.magnet = "magnet:?xt=1",
+                    .page = "http://10.0.0.1:6881/",
+                    .torrent = "http://10.0.0.1:6881/torrents/a.torrent"};
   transfer.files.push_back({.path = "debian.iso", .bytes = 7'000'000'000});
   transfer.piece_map = {100, 50, 0};
   return transfer;
 }
 
 NodeStatus full_status() {
-  NodeStatus status{.version = "0.1.0", .process_id = 412, .uptime = 90s, .state_folder = "/s", .listen = "0.0.0.0:6881", .page = "http://10.0.0.1:6881/", .tracker = "t", .udp_tracker = "u", .download_rate = 1, .upload_rate = 2, .downloaded = 3, .uploaded = 4, .threads_alive = 5, .lwps = 6, .file_engine = "io_uring", .hash_engine = "AVX2, 8 lanes", .transfers = {}};
+  NodeStatus status{.version = "0.1.0",
+                    .process_id = 412,
+                    .uptime = 90s,
+                    .state_folder = "/s",
+                    .listen = "0.0.0.0:6881",
+                    .page = "http://10.0.0.1:6881/",
+                    .tracker = "t",
+                    .udp_tracker = "u",
+                    .download_rate = 1,
+                    .upload_rate = 2,
+                    .downloaded = 3,
+                    .uploaded = 4,
+                    .threads_alive = 5,
+                    .lwps = 6,
+                    .file_engine = "io_uring",
+                    .hash_engine = "AVX2, 8 lanes",
+                    .transfers = {}};
   status.transfers.push_back(full_transfer());
   return status;
 }
@@ -69,7 +95,8 @@ TEST(Json, tells_a_node_without_loss) {
 }
 
 TEST(Json, keeps_fault_and_mend_of_an_error_across_the_socket) {
-  auto const back = error_from_json(to_json(Error{Fault::refused, "address in use", "take another"}));
+  auto const back =
+      error_from_json(to_json(Error{Fault::refused, "address in use", "take another"}));
   EXPECT_EQ(back.fault, Fault::refused);
   EXPECT_EQ(back.what, "address in use");
   EXPECT_EQ(back.mend, "take another");
@@ -82,7 +109,8 @@ TEST(Json, mends_names_that_are_not_text_instead_of_failing) {
 }
 
 TEST(Json, refuses_what_is_not_a_request_with_a_reason) {
-  for (std::string_view const text : {"", "{", "[]", "{\"get\":{}}", "{\"get\":{\"what\":7}}", "{\"get\":null}"}) {
+  for (std::string_view const text :
+       {"", "{", "[]", "{\"get\":{}}", "{\"get\":{\"what\":7}}", "{\"get\":null}"}) {
     auto const request = get_request_from_json(text);
     ASSERT_FALSE(request) << text;
     EXPECT_EQ(request.error().fault, Fault::invalid);

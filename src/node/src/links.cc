@@ -11,7 +11,8 @@ constexpr std::size_t kEndpointsMax = 8;
 
 bool is_link_local(world::IpAddress const& address) {
   auto const bytes = address.bytes();
-  return address.is_v4() ? bytes[0] == 169 && bytes[1] == 254 : bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+  return address.is_v4() ? bytes[0] == 169 && bytes[1] == 254
+                         : bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
 }
 
 /// Lower comes first: local IPv4 networks are what a neighbour most likely shares with us.
@@ -22,7 +23,8 @@ int rank(world::IpAddress const& address) {
 
 }  // namespace
 
-Contact Contact::of(world::Endpoint bound, std::vector<world::IpAddress> const& local, std::string named_url, bool udp_tracker) {
+Contact Contact::of(world::Endpoint bound, std::vector<world::IpAddress> const& local,
+                    std::string named_url, bool udp_tracker) {
   Contact contact;
   if (!bound.address.is_unspecified()) {
     contact.endpoints.push_back(bound);
@@ -31,8 +33,10 @@ Contact Contact::of(world::Endpoint bound, std::vector<world::IpAddress> const& 
     for (auto const& address : local)
       if (!is_link_local(address) && !address.is_unspecified() && (address.is_v4() || also_v6))
         contact.endpoints.push_back({address, bound.port});
-    std::ranges::stable_sort(contact.endpoints, {}, [](auto const& endpoint) { return rank(endpoint.address); });
-    if (contact.endpoints.empty()) contact.endpoints.push_back({world::IpAddress::loopback(), bound.port});
+    std::ranges::stable_sort(contact.endpoints, {},
+                             [](auto const& endpoint) { return rank(endpoint.address); });
+    if (contact.endpoints.empty())
+      contact.endpoints.push_back({world::IpAddress::loopback(), bound.port});
     if (contact.endpoints.size() > kEndpointsMax) contact.endpoints.resize(kEndpointsMax);
   }
   auto const& best = contact.endpoints.front();
@@ -43,12 +47,14 @@ Contact Contact::of(world::Endpoint bound, std::vector<world::IpAddress> const& 
   return contact;
 }
 
-Links make_links(Contact const& contact, swarm::InfoHash const& info_hash, std::string const& name, std::vector<std::string> const& trackers, bool torrent_known, bool is_private) {
+Links make_links(Contact const& contact, swarm::InfoHash const& info_hash, std::string const& name,
+                 std::vector<std::string> const& trackers, bool torrent_known, bool is_private) {
   swarm::Magnet magnet;
   magnet.info_hash = info_hash;
   magnet.name = name;
   auto const add_tracker = [&](std::string const& url) {
-    if (!url.empty() && magnet.trackers.size() < 16 && std::ranges::find(magnet.trackers, url) == magnet.trackers.end())
+    if (!url.empty() && magnet.trackers.size() < 16 &&
+        std::ranges::find(magnet.trackers, url) == magnet.trackers.end())
       magnet.trackers.push_back(url);
   };
   if (!is_private) {
@@ -59,7 +65,8 @@ Links make_links(Contact const& contact, swarm::InfoHash const& info_hash, std::
   for (auto const& url : trackers) add_tracker(url);
   return {.magnet = magnet.to_string(),
           .page = contact.base_url + "/",
-          .torrent = torrent_known ? contact.base_url + "/torrents/" + info_hash.id() + ".torrent" : std::string{}};
+          .torrent = torrent_known ? contact.base_url + "/torrents/" + info_hash.id() + ".torrent"
+                                   : std::string{}};
 }
 
 }  // namespace mutirao::node

@@ -28,7 +28,9 @@ swarm::InfoHash some_hash() {
 }
 
 TEST(Contact, names_the_local_network_first_and_loopback_last) {
-  auto const contact = Contact::of({world::IpAddress::any(), 6881}, addresses({"127.0.0.1", "192.168.1.5", "169.254.3.4"}), "", true);
+  auto const contact =
+      Contact::of({world::IpAddress::any(), 6881},
+                  addresses({"127.0.0.1", "192.168.1.5", "169.254.3.4"}), "", true);
   EXPECT_THAT(texts(contact), testing::ElementsAre("192.168.1.5:6881", "127.0.0.1:6881"));
   EXPECT_EQ(contact.base_url, "http://192.168.1.5:6881");
   EXPECT_EQ(contact.announce_url, "http://192.168.1.5:6881/announce");
@@ -36,7 +38,8 @@ TEST(Contact, names_the_local_network_first_and_loopback_last) {
 }
 
 TEST(Contact, names_only_the_address_that_the_user_chose) {
-  auto const contact = Contact::of(*world::Endpoint::parse("127.0.0.3:7000"), addresses({"127.0.0.1", "192.168.1.5"}), "", false);
+  auto const contact = Contact::of(*world::Endpoint::parse("127.0.0.3:7000"),
+                                   addresses({"127.0.0.1", "192.168.1.5"}), "", false);
   EXPECT_THAT(texts(contact), testing::ElementsAre("127.0.0.3:7000"));
   EXPECT_EQ(contact.udp_announce_url, "");
 }
@@ -47,13 +50,16 @@ TEST(Contact, is_never_empty_on_a_host_without_a_network) {
 }
 
 TEST(Contact, takes_the_url_that_the_user_named) {
-  auto const contact = Contact::of({world::IpAddress::any(), 6881}, addresses({"10.0.0.1"}), "https://share.example.org/", false);
+  auto const contact = Contact::of({world::IpAddress::any(), 6881}, addresses({"10.0.0.1"}),
+                                   "https://share.example.org/", false);
   EXPECT_EQ(contact.announce_url, "https://share.example.org/announce");
 }
 
 TEST(Links, reach_this_node_without_any_other_server) {
-  auto const contact = Contact::of({world::IpAddress::any(), 6881}, addresses({"10.0.0.1"}), "", true);
-  auto const links = make_links(contact, some_hash(), "a file", {"http://other/announce"}, true, false);
+  auto const contact =
+      Contact::of({world::IpAddress::any(), 6881}, addresses({"10.0.0.1"}), "", true);
+  auto const links =
+      make_links(contact, some_hash(), "a file", {"http://other/announce"}, true, false);
   EXPECT_THAT(links.magnet, HasSubstr("x.pe=10.0.0.1"));
   EXPECT_THAT(links.magnet, HasSubstr("abababab"));
   EXPECT_THAT(links.magnet, HasSubstr("other"));
@@ -62,7 +68,8 @@ TEST(Links, reach_this_node_without_any_other_server) {
 }
 
 TEST(Links, of_a_private_torrent_name_its_trackers_only) {
-  auto const contact = Contact::of({world::IpAddress::any(), 6881}, addresses({"10.0.0.1"}), "", true);
+  auto const contact =
+      Contact::of({world::IpAddress::any(), 6881}, addresses({"10.0.0.1"}), "", true);
   auto const links = make_links(contact, some_hash(), "a", {"http://other/announce"}, true, true);
   EXPECT_THAT(links.magnet, Not(HasSubstr("10.0.0.1")));
   EXPECT_THAT(links.magnet, HasSubstr("other"));

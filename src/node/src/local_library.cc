@@ -35,11 +35,18 @@ std::string parent_of(std::string const& path) {
 
 }  // namespace
 
-LocalLibrary::LocalLibrary(world::World& world, swarm::Swarm& swarm, swarm::Tracker& tracker, StateDb& db, NodeConfig const& config, Contact contact)
-    : world_{world}, swarm_{swarm}, tracker_{tracker}, db_{db}, config_{config}, contact_{std::move(contact)} {}
+LocalLibrary::LocalLibrary(world::World& world, swarm::Swarm& swarm, swarm::Tracker& tracker,
+                           StateDb& db, NodeConfig const& config, Contact contact)
+    : world_{world},
+      swarm_{swarm},
+      tracker_{tracker},
+      db_{db},
+      config_{config},
+      contact_{std::move(contact)} {}
 
 std::int64_t LocalLibrary::civil_seconds() const {
-  return std::chrono::duration_cast<std::chrono::seconds>(world_.clock().civil().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::seconds>(world_.clock().civil().time_since_epoch())
+      .count();
 }
 
 void LocalLibrary::learn(Entry& entry, swarm::Metainfo const& metainfo) {
@@ -47,11 +54,12 @@ void LocalLibrary::learn(Entry& entry, swarm::Metainfo const& metainfo) {
   entry.is_private = metainfo.is_private();
   entry.metadata_known = true;
   entry.record.name = metainfo.name();
-  entry.files_total = static_cast<std::uint32_t>(std::ranges::count_if(metainfo.files(), [](auto const& file) { return !file.pad; }));
+  entry.files_total = static_cast<std::uint32_t>(
+      std::ranges::count_if(metainfo.files(), [](auto const& file) { return !file.pad; }));
 }
 
-// The record comes first: a crash between the two leaves a record that restore() makes good, never a
-// torrent that nobody remembers.
+// The record comes first: a crash between the two leaves a record that restore() makes good, never
+// a torrent that nobody remembers.
 Result<swarm::TorrentId> LocalLibrary::add(swarm::AddRequest request, TorrentRecord record) {
   Entry entry;
   entry.record = record;
@@ -72,8 +80,11 @@ Result<swarm::TorrentId> LocalLibrary::add(swarm::AddRequest request, TorrentRec
   return id;
 }
 
-Result<Shared> LocalLibrary::share(ShareRequest request, std::function<bool(swarm::MakeProgress)> progress, Deadline deadline) {
-  if (!request.path.starts_with('/')) return fail(Fault::invalid, fmt::format("\"{}\" is not an absolute path", request.path));
+Result<Shared> LocalLibrary::share(ShareRequest request,
+                                   std::function<bool(swarm::MakeProgress)> progress,
+                                   Deadline deadline) {
+  if (!request.path.starts_with('/'))
+    return fail(Fault::invalid, fmt::format("\"{}\" is not an absolute path", request.path));
   swarm::MakeOptions options;
   options.format = request.format;
   options.is_private = request.is_private;
@@ -88,24 +99,30 @@ Result<Shared> LocalLibrary::share(ShareRequest request, std::function<bool(swar
   threads::condition_variable changed;
   std::optional<Result<swarm::MadeTorrent>> made;
   threads::scope hashing{deadline};
-  hashing.spawn("share", [&] {
-    auto result = swarm::make_torrent(world_, request.path, options, [&](swarm::MakeProgress now) {
-      bytes_total.store(now.bytes_total, std::memory_order_relaxed);
-      bytes_done.store(now.bytes_done, std::memory_order_relaxed);
-    });
-    std::lock_guard const lock{mutex};
-    made = std::move(result);
-    changed.notify_all();
-  }, {.stack = threads::stack_size::large, .isolated = true});
+  hashing.spawn("share",
+                [&] {
+                  auto result = swarm::make_torrent(
+                      world_, request.path, options, [&](swarm::MakeProgress now) {
+                        bytes_total.store(now.bytes_total, std::memory_order_relaxed);
+                        bytes_done.store(now.bytes_done, std::memory_order_relaxed);
+                      });
+                  std::lock_guard const lock{mutex};
+                  made = std::move(result);
+                  changed.notify_all();
+                },
+                {.stack = threads::stack_size::large, .isolated = true});
   {
     std::unique_lock lock{mutex};
     while (!made) {
       auto const waited = changed.wait(lock, earlier(threads::within(kHashingReport), deadline));
       if (made) break;
-      if (!waited && waited.error().fault != Fault::timed_out) return std::unexpected{waited.error()};
-      if (deadline.passed(threads::now())) return fail(Fault::timed_out, "hashing " + request.path + " took longer than allowed");
+      if (!waited && waited.error().fault != Fault::timed_out)
+        return std::unexpected{waited.error()};
+      if (deadline.passed(threads::now()))
+        return fail(Fault::timed_out, "hashing " + request.path + " took longer than allowed");
       lock.unlock();
-      bool const go_on = !progress || progress({bytes_done.load(std::memory_order_relaxed), bytes_total.load(std::memory_order_relaxed)});
+      bool const go_on = !progress || progress({bytes_done.load(std::memory_order_relaxed),
+                                                bytes_total.load(std::memory_order_relaxed)});
       lock.lock();
       if (!go_on) return fail(Fault::cancelled, "sharing " + request.path + " was given up");
     }
@@ -117,9 +134,19 @@ Result<Shared> LocalLibrary::share(ShareRequest request, std::function<bool(swar
   if (!known) {
     auto trackers = request.trackers;
     trackers.insert(trackers.begin(), contact_.announce_url);
-    TorrentRecord record{.id = metainfo->info_hash().id(), .name = metainfo->name(), .folder = parent_of(request.path),
-                         .origin = Origin::shared, .added_s = civil_seconds(), .source = request.path, .trackers = trackers};
-    MUT_TRY(add({.what = metainfo, .folder = record.folder, .content_is_whole = true, .peers = {}, .trackers = trackers}, record));
+    TorrentRecord record{.id = metainfo->info_hash().id(),
+                         .name = metainfo->name(),
+                         .folder = parent_of(request.path),
+                         .origin = Origin::shared,
+                         .added_s = civil_seconds(),
+                         .source = request.path,
+                         .trackers = trackers};
+    MUT_TRY(add({.what = metainfo,
+                 .folder = record.folder,
+                 .content_is_whole = true,
+                 .peers = {},
+                 .trackers = trackers},
+                record));
     world_.log().info("node", "shares {} ({} bytes)", metainfo->name(), metainfo->total_size());
   }
   return Shared{MUT_TRY(describe(metainfo->info_hash().id())), std::move(skipped)};
@@ -132,22 +159,31 @@ Result<Started> LocalLibrary::get(GetRequest request, Deadline deadline) {
   if (auto const known = swarm_.find(wanted)) {
     {
       std::lock_guard const lock{mutex_};
-      if (auto const entry = entries_.find(*known); entry != entries_.end()) started.watched = entry->second.watchers > 0;
+      if (auto const entry = entries_.find(*known); entry != entries_.end())
+        started.watched = entry->second.watchers > 0;
     }
     auto const status = MUT_TRY(swarm_.status(*known));
-    if (status.phase == swarm::TorrentPhase::paused || status.phase == swarm::TorrentPhase::failed) MUT_TRY(swarm_.resume(*known));
+    if (status.phase == swarm::TorrentPhase::paused || status.phase == swarm::TorrentPhase::failed)
+      MUT_TRY(swarm_.resume(*known));
     for (auto const& peer : source.request.peers) swarm_.suggest_peer(*known, peer);
     started.transfer = MUT_TRY(describe(*known));
     return started;
   }
   auto const folder = request.folder.empty() ? config_.download_folder : request.folder;
   if (auto opened = world_.disk().open_directory(folder, true); !opened)
-    return std::unexpected{std::move(opened).error().with_mend("choose a folder that you can write: mutirao get -o DIR ...")};
+    return std::unexpected{std::move(opened).error().with_mend(
+        "choose a folder that you can write: mutirao get -o DIR ...")};
   source.request.folder = folder;
-  TorrentRecord record{.id = wanted, .name = source.name, .folder = folder, .origin = Origin::fetched,
-                       .added_s = civil_seconds(), .source = request.what, .trackers = source.request.trackers};
+  TorrentRecord record{.id = wanted,
+                       .name = source.name,
+                       .folder = folder,
+                       .origin = Origin::fetched,
+                       .added_s = civil_seconds(),
+                       .source = request.what,
+                       .trackers = source.request.trackers};
   auto const* metainfo = std::get_if<std::shared_ptr<swarm::Metainfo const>>(&source.request.what);
-  if (metainfo != nullptr && !(*metainfo)->is_private()) source.request.trackers.push_back(contact_.announce_url);
+  if (metainfo != nullptr && !(*metainfo)->is_private())
+    source.request.trackers.push_back(contact_.announce_url);
   auto const id = MUT_TRY(add(std::move(source.request), std::move(record)));
   world_.log().info("node", "fetches {} into {}", source.name, folder);
   started.transfer = MUT_TRY(describe(id));
@@ -165,7 +201,8 @@ Transfer LocalLibrary::describe(swarm::TorrentStatus status) const {
       transfer.folder = entry.record.folder;
       transfer.added_s = entry.record.added_s;
       transfer.files_total = entry.files_total;
-      transfer.links = make_links(contact_, entry.info_hash, entry.record.name, entry.record.trackers, entry.metadata_known, entry.is_private);
+      transfer.links = make_links(contact_, entry.info_hash, entry.record.name,
+                                  entry.record.trackers, entry.metadata_known, entry.is_private);
       if (status.name.empty()) status.name = entry.record.name;
     }
   }
@@ -173,7 +210,9 @@ Transfer LocalLibrary::describe(swarm::TorrentStatus status) const {
   return transfer;
 }
 
-Result<Transfer> LocalLibrary::describe(swarm::TorrentId const& id) const { return describe(MUT_TRY(swarm_.status(id))); }
+Result<Transfer> LocalLibrary::describe(swarm::TorrentId const& id) const {
+  return describe(MUT_TRY(swarm_.status(id)));
+}
 
 Result<std::vector<Transfer>> LocalLibrary::list(Deadline) {
   std::vector<Transfer> transfers;
@@ -232,7 +271,9 @@ Result<Transfer> LocalLibrary::remove(std::string_view name, bool content, Deadl
   return transfer;
 }
 
-Result<void> LocalLibrary::watch(std::string_view name, Duration interval, std::function<bool(std::vector<Transfer> const&)> see, Deadline deadline) {
+Result<void> LocalLibrary::watch(std::string_view name, Duration interval,
+                                 std::function<bool(std::vector<Transfer> const&)> see,
+                                 Deadline deadline) {
   std::string id;
   if (!name.empty()) {
     id = MUT_TRY(swarm_.find(name));
@@ -244,7 +285,8 @@ Result<void> LocalLibrary::watch(std::string_view name, Duration interval, std::
     std::string const& id;
     ~Leave() {
       std::lock_guard const lock{library.mutex_};
-      if (auto const entry = library.entries_.find(id); entry != library.entries_.end()) --entry->second.watchers;
+      if (auto const entry = library.entries_.find(id); entry != library.entries_.end())
+        --entry->second.watchers;
     }
   } const leave{*this, id};
   while (true) {
@@ -254,7 +296,8 @@ Result<void> LocalLibrary::watch(std::string_view name, Duration interval, std::
     else
       seen.push_back(MUT_TRY(describe(id)));
     if (!see(seen)) return {};
-    if (deadline.passed(threads::now())) return fail(Fault::timed_out, "watching for longer than allowed");
+    if (deadline.passed(threads::now()))
+      return fail(Fault::timed_out, "watching for longer than allowed");
     MUT_TRY(threads::sleep_for(interval));
   }
 }

@@ -6,31 +6,34 @@
 #include <string>
 #include <vector>
 
-#include "links.h"
 #include "mutirao/node/config.h"
 #include "mutirao/node/library.h"
 #include "mutirao/swarm/swarm.h"
 #include "mutirao/swarm/tracker.h"
 #include "mutirao/threads/mutex.h"
 #include "mutirao/world/world.h"
+
+#include "links.h"
 #include "state_db.h"
 
 namespace mutirao::node {
 
-/// The library inside the node: joins what the swarm does with what the node remembers, and lets the
-/// node's own tracker know every torrent that it serves.
+/// The library inside the node: joins what the swarm does with what the node remembers, and lets
+/// the node's own tracker know every torrent that it serves.
 class LocalLibrary final : public Library {
  public:
   /// All of them outlive it.
-  LocalLibrary(world::World& world, swarm::Swarm& swarm, swarm::Tracker& tracker, StateDb& db, NodeConfig const& config, Contact contact);
+  LocalLibrary(world::World& world, swarm::Swarm& swarm, swarm::Tracker& tracker, StateDb& db,
+               NodeConfig const& config, Contact contact);
 
   /// Continues what was there before; called once, before anybody else calls.
   Result<void> restore();
-  /// Introduces to each torrent the peers that our tracker has met, and tells the tracker of torrents
-  /// whose metadata has arrived since. Called every few seconds.
+  /// Introduces to each torrent the peers that our tracker has met, and tells the tracker of
+  /// torrents whose metadata has arrived since. Called every few seconds.
   void tend();
 
-  Result<Shared> share(ShareRequest request, std::function<bool(swarm::MakeProgress)> progress, Deadline deadline) override;
+  Result<Shared> share(ShareRequest request, std::function<bool(swarm::MakeProgress)> progress,
+                       Deadline deadline) override;
   Result<Started> get(GetRequest request, Deadline deadline) override;
   Result<std::vector<Transfer>> list(Deadline deadline) override;
   Result<Transfer> show(std::string_view name, Deadline deadline) override;
@@ -38,7 +41,9 @@ class LocalLibrary final : public Library {
   Result<Transfer> resume(std::string_view name, Deadline deadline) override;
   Result<Transfer> verify(std::string_view name, Deadline deadline) override;
   Result<Transfer> remove(std::string_view name, bool content, Deadline deadline) override;
-  Result<void> watch(std::string_view name, Duration interval, std::function<bool(std::vector<Transfer> const&)> see, Deadline deadline) override;
+  Result<void> watch(std::string_view name, Duration interval,
+                     std::function<bool(std::vector<Transfer> const&)> see,
+                     Deadline deadline) override;
 
  private:
   struct Entry {
@@ -64,7 +69,7 @@ class LocalLibrary final : public Library {
   NodeConfig const& config_;
   Contact contact_;
 
-  mutable threads::mutex mutex_;              // guards entries_; never held over a call that parks
+  mutable threads::mutex mutex_;  // guards entries_; never held over a call that parks
   std::map<swarm::TorrentId, Entry> entries_;
 };
 
@@ -76,6 +81,7 @@ struct Source {
 };
 
 /// Reads a magnet link, a .torrent file, or the .torrent that a URL leads to.
-[[nodiscard]] Result<Source> read_source(world::World& world, GetRequest const& request, Deadline deadline);
+[[nodiscard]] Result<Source> read_source(world::World& world, GetRequest const& request,
+                                         Deadline deadline);
 
 }  // namespace mutirao::node

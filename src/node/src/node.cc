@@ -2,9 +2,6 @@
 
 #include <mutex>
 
-#include "control_api.h"
-#include "links.h"
-#include "local_library.h"
 #include "mutirao/net/http_server.h"
 #include "mutirao/swarm/hash.h"
 #include "mutirao/swarm/site.h"
@@ -14,6 +11,10 @@
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/semaphore.h"
 #include "mutirao/threads/this_thread.h"
+
+#include "control_api.h"
+#include "links.h"
+#include "local_library.h"
 #include "port.h"
 #include "state_db.h"
 
@@ -47,12 +48,18 @@ void write_owner(world::Directory& folder, std::int64_t process_id) {
 Result<std::unique_ptr<StateDb>> take_state(world::World& world, NodeConfig const& config) {
   auto folder = world.disk().open_directory(config.state_folder, true);
   if (!folder)
-    return std::unexpected{std::move(folder).error().during("state folder").with_mend("choose one that you can write: mutirao --state DIR up")};
+    return std::unexpected{std::move(folder)
+                               .error()
+                               .during("state folder")
+                               .with_mend("choose one that you can write: mutirao --state DIR up")};
   auto db = StateDb::open(config.state_folder + "/state.db");
   if (!db) {
     if (db.error().fault != Fault::refused || !db.error().what.contains("in use")) return db;
-    return fail(Fault::refused, fmt::format("the state folder {} is in use by {}", config.state_folder, owner_of(**folder)),
-                "talk to that node (mutirao status), end it (mutirao stop), or use another folder: mutirao --state DIR up");
+    return fail(
+        Fault::refused,
+        fmt::format("the state folder {} is in use by {}", config.state_folder, owner_of(**folder)),
+        "talk to that node (mutirao status), end it (mutirao stop), or use another folder: mutirao "
+        "--state DIR up");
   }
   write_owner(**folder, config.process_id);
   return db;
@@ -121,8 +128,12 @@ Result<void> Node::State::compose() {
   site.emplace(world, *swarm, *tracker, config.base_url);
   library.emplace(world, *swarm, *tracker, *db, config, contact);
   api.emplace(*library, [this] { return status(); }, [this] { ask_to_stop(); });
-  http.emplace(world, net::HttpServerOptions{}, [this](auto const& request, auto& responder) { return site->handle(request, responder); });
-  control.emplace(world, net::HttpServerOptions{}, [this](auto const& request, auto& responder) { return api->handle(request, responder); });
+  http.emplace(world, net::HttpServerOptions{}, [this](auto const& request, auto& responder) {
+    return site->handle(request, responder);
+  });
+  control.emplace(world, net::HttpServerOptions{}, [this](auto const& request, auto& responder) {
+    return api->handle(request, responder);
+  });
   MUT_TRY(library->restore());
   control_listener = MUT_TRY(world.network().listen_local(config.control_socket));
   return {};
@@ -215,7 +226,8 @@ Result<std::unique_ptr<Node>> Node::start(world::World& world, NodeConfig config
   MUT_TRY(state->compose());
   std::unique_ptr<Node> node{new Node{std::move(state)}};
   node->state_->serve();
-  world.log().info("node", "listens on {}, page {}", node->state_->ports.tcp->local().to_string(), node->state_->contact.base_url);
+  world.log().info("node", "listens on {}, page {}", node->state_->ports.tcp->local().to_string(),
+                   node->state_->contact.base_url);
   return node;
 }
 

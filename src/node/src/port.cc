@@ -46,16 +46,20 @@ Result<Ports> open_ports(world::World& world, std::optional<world::Endpoint> nam
     auto tcp = world.network().listen(*named);
     if (!tcp)
       return std::unexpected{std::move(tcp).error().with_mend(
-          fmt::format("mutirao up --listen {}, or stop the program that has the port", world::Endpoint{named->address, static_cast<std::uint16_t>(named->port + 1)}.to_string()))};
+          fmt::format("mutirao up --listen {}, or stop the program that has the port",
+                      world::Endpoint{named->address, static_cast<std::uint16_t>(named->port + 1)}
+                          .to_string()))};
     auto udp = datagram_beside(world, (*tcp)->local());
     return Ports{*std::move(tcp), std::move(udp)};
   }
   auto const first = remembered_port(db);
   for (std::uint16_t step = 0; step < kPortsTried; ++step) {
-    auto tcp = world.network().listen({world::IpAddress::any(), static_cast<std::uint16_t>(first + step)});
+    auto tcp =
+        world.network().listen({world::IpAddress::any(), static_cast<std::uint16_t>(first + step)});
     if (!tcp) continue;
     auto const bound = (*tcp)->local();
-    if (bound.port != first || first != kDefaultPort) MUT_TRY(db.set(kSetting, std::to_string(bound.port)));
+    if (bound.port != first || first != kDefaultPort)
+      MUT_TRY(db.set(kSetting, std::to_string(bound.port)));
     auto udp = datagram_beside(world, bound);
     return Ports{*std::move(tcp), std::move(udp)};
   }

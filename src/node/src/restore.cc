@@ -1,9 +1,10 @@
 #include <algorithm>
 #include <mutex>
 
-#include "local_library.h"
 #include "mutirao/swarm/magnet.h"
 #include "mutirao/threads/this_thread.h"
+
+#include "local_library.h"
 
 namespace mutirao::node {
 
@@ -20,7 +21,8 @@ void LocalLibrary::restore_one(TorrentRecord const& record) {
   Entry entry;
   entry.record = record;
   if (!swarm_.find(record.id)) {
-    auto source = read_source(world_, {.what = record.source, .folder = record.folder}, threads::within(10s));
+    auto source =
+        read_source(world_, {.what = record.source, .folder = record.folder}, threads::within(10s));
     if (!source) {
       world_.log().warning("node", "{}: can't be continued: {}", record.name, source.error().what);
       return;
@@ -56,7 +58,11 @@ void LocalLibrary::tend() {
       tracker_.admit(entry.info_hash);
       // Now that it is known not to be private, our own tracker may introduce us as well.
       if (!entry.is_private) {
-        auto merged = swarm_.add({.what = *metainfo, .folder = entry.record.folder, .content_is_whole = false, .peers = {}, .trackers = {contact_.announce_url}});
+        auto merged = swarm_.add({.what = *metainfo,
+                                  .folder = entry.record.folder,
+                                  .content_is_whole = false,
+                                  .peers = {},
+                                  .trackers = {contact_.announce_url}});
         if (!merged) world_.log().debug("node", "{}: {}", entry.record.name, merged.error().what);
       }
       std::lock_guard const lock{mutex_};

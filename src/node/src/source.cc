@@ -1,8 +1,9 @@
 #include <algorithm>
 
-#include "local_library.h"
 #include "mutirao/net/http_client.h"
 #include "mutirao/swarm/magnet.h"
+
+#include "local_library.h"
 
 namespace mutirao::node {
 namespace {
@@ -22,7 +23,8 @@ std::vector<std::string> trackers_on(swarm::Metainfo const& metainfo, std::strin
   return urls;
 }
 
-Source from_metainfo(std::shared_ptr<swarm::Metainfo const> metainfo, std::vector<std::string> permitted) {
+Source from_metainfo(std::shared_ptr<swarm::Metainfo const> metainfo,
+                     std::vector<std::string> permitted) {
   Source source;
   source.name = metainfo->name();
   source.info_hash = metainfo->info_hash();
@@ -53,31 +55,43 @@ Result<Source> from_url(world::World& world, GetRequest const& request, Deadline
   ask.url = url;
   auto answer = client.fetch(std::move(ask), deadline);
   if (!answer) return std::unexpected{std::move(answer).error().during("fetching " + request.what)};
-  if (answer->head.status == 404) return fail(Fault::not_found, request.what + " does not exist there");
+  if (answer->head.status == 404)
+    return fail(Fault::not_found, request.what + " does not exist there");
   if (answer->head.status != 200)
-    return fail(Fault::refused, fmt::format("{} answers with status {}", request.what, answer->head.status));
+    return fail(Fault::refused,
+                fmt::format("{} answers with status {}", request.what, answer->head.status));
   auto metainfo = swarm::Metainfo::parse(base::view_of(answer->body));
-  if (!metainfo) return std::unexpected{std::move(metainfo).error().during(request.what).with_mend(kWhatMend)};
-  auto permitted = trackers_on(**metainfo, request.internal_trackers ? std::string_view{} : url.host);
+  if (!metainfo)
+    return std::unexpected{std::move(metainfo).error().during(request.what).with_mend(kWhatMend)};
+  auto permitted =
+      trackers_on(**metainfo, request.internal_trackers ? std::string_view{} : url.host);
   return from_metainfo(*std::move(metainfo), std::move(permitted));
 }
 
 Result<Source> from_file(world::World& world, GetRequest const& request) {
   auto const slash = request.what.rfind('/');
   if (slash == std::string::npos)
-    return fail(Fault::invalid, fmt::format("\"{}\" is neither a magnet link nor a URL nor an absolute path", request.what), kWhatMend);
-  auto folder = MUT_TRY(world.disk().open_directory(slash == 0 ? "/" : request.what.substr(0, slash), false));
+    return fail(
+        Fault::invalid,
+        fmt::format("\"{}\" is neither a magnet link nor a URL nor an absolute path", request.what),
+        kWhatMend);
+  auto folder =
+      MUT_TRY(world.disk().open_directory(slash == 0 ? "/" : request.what.substr(0, slash), false));
   auto file = folder->open(request.what.substr(slash + 1), {});
   if (!file) return std::unexpected{std::move(file).error().with_mend(kWhatMend)};
   auto const info = MUT_TRY((*file)->info());
-  if (info.kind != world::FileKind::regular) return fail(Fault::invalid, request.what + " is not a file", kWhatMend);
+  if (info.kind != world::FileKind::regular)
+    return fail(Fault::invalid, request.what + " is not a file", kWhatMend);
   if (info.size > swarm::Metainfo::kBytesMax)
-    return fail(Fault::invalid, fmt::format("{} is too large for a .torrent ({} bytes)", request.what, info.size), kWhatMend);
+    return fail(Fault::invalid,
+                fmt::format("{} is too large for a .torrent ({} bytes)", request.what, info.size),
+                kWhatMend);
   Bytes content(info.size);
   MUT_TRY((*file)->read_exactly(0, content));
   auto metainfo = swarm::Metainfo::parse(content);
   if (!metainfo) return std::unexpected{std::move(metainfo).error().during(request.what)};
-  auto permitted = request.internal_trackers ? trackers_on(**metainfo, {}) : std::vector<std::string>{};
+  auto permitted =
+      request.internal_trackers ? trackers_on(**metainfo, {}) : std::vector<std::string>{};
   return from_metainfo(*std::move(metainfo), std::move(permitted));
 }
 
@@ -85,7 +99,8 @@ Result<Source> from_file(world::World& world, GetRequest const& request) {
 
 Result<Source> read_source(world::World& world, GetRequest const& request, Deadline deadline) {
   if (request.what.starts_with("magnet:")) return from_magnet(request.what);
-  if (request.what.starts_with("http://") || request.what.starts_with("https://")) return from_url(world, request, deadline);
+  if (request.what.starts_with("http://") || request.what.starts_with("https://"))
+    return from_url(world, request, deadline);
   return from_file(world, request);
 }
 

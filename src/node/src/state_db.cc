@@ -1,7 +1,6 @@
 #include "state_db.h"
 
 #include <mutex>
-
 #include <sqlite3.h>
 
 #include "mutirao/threads/blocking.h"
@@ -12,8 +11,8 @@ namespace {
 
 constexpr int kSchemaVersion = 1;
 
-// synchronous=FULL: a commit in WAL mode survives a power cut. locking_mode=EXCLUSIVE before the first
-// access: the lock is taken once and kept, and no shared-memory file is needed.
+// synchronous=FULL: a commit in WAL mode survives a power cut. locking_mode=EXCLUSIVE before the
+// first access: the lock is taken once and kept, and no shared-memory file is needed.
 constexpr char kOpening[] =
     "PRAGMA locking_mode=EXCLUSIVE;"
     "PRAGMA journal_mode=WAL;"
@@ -39,7 +38,8 @@ class Statement {
   Statement& operator=(Statement const&) = delete;
 
   Statement& bind(std::string_view text) {
-    sqlite3_bind_text(statement_, ++bound_, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
+    sqlite3_bind_text(statement_, ++bound_, text.data(), static_cast<int>(text.size()),
+                      SQLITE_TRANSIENT);
     return *this;
   }
   Statement& bind(std::int64_t number) {
@@ -49,7 +49,10 @@ class Statement {
   int step() { return sqlite3_step(statement_); }
   [[nodiscard]] std::string text(int column) {
     auto const* bytes = reinterpret_cast<char const*>(sqlite3_column_text(statement_, column));
-    return bytes == nullptr ? std::string{} : std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)));
+    return bytes == nullptr
+               ? std::string{}
+               : std::string(bytes,
+                             static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)));
   }
   [[nodiscard]] std::int64_t number(int column) { return sqlite3_column_int64(statement_, column); }
 
@@ -91,11 +94,14 @@ struct StateDb::State {
     int const code = sqlite3_errcode(db) & 0xff;
     Fault const fault = code == SQLITE_FULL                               ? Fault::exhausted
                         : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? Fault::corrupt
-                        : code == SQLITE_READONLY || code == SQLITE_PERM || code == SQLITE_CANTOPEN ? Fault::refused
-                                                                                                    : Fault::io;
+                        : code == SQLITE_READONLY || code == SQLITE_PERM || code == SQLITE_CANTOPEN
+                            ? Fault::refused
+                            : Fault::io;
     std::string mend;
-    if (fault == Fault::corrupt) mend = fmt::format("move {} away; what it listed can be shared and fetched again", path);
-    if (fault == Fault::refused) mend = "choose a state folder that you can write: mutirao --state DIR";
+    if (fault == Fault::corrupt)
+      mend = fmt::format("move {} away; what it listed can be shared and fetched again", path);
+    if (fault == Fault::refused)
+      mend = "choose a state folder that you can write: mutirao --state DIR";
     if (fault == Fault::exhausted) mend = "make room on the disk of the state folder";
     return fail(fault, fmt::format("{}: {}: {}", step, path, sqlite3_errmsg(db)), std::move(mend));
   }
@@ -115,7 +121,8 @@ struct StateDb::State {
     if (version == 0) return run(kSchema, "creating the state");
     if (version > kSchemaVersion)
       return fail(Fault::unsupported,
-                  fmt::format("{} was written by a newer Mutirão (schema {}, this one knows {})", path, version, kSchemaVersion),
+                  fmt::format("{} was written by a newer Mutirão (schema {}, this one knows {})",
+                              path, version, kSchemaVersion),
                   "use the newer program, or another folder: mutirao --state DIR");
     return {};
   }
@@ -128,10 +135,13 @@ Result<std::unique_ptr<StateDb>> StateDb::open(std::string const& path) {
   auto state = std::make_unique<State>();
   state->path = path;
   auto opened = threads::blocking([&]() -> Result<void> {
-    if (sqlite3_open_v2(path.c_str(), &state->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr) != SQLITE_OK)
+    if (sqlite3_open_v2(path.c_str(), &state->db,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
+                        nullptr) != SQLITE_OK)
       return state->failure("opening the state");
     if (auto ready = state->run(kOpening, "opening the state"); !ready) {
-      if ((sqlite3_errcode(state->db) & 0xff) == SQLITE_BUSY || (sqlite3_errcode(state->db) & 0xff) == SQLITE_LOCKED)
+      if ((sqlite3_errcode(state->db) & 0xff) == SQLITE_BUSY ||
+          (sqlite3_errcode(state->db) & 0xff) == SQLITE_LOCKED)
         return fail(Fault::refused, fmt::format("{} is in use by another process", path));
       return ready;
     }
@@ -144,10 +154,13 @@ Result<std::unique_ptr<StateDb>> StateDb::open(std::string const& path) {
 Result<void> StateDb::put(TorrentRecord const& record) {
   std::lock_guard const lock{state_->mutex};
   return threads::blocking([&]() -> Result<void> {
-    Statement insert{state_->db,
-                     "INSERT INTO torrents (id, name, folder, origin, added_s, source, trackers) VALUES (?,?,?,?,?,?,?) "
-                     "ON CONFLICT (id) DO UPDATE SET name=excluded.name, folder=excluded.folder, origin=excluded.origin, "
-                     "added_s=excluded.added_s, source=excluded.source, trackers=excluded.trackers"};
+    Statement insert{
+        state_->db,
+        "INSERT INTO torrents (id, name, folder, origin, added_s, source, trackers) VALUES "
+        "(?,?,?,?,?,?,?) "
+        "ON CONFLICT (id) DO UPDATE SET name=excluded.name, folder=excluded.folder, "
+        "origin=excluded.origin, "
+        "added_s=excluded.added_s, source=excluded.source, trackers=excluded.trackers"};
     insert.bind(record.id).bind(record.name).bind(record.folder);
     insert.bind(record.origin == Origin::shared ? "shared" : "fetched");
     insert.bind(record.added_s).bind(record.source).bind(join_lines(record.trackers));
@@ -169,7 +182,9 @@ Result<std::vector<TorrentRecord>> StateDb::torrents() {
   std::lock_guard const lock{state_->mutex};
   return threads::blocking([&]() -> Result<std::vector<TorrentRecord>> {
     std::vector<TorrentRecord> records;
-    Statement query{state_->db, "SELECT id, name, folder, origin, added_s, source, trackers FROM torrents ORDER BY number"};
+    Statement query{
+        state_->db,
+        "SELECT id, name, folder, origin, added_s, source, trackers FROM torrents ORDER BY number"};
     int code = 0;
     while ((code = query.step()) == SQLITE_ROW)
       records.push_back({.id = query.text(0),
@@ -198,8 +213,11 @@ Result<std::optional<std::string>> StateDb::setting(std::string_view key) {
 Result<void> StateDb::set(std::string_view key, std::string_view value) {
   std::lock_guard const lock{state_->mutex};
   return threads::blocking([&]() -> Result<void> {
-    Statement insert{state_->db, "INSERT INTO settings (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value=excluded.value"};
-    if (insert.bind(key).bind(value).step() != SQLITE_DONE) return state_->failure("remembering a setting");
+    Statement insert{state_->db,
+                     "INSERT INTO settings (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE "
+                     "SET value=excluded.value"};
+    if (insert.bind(key).bind(value).step() != SQLITE_DONE)
+      return state_->failure("remembering a setting");
     return {};
   });
 }

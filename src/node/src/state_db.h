@@ -18,9 +18,9 @@ struct TorrentRecord {
   std::string name;
   std::string folder;
   Origin origin = Origin::fetched;
-  std::int64_t added_s = 0;            ///< since 1970
-  std::string source;                  ///< what the user asked for: a path, a magnet link, a URL
-  std::vector<std::string> trackers;   ///< named by the user or ours: allowed to be internal
+  std::int64_t added_s = 0;           ///< since 1970
+  std::string source;                 ///< what the user asked for: a path, a magnet link, a URL
+  std::vector<std::string> trackers;  ///< named by the user or ours: allowed to be internal
 
   friend bool operator==(TorrentRecord const&, TorrentRecord const&) = default;
 };
@@ -29,7 +29,8 @@ struct TorrentRecord {
 ///
 /// It is also the lock of that folder: while one is open, no other process opens it. The lock ends
 /// with the process, however it ends. A call returns after its change would survive a crash. Any
-/// number of threads; each call runs as a blocking section, on a thread with room for SQLite's frames.
+/// number of threads; each call runs as a blocking section, on a thread with room for SQLite's
+/// frames.
 class StateDb {
  public:
   /// `path` in an existing folder. Opened by another process: Fault::refused. A newer schema

@@ -20,9 +20,9 @@ struct NodeConfig {
   std::string control_socket;
   /// Where downloads go when the request names no folder.
   std::string download_folder;
-  /// Peers, the page and the HTTP tracker (TCP) and the UDP tracker share this endpoint. Absent: the
-  /// port of last time, else 6881, else the next free one, on every address. A specific address is
-  /// also the source of the connections that the node makes. Port 0: the system chooses.
+  /// Peers, the page and the HTTP tracker (TCP) and the UDP tracker share this endpoint. Absent:
+  /// the port of last time, else 6881, else the next free one, on every address. A specific address
+  /// is also the source of the connections that the node makes. Port 0: the system chooses.
   std::optional<world::Endpoint> listen;
   /// How others reach this node ("http://share.example.org"); empty: by the addresses of this host.
   std::string base_url;

@@ -19,7 +19,8 @@ class ControlClient final : public Library {
   /// Returns once the node has ended its work.
   Result<void> stop(Deadline deadline);
 
-  Result<Shared> share(ShareRequest request, std::function<bool(swarm::MakeProgress)> progress, Deadline deadline) override;
+  Result<Shared> share(ShareRequest request, std::function<bool(swarm::MakeProgress)> progress,
+                       Deadline deadline) override;
   Result<Started> get(GetRequest request, Deadline deadline) override;
   Result<std::vector<Transfer>> list(Deadline deadline) override;
   Result<Transfer> show(std::string_view name, Deadline deadline) override;
@@ -27,11 +28,15 @@ class ControlClient final : public Library {
   Result<Transfer> resume(std::string_view name, Deadline deadline) override;
   Result<Transfer> verify(std::string_view name, Deadline deadline) override;
   Result<Transfer> remove(std::string_view name, bool content, Deadline deadline) override;
-  Result<void> watch(std::string_view name, Duration interval, std::function<bool(std::vector<Transfer> const&)> see, Deadline deadline) override;
+  Result<void> watch(std::string_view name, Duration interval,
+                     std::function<bool(std::vector<Transfer> const&)> see,
+                     Deadline deadline) override;
 
  private:
-  Result<std::string> call(std::string method, std::string target, std::string body, Deadline deadline);
-  Result<void> stream(std::string method, std::string target, std::string body, std::function<Result<bool>(std::string_view line)> take, Deadline deadline);
+  Result<std::string> call(std::string method, std::string target, std::string body,
+                           Deadline deadline);
+  Result<void> stream(std::string method, std::string target, std::string body,
+                      std::function<Result<bool>(std::string_view line)> take, Deadline deadline);
 
   world::World& world_;
   std::string socket_path_;

@@ -8,17 +8,18 @@
 #include "mutirao/node/library.h"
 #include "mutirao/node/node.h"
 
-/// The JSON that the control socket and `--json` speak; docs/reference/json.md names every key. Keys
-/// are stable: new ones may appear, none changes its meaning. The root is always an object. Units are
-/// in the names: `_s` seconds, `_rate` bytes per second; amounts of data are bytes. What is unknown
-/// is null.
+/// The JSON that the control socket and `--json` speak; docs/reference/json.md names every key.
+/// Keys are stable: new ones may appear, none changes its meaning. The root is always an object.
+/// Units are in the names: `_s` seconds, `_rate` bytes per second; amounts of data are bytes. What
+/// is unknown is null.
 ///
 /// Encoders never fail: text that is not UTF-8, such as an odd file name, is mended with U+FFFD.
 /// Decoders skip keys they do not know and refuse wrong types.
 namespace mutirao::node {
 
 [[nodiscard]] std::string to_json(Transfer const& transfer);
-[[nodiscard]] std::string to_json(std::vector<Transfer> const& transfers);  ///< {"transfers": [...]}
+[[nodiscard]] std::string to_json(
+    std::vector<Transfer> const& transfers);  ///< {"transfers": [...]}
 [[nodiscard]] std::string to_json(NodeStatus const& status);
 [[nodiscard]] std::string to_json(Shared const& shared);
 [[nodiscard]] std::string to_json(Started const& started);

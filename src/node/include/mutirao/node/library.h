@@ -33,14 +33,15 @@ struct FileEntry {
 struct Transfer {
   swarm::TorrentStatus status;
   Origin origin = Origin::fetched;
-  std::string folder;              ///< its files lie below this one
-  std::int64_t added_s = 0;        ///< since 1970
+  std::string folder;        ///< its files lie below this one
+  std::int64_t added_s = 0;  ///< since 1970
   std::uint32_t peers_connected = 0;
-  std::uint32_t files_total = 0;   ///< 0 while the metadata is unknown
+  std::uint32_t files_total = 0;  ///< 0 while the metadata is unknown
   Links links;
   // Only in the answer to show():
-  std::vector<FileEntry> files;          ///< at most kFilesShown
-  std::vector<std::uint8_t> piece_map;   ///< verified percent of each of at most kMapCells equal runs of pieces
+  std::vector<FileEntry> files;  ///< at most kFilesShown
+  std::vector<std::uint8_t>
+      piece_map;  ///< verified percent of each of at most kMapCells equal runs of pieces
 
   static constexpr std::size_t kFilesShown = 1000;
   static constexpr std::size_t kMapCells = 64;
@@ -74,9 +75,9 @@ struct Started {
 
 /// What a node has, and how it gets more: the service behind share, get and swarm.
 ///
-/// There are two: the one inside the node, and one that speaks to it over its control socket, so that
-/// a command reads the same wherever the node is. `name` is an id, a unique prefix of at least 6
-/// digits, or a name that only one torrent has. Any number of threads may call.
+/// There are two: the one inside the node, and one that speaks to it over its control socket, so
+/// that a command reads the same wherever the node is. `name` is an id, a unique prefix of at least
+/// 6 digits, or a name that only one torrent has. Any number of threads may call.
 class Library {
  public:
   virtual ~Library() = default;
@@ -84,7 +85,9 @@ class Library {
   /// Hashes what lies at the path and serves it from there. `progress` is called about four times a
   /// second; when it returns false, the hashing ends as cancelled. Sharing the same content again
   /// returns what is there.
-  virtual Result<Shared> share(ShareRequest request, std::function<bool(swarm::MakeProgress)> progress, Deadline deadline) = 0;
+  virtual Result<Shared> share(ShareRequest request,
+                               std::function<bool(swarm::MakeProgress)> progress,
+                               Deadline deadline) = 0;
   /// Begins, or goes on with, a download; does not wait for it.
   virtual Result<Started> get(GetRequest request, Deadline deadline) = 0;
 
@@ -99,9 +102,11 @@ class Library {
   /// Forgets it, and with `content` deletes its files, also those that were shared in place.
   virtual Result<Transfer> remove(std::string_view name, bool content, Deadline deadline) = 0;
 
-  /// Calls `see` with the state of all, or of the one named, now and then every `interval`, until it
-  /// returns false. Fails when the node goes away.
-  virtual Result<void> watch(std::string_view name, Duration interval, std::function<bool(std::vector<Transfer> const&)> see, Deadline deadline) = 0;
+  /// Calls `see` with the state of all, or of the one named, now and then every `interval`, until
+  /// it returns false. Fails when the node goes away.
+  virtual Result<void> watch(std::string_view name, Duration interval,
+                             std::function<bool(std::vector<Transfer> const&)> see,
+                             Deadline deadline) = 0;
 };
 
 }  // namespace mutirao::node

@@ -18,10 +18,10 @@ struct NodeStatus {
   std::int64_t process_id = 0;
   Duration uptime{};
   std::string state_folder;
-  std::string listen;      ///< "0.0.0.0:6881"
-  std::string page;        ///< URL
-  std::string tracker;     ///< announce URL over HTTP
-  std::string udp_tracker; ///< announce URL over UDP; empty when that port was not free
+  std::string listen;        ///< "0.0.0.0:6881"
+  std::string page;          ///< URL
+  std::string tracker;       ///< announce URL over HTTP
+  std::string udp_tracker;   ///< announce URL over UDP; empty when that port was not free
   double download_rate = 0;  ///< bytes/s
   double upload_rate = 0;
   std::uint64_t downloaded = 0;  ///< bytes of payload of the torrents listed

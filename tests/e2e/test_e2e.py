@@ -1,0 +1,313 @@
+"""The program as a user runs it: commands, two nodes of one machine, interruptions, the demo.
+
+  test_e2e.py --mutirao BINARY STORY...     runs those stories
+  test_e2e.py --list                        names all, one a line
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import pty
+import random
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+BINARY = "mutirao"
+TIMEOUT_S = float(os.environ.get("MUTIRAO_E2E_TIMEOUT_S", 90))
+
+
+def wait_for(condition, what, timeout_s=TIMEOUT_S):
+    end = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"gave up after {timeout_s} s: {what}")
+        time.sleep(0.05)
+
+
+def digest(path):
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+class Home:
+    """A user of this machine: a state folder and a working folder of their own."""
+
+    def __init__(self, root, name):
+        self.work = root / name
+        self.work.mkdir()
+        self.state = root / (name + ".state")
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "MUTIRAO_"))}
+        self.environment.update(HOME=str(self.work), MUTIRAO_STATE_DIR=str(self.state))
+
+    def start(self, *arguments, **options):
+        return subprocess.Popen([BINARY, *map(str, arguments)], cwd=self.work, env=self.environment, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+    def run(self, *arguments, code=0):
+        done = subprocess.run([BINARY, *map(str, arguments)], cwd=self.work, env=self.environment, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=TIMEOUT_S)
+        if code is not None and done.returncode != code:
+            raise AssertionError(f"mutirao {arguments}: exit {done.returncode}, not {code}\n{done.stdout}{done.stderr}\n{self.log()}")
+        return done
+
+    def json(self, *arguments):
+        return json.loads(self.run(*arguments, "--json").stdout.strip().splitlines()[-1])
+
+    def node_id(self):
+        return self.json("status")["process_id"]
+
+    def log(self):
+        path = self.state / "node.log"
+        return path.read_text(errors="replace")[-3000:] if path.exists() else ""
+
+
+class Story(unittest.TestCase):
+    def setUp(self):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="mutirao-e2e-"))
+        self.homes = []
+        self.addCleanup(self.clean)
+
+    def clean(self):
+        for home in self.homes:
+            try:
+                os.kill(int((home.state / "node.pid").read_text()), signal.SIGKILL)
+            except (OSError, ValueError):
+                pass
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def home(self, name):
+        home = Home(self.root, name)
+        self.homes.append(home)
+        return home
+
+    def file(self, home, size=20 << 20, name="some file.bin"):
+        path = home.work / name
+        path.write_bytes(random.Random(size).randbytes(size))
+        return path
+
+    def slow_share(self, home, size, rate):
+        """A file on a node that sends at most `rate` bytes a second, so that there is time to interrupt."""
+        path = self.file(home, size)
+        home.run("up", "--detach", "--upload-limit", rate)
+        return path, home.json("share", path)
+
+    def verified(self, home, name):
+        shown = home.run("swarm", "show", name, "--json", code=None)
+        return json.loads(shown.stdout)["bytes_verified"] if shown.returncode == 0 else 0
+
+    # --- stories ---------------------------------------------------------------------------------
+
+    def test_share_on_one_node_and_get_on_another_with_no_other_word(self):
+        ana, rui = self.home("ana"), self.home("rui")
+        path = self.file(ana)
+        shared = ana.run("share", path.name)
+        self.assertIn("started a node in the background", shared.stderr)
+        magnet = re.search(r"magnet:\S+", shared.stdout).group(0)
+        self.assertIn("next, on another machine: mutirao get", shared.stdout)
+        got = rui.run("get", magnet)
+        self.assertIn("got some file.bin", got.stdout)
+        self.assertEqual(digest(path), digest(rui.work / path.name))
+        self.assertIn("seeding", rui.run("swarm", "list").stdout)
+
+    def test_share_a_folder_and_get_its_torrent_by_url_and_by_file(self):
+        ana, rui, eva = self.home("ana"), self.home("rui"), self.home("eva")
+        folder = ana.work / "photos"
+        (folder / "2026").mkdir(parents=True)
+        for number in range(30):
+            (folder / "2026" / f"ação {number}.jpg").write_bytes(random.Random(number).randbytes(number * 1000))
+        shared = ana.json("share", "photos")
+        self.assertEqual(shared["files_total"], 30)
+        rui.run("get", shared["torrent_url"], "-o", "here")
+        subprocess.run(["curl", "-sf", "-o", eva.work / "photos.torrent", shared["torrent_url"]], check=True)
+        eva.run("get", "photos.torrent", "--allow-internal")
+        for copy in (rui.work / "here" / "photos", eva.work / "photos"):
+            for file in sorted((folder / "2026").iterdir()):
+                self.assertEqual(digest(file), digest(copy / "2026" / file.name))
+
+    def test_ctrl_c_pauses_a_get_and_a_second_get_resumes(self):
+        ana, rui = self.home("ana"), self.home("rui")
+        path, shared = self.slow_share(ana, 48 << 20, 8 << 20)
+        first = rui.start("get", shared["magnet"])
+        wait_for(lambda: self.verified(rui, shared["id"]) > 4 << 20, "no first bytes")
+        first.send_signal(signal.SIGINT)
+        _, said = first.communicate(timeout=TIMEOUT_S)
+        self.assertEqual(first.returncode, 130, said)
+        self.assertIn("paused some file.bin at", said)
+        self.assertIn("resume with: mutirao get", said)
+        shown = rui.json("swarm", "show", shared["id"])
+        self.assertEqual(shown["phase"], "paused")
+        self.assertLess(shown["bytes_verified"], 48 << 20)
+        rui.run("get", shared["magnet"])
+        self.assertEqual(digest(path), digest(rui.work / path.name))
+        after = rui.json("swarm", "show", shared["id"])
+        self.assertLess(after["downloaded"], (48 << 20) + (8 << 20))
+
+    def test_kill_of_the_node_in_the_middle_loses_little_and_get_goes_on(self):
+        ana, rui = self.home("ana"), self.home("rui")
+        path, shared = self.slow_share(ana, 64 << 20, 12 << 20)
+        rui.run("get", shared["magnet"], "--background")
+        wait_for(lambda: self.verified(rui, shared["id"]) > 24 << 20, "no first bytes")
+        before = self.verified(rui, shared["id"])
+        os.kill(rui.node_id(), signal.SIGKILL)
+        rui.run("up", "--detach")
+        self.assertGreaterEqual(self.verified(rui, shared["id"]) + (24 << 20), before)
+        rui.run("get", shared["magnet"])
+        self.assertEqual(digest(path), digest(rui.work / path.name))
+
+    def test_a_node_continues_what_it_shared_and_keeps_its_port(self):
+        ana, rui = self.home("ana"), self.home("rui")
+        path = self.file(ana, 1 << 20)
+        shared = ana.json("share", path)
+        listen = ana.json("status")["listen"]
+        ana.run("stop")
+        ana.run("up", "--detach")
+        self.assertEqual(ana.json("status")["listen"], listen)
+        rui.run("get", shared["magnet"])
+        self.assertEqual(digest(path), digest(rui.work / path.name))
+
+    def test_two_nodes_never_share_a_state_folder(self):
+        ana = self.home("ana")
+        ana.run("up", "--detach")
+        number = ana.node_id()
+        second = ana.run("up", code=5)
+        self.assertIn(f"in use by process {number}", second.stderr)
+        self.assertIn("try: ", second.stderr)
+        ana.run("stop")
+        self.assertEqual(ana.run("status", code=4).stdout, "")
+        ana.run("up", "--detach")
+
+    def test_errors_have_a_mend_and_their_exit_code(self):
+        ana = self.home("ana")
+        wrong = ana.run("shrae", "x", code=2)
+        self.assertIn('error: mutirao has no verb "shrae"', wrong.stderr)
+        self.assertIn("try: mutirao share", wrong.stderr)
+        self.assertIn("try: mutirao up", ana.run("status", code=4).stderr)
+        self.assertEqual(json.loads(ana.run("status", "--json", code=4).stdout)["error"]["fault"], "unreachable")
+        ana.run("up", "--detach")
+        ana.run("share", "absent", code=3)
+        ana.run("get", "absent.torrent", code=3)
+        ana.run("get", "magnet:?dn=nothing", code=None)
+        ana.run("swarm", "show", "absent", code=3)
+        (ana.work / "bad.torrent").write_bytes(b"d4:info" + b"i1e" * 9)
+        self.assertNotEqual(ana.run("get", "bad.torrent", code=None).returncode, 0)
+        good = self.file(ana, 1000)
+        self.assertEqual(ana.run("share", good, "absent", code=7).stdout.count("shared some file.bin"), 1)
+
+    def test_swarm_verbs_tell_and_change_what_is_there(self):
+        ana = self.home("ana")
+        path = self.file(ana, 3 << 20)
+        shared = ana.json("share", path)
+        name = shared["id"][:8]
+        self.assertEqual([one["id"] for one in ana.json("swarm", "list")["transfers"]], [shared["id"]])
+        self.assertEqual(ana.json("swarm", "pause", name)["phase"], "paused")
+        ana.run("swarm", "resume", name)
+        ana.run("swarm", "verify", name)
+        wait_for(lambda: ana.json("swarm", "show", name)["phase"] == "seeding", "checked again")
+        shown = ana.json("swarm", "show", path.name)
+        self.assertEqual(shown["bytes_verified"], 3 << 20)
+        self.assertEqual(shown["files"], [{"path": path.name, "bytes": 3 << 20}])
+        ana.run("swarm", "remove", name, code=130)
+        self.assertEqual(ana.json("swarm", "remove", name, "--dry-run")["id"], shared["id"])
+        ana.run("swarm", "remove", name, "--yes")
+        self.assertTrue(path.exists())
+        self.assertEqual(ana.json("swarm", "list")["transfers"], [])
+        ana.json("share", path)
+        ana.run("swarm", "remove", name, "--yes", "--content")
+        self.assertFalse(path.exists())
+
+    def test_a_terminal_gets_one_line_that_is_redrawn(self):
+        ana, rui = self.home("ana"), self.home("rui")
+        _, shared = self.slow_share(ana, 16 << 20, 6 << 20)
+        ours, theirs = pty.openpty()
+        get = subprocess.Popen([BINARY, "get", shared["magnet"]], cwd=rui.work, env=dict(rui.environment, TERM="xterm"),
+                               stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        screen = b""
+        while select.select([ours], [], [], TIMEOUT_S)[0]:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:
+                break
+            if not part:
+                break
+            screen += part
+        self.assertEqual(get.wait(), 0, screen)
+        text = screen.decode(errors="replace")
+        self.assertRegex(text, r"some file\.bin \d+% \d+/\d+ pieces")
+        self.assertIn("\x1b[1A", text)
+        self.assertIn("got some file.bin", text)
+
+    def test_json_of_get_is_lines_with_an_end(self):
+        ana, rui = self.home("ana"), self.home("rui")
+        shared = ana.json("share", self.file(ana, 1 << 20))
+        lines = [json.loads(line) for line in rui.run("get", shared["magnet"], "--json").stdout.splitlines()]
+        self.assertIn("started", lines[0])
+        self.assertEqual(lines[-1]["done"]["phase"], "seeding")
+
+    def test_doctor_version_completions_and_manual(self):
+        ana = self.home("ana")
+        checks = {one["name"]: one for one in ana.json("doctor")["checks"]}
+        self.assertTrue({"port", "state folder", "free space", "open files", "file engine", "stack guard", "hash engine", "clock", "IPv6"} <= set(checks))
+        self.assertEqual(checks["state folder"]["verdict"], "ok")
+        self.assertRegex(ana.run("version").stdout, r"^mutirao \d+\.\d+\.\d+\n$")
+        script = ana.run("completion", "bash").stdout
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+        reply = subprocess.run(["bash", "-c", script + '\nCOMP_WORDS=(mutirao swarm sh); COMP_CWORD=2; _mutirao; echo "${COMPREPLY[@]}"'],
+                               capture_output=True, text=True, check=True)
+        self.assertEqual(reply.stdout.strip(), "show")
+        page = ana.run("manpage").stdout
+        self.assertIn(".TH MUTIRAO 1", page)
+
+    def test_demo_delivers_verified_copies(self):
+        ana = self.home("ana")
+        told = json.loads(ana.run("demo", "--check", "--json", "--size", "60", "--nodes", "5").stdout)
+        self.assertTrue(told["ok"], told)
+        self.assertEqual(told["copies_verified"], 4)
+        self.assertEqual(told["delivered_bytes"], 4 * 60_000_000)
+
+    def test_demo_takes_a_file_and_cleans_up_after_ctrl_c(self):
+        ana = self.home("ana")
+        path = self.file(ana, 5 << 20)
+        told = json.loads(ana.run("demo", "--file", path, "--json", "--nodes", "3").stdout)
+        self.assertEqual(told["file"]["sha256"], digest(path))
+        temporary = self.root / "tmp"
+        temporary.mkdir()
+        ana.environment["TMPDIR"] = str(temporary)
+        demo = ana.start("demo", "--size", "2000", "--nodes", "3")
+        wait_for(lambda: list(temporary.glob("mutirao-demo-*/node3/mutirao.sock")), "the nodes run")
+        numbers = [int(path.read_text()) for path in temporary.glob("mutirao-demo-*/node*/node.pid")]
+        demo.send_signal(signal.SIGINT)
+        demo.communicate(timeout=TIMEOUT_S)
+        self.assertEqual(demo.returncode, 130)
+        self.assertEqual(list(temporary.iterdir()), [])
+        for number in numbers:
+            with self.assertRaises(ProcessLookupError):
+                os.kill(number, 0)
+
+
+def stories():
+    return [name.removeprefix("test_") for name in unittest.defaultTestLoader.getTestCaseNames(Story)]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(stories()))
+        sys.exit()
+    if "--mutirao" in sys.argv:
+        at = sys.argv.index("--mutirao")
+        BINARY = str(pathlib.Path(sys.argv[at + 1]).resolve())
+        del sys.argv[at:at + 2]
+    chosen = sys.argv[1:] or stories()
+    suite = unittest.TestSuite(Story(f"test_{name}") for name in chosen)
+    result = unittest.TextTestRunner(verbosity=2).run(suite)
+    sys.exit(0 if result.wasSuccessful() else 1)
