@@ -62,7 +62,7 @@ TEST_F(StateDbTest, replaces_a_record_in_its_place) {
     auto changed = record("a");
     changed.folder = "/elsewhere";
     ASSERT_TRUE((*db)->put(changed));
-    EXPECT_EQ((*db)->torrents(), (std::vector{changed, record("b")}));
+    EXPECT_EQ((*db)->torrents().value(), (std::vector{changed, record("b")}));
   });
 }
 
@@ -83,8 +83,8 @@ TEST_F(StateDbTest, keeps_what_it_acknowledged_when_the_process_dies_at_once) {
     auto db = StateDb::open((crashed / "state.db").string());
     ASSERT_TRUE(db) << db.error().what;
     EXPECT_EQ((*db)->torrents()->size(), 50u);
-    EXPECT_EQ((*db)->setting("port"), std::optional<std::string>{"6882"});
-    EXPECT_EQ((*db)->setting("other"), std::optional<std::string>{});
+    EXPECT_EQ((*db)->setting("port").value(), std::optional<std::string>{"6882"});
+    EXPECT_EQ((*db)->setting("other").value(), std::nullopt);
   });
 }
 
