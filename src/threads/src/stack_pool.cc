@@ -106,6 +106,8 @@ bool stack_pool::add_slab(size_class_pool& pool, std::size_t stride) {
   void* const start = mmap(nullptr, size, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
   if (start == MAP_FAILED) return false;
+  // What lay here before, such as the stacks of an earlier runtime, was unmapped with its poison.
+  forget_poison(start, size);
   // A huge page would make each parked thread cost 2 MiB.
   madvise(start, size, MADV_NOHUGEPAGE);
   pool.unused = static_cast<std::byte*>(start);
