@@ -128,15 +128,9 @@ TEST(Redirect, to_another_scheme_or_a_broken_address_is_refused) {
 struct Trap {
   sim::Simulation simulation{{.seed = 7}};
   sim::Host& tracker =
-      simulation.add_host("tracker", {.addresses = {*world::IpAddress::parse("93.184.216.34")},
-                                      .uplink_bytes_per_s = {},
-                                      .downlink_bytes_per_s = {},
-                                      .disk = {}});
+      simulation.add_host("tracker", {.addresses = {*world::IpAddress::parse("93.184.216.34")}});
   sim::Host& router =
-      simulation.add_host("router", {.addresses = {*world::IpAddress::parse("192.168.0.1")},
-                                     .uplink_bytes_per_s = {},
-                                     .downlink_bytes_per_s = {},
-                                     .disk = {}});
+      simulation.add_host("router", {.addresses = {*world::IpAddress::parse("192.168.0.1")}});
   sim::Host& client = simulation.add_host("client");
   int router_requests = 0;
 
@@ -214,9 +208,7 @@ TEST(Connect, tries_every_address_of_a_host) {
   sim::Simulation simulation{{.seed = 7}};
   auto const v6 = *world::IpAddress::parse("2001:db8::1");
   auto const v4 = *world::IpAddress::parse("10.1.2.3");
-  auto& server = simulation.add_host(
-      "server",
-      {.addresses = {v6, v4}, .uplink_bytes_per_s = {}, .downlink_bytes_per_s = {}, .disk = {}});
+  auto& server = simulation.add_host("server", {.addresses = {v6, v4}});
   auto& client = simulation.add_host("client");
   simulation.run([&](sim::Simulation&) {
     threads::scope scope;

@@ -31,16 +31,16 @@ struct HttpClientOptions {
   std::uint64_t body_bytes_max = 16 << 20;  ///< of a collected body, after decompression
   std::size_t connections_per_host_max = 8;
   Duration idle_max = std::chrono::seconds{30};
-  std::optional<world::IpAddress> from;      ///< source address
+  std::optional<world::IpAddress> from{};    ///< source address
   std::string user_agent = "Mutirao/0.1";
-  std::string ca_file;                       ///< empty: the system's certificates
+  std::string ca_file{};                     ///< empty: the system's certificates
 };
 
 struct HttpRequest {
   std::string method = "GET";
   wire::Url url;
-  wire::HttpFields fields;
-  std::string body;
+  wire::HttpFields fields{};
+  std::string body{};
 };
 
 struct HttpResponse {
