@@ -20,6 +20,7 @@ constexpr Duration kLinger = std::chrono::seconds{1};
 constexpr std::size_t kLingerBytesMax = 256 << 10;
 
 std::string text_of(Error const& error) {
+  if (error.fault == Fault::timed_out) return "the request did not arrive in time\n";
   return error.mend.empty() ? error.what + "\n" : fmt::format("{}\n{}\n", error.what, error.mend);
 }
 
