@@ -20,7 +20,6 @@ constexpr Duration kLinger = std::chrono::seconds{1};
 constexpr std::size_t kLingerBytesMax = 256 << 10;
 
 std::string text_of(Error const& error) {
-  if (error.fault == Fault::timed_out) return "the request did not arrive in time\n";
   return error.mend.empty() ? error.what + "\n" : fmt::format("{}\n{}\n", error.what, error.mend);
 }
 
@@ -36,6 +35,10 @@ int status_of(Error const& error) {
     default:
       return 400;
   }
+}
+
+std::string refusal_text(Error const& error) {
+  return error.fault == Fault::timed_out ? "the request did not arrive in time\n" : text_of(error);
 }
 
 bool is_gone(Error const& error) {
@@ -79,16 +82,17 @@ ServerConnection::OrRefusal<std::optional<HttpServerRequest>> ServerConnection::
   wire::HttpLimits const limits;
   auto const size = stream_.read_head(limits, threads::within(options_.head_timeout));
   if (!size && is_gone(size.error())) return std::nullopt;
-  if (!size) return std::unexpected{Refusal{status_of(size.error()), text_of(size.error())}};
+  if (!size) return std::unexpected{Refusal{status_of(size.error()), refusal_text(size.error())}};
   if (!*size) return std::nullopt;
   auto head = wire::parse_http_request(stream_.buffered().first(**size), limits);
   if (!head) {
     bool const version = head.error().fault == Fault::unsupported;
-    return std::unexpected{Refusal{version ? 505 : status_of(head.error()), text_of(head.error())}};
+    return std::unexpected{
+        Refusal{version ? 505 : status_of(head.error()), refusal_text(head.error())}};
   }
   stream_.consume(**size);
   auto target = wire::HttpTarget::parse(head->target);
-  if (!target) return std::unexpected{Refusal{400, text_of(target.error())}};
+  if (!target) return std::unexpected{Refusal{400, refusal_text(target.error())}};
   auto body = read_body(*head);
   if (!body) return std::unexpected{std::move(body).error()};
   return HttpServerRequest{.head = *std::move(head),
@@ -101,7 +105,7 @@ ServerConnection::OrRefusal<std::string> ServerConnection::read_body(
     wire::HttpRequestHead const& head) {
   auto const framing = wire::http_request_framing(head);
   if (!framing)
-    return std::unexpected{Refusal{status_of(framing.error()), text_of(framing.error())}};
+    return std::unexpected{Refusal{status_of(framing.error()), refusal_text(framing.error())}};
   auto const too_large = [&] {
     return std::unexpected{Refusal{413, fmt::format("the body is more than {}\n",
                                                     base::format_bytes(options_.body_bytes_max))}};
@@ -126,7 +130,8 @@ ServerConnection::OrRefusal<std::string> ServerConnection::read_body(
   Bytes buffer(kReadBytes);
   while (!reader.finished()) {
     auto const count = reader.read_some(stream_, buffer, deadline);
-    if (!count) return std::unexpected{Refusal{status_of(count.error()), text_of(count.error())}};
+    if (!count)
+      return std::unexpected{Refusal{status_of(count.error()), refusal_text(count.error())}};
     if (body.size() + *count > options_.body_bytes_max) return too_large();
     body += base::text_of(ByteView{buffer}.first(*count));
   }
