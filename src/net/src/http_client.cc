@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/base/units.h"
+#include "mutirao/threads/this_thread.h"
 
 #include "body_reader.h"
 #include "connect.h"
@@ -23,6 +24,7 @@ using Lease = ConnectionPool::Lease;
 constexpr std::size_t kReadBytes = 32 << 10;
 /// A short body before a redirect is cheaper to read than a connection to make.
 constexpr std::size_t kSkipBytesMax = 64 << 10;
+constexpr Duration kSkipPatience = std::chrono::seconds{1};
 
 bool is_repeatable(std::string_view method) {
   constexpr std::array<std::string_view, 6> kMethods{"GET",    "HEAD",    "PUT",
@@ -67,8 +69,9 @@ class LeasedBody final : public HttpBody {
   bool failed_ = false;
 };
 
-/// True when all of the body was read, so that its connection is free again.
+/// Reads a short body to its end, so that its connection is free again; leaves a long or slow one.
 void skip_body(HttpBody& body, Deadline deadline) {
+  deadline = earlier(deadline, threads::within(kSkipPatience));
   Bytes buffer(kReadBytes);
   for (std::size_t skipped = 0; skipped < kSkipBytesMax;) {
     auto const count = body.read_some(buffer, deadline);
