@@ -168,7 +168,7 @@ TEST(HttpServer, tells_what_is_wrong_with_a_request_and_never_hands_it_to_the_ha
            {431, "GET / HTTP/1.1\r\n" + host + "A: " + std::string(40'000, 'x') + "\r\n\r\n"},
            {501, "POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip, chunked\r\n\r\n"},
            {505, "GET / HTTP/2.0\r\n" + host + "\r\n"},
-           {400, "\x16\x03\x01 a TLS hello\n"}}}) {
+           {400, "\x16\x03\x01 a TLS hello\n"}}) {
     auto const answer = answer_to(request, handler);
     EXPECT_TRUE(answer.starts_with("HTTP/1.1 " + std::to_string(status) + ' '))
         << request.substr(0, 100) << "\n-> " << answer;
