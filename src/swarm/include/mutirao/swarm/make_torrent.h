@@ -17,10 +17,10 @@ enum class TorrentFormat : std::uint8_t { v1, v2, hybrid };
 struct MakeOptions {
   TorrentFormat format = TorrentFormat::hybrid;
   std::uint32_t piece_length = 0;  ///< bytes, a power of two of at least 16 KiB; 0: by size, 256 KiB to 16 MiB, less for small files
-  std::vector<std::vector<std::string>> tracker_tiers;
-  std::vector<std::string> web_seeds;
+  std::vector<std::vector<std::string>> tracker_tiers{};
+  std::vector<std::string> web_seeds{};
   bool is_private = false;
-  std::string comment;
+  std::string comment{};
 };
 
 /// Told on the threads that hash, one call at a time.
