@@ -53,7 +53,6 @@ Error Peer::run(ByteView read_ahead) {
   Error error{Fault::closed, "closed", {}};
   {
     threads::scope scope;
-    say_hello();
     scope.spawn("peer writer", [this] {
       if (auto const written = write_loop(); !written) close(written.error().what);
     });

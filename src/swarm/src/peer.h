@@ -115,6 +115,7 @@ class Peer final : public std::enable_shared_from_this<Peer>, private ReceiveHan
   [[nodiscard]] bool fast() const noexcept { return theirs_.fast; }
 
   // With the torrent's mutex held:
+  void say_hello();
   void post(MessageType type);
   void post_piece(MessageType type, PieceIndex piece);
   void post_block(MessageType type, BlockRange const& range);
@@ -143,7 +144,6 @@ class Peer final : public std::enable_shared_from_this<Peer>, private ReceiveHan
   Result<void> on_metadata(ByteView payload);
   Result<void> on_network_proof(ByteView payload);
   void on_choke();
-  void say_hello();
 
   Engine& engine_;
   std::shared_ptr<Torrent> torrent_;

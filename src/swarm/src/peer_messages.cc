@@ -25,7 +25,6 @@ std::unexpected<Error> lie(std::string what) { return fail(Fault::corrupt, std::
 
 void Peer::say_hello() {
   auto& torrent = *torrent_;
-  std::lock_guard const lock{torrent.mutex_};
   if (theirs_.extended) {
     ExtensionHandshake ours;
     ours.extensions.push_back({std::string{kNetworkName}, kOurNetworkId});

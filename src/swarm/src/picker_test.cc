@@ -98,7 +98,6 @@ TEST(Picker, puts_what_somebody_waits_for_before_everything_by_deadline_then_pri
   auto picker = make_picker(16);
   auto const slot = picker.join();
   picker.peer_has_all(slot);
-  static_cast<void>(pick(picker, slot, 1));
   auto const at = [](int s) { return Deadline::at(TimePoint{std::chrono::seconds{s}}); };
   picker.add_want(PieceIndex{9}, 0, kBlocks, at(20), 4);
   picker.add_want(PieceIndex{2}, 1, 2, at(10), 4);

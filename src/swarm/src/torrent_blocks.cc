@@ -295,6 +295,7 @@ void Torrent::piece_verified(PieceIndex piece) {
     if (!picker_->peer_has_piece(peer->shared.slot, piece)) peer->post_piece(MessageType::have, piece);
     if (peer->shared.we_interested) update_interest(*peer);
   }
+  if (picker_->done()) control_.notify_all();
   changed_.notify_all();
 }
 
@@ -362,6 +363,7 @@ void Torrent::disk_trouble(Error const& error) {
   } else {
     failed_ = error;
   }
+  control_.notify_all();
   changed_.notify_all();
 }
 

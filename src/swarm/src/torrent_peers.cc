@@ -64,6 +64,8 @@ Result<void> Torrent::admit(std::shared_ptr<Peer> const& peer) {
   peer->last_message_ns = now.time_since_epoch().count();
   peers_.push_back(peer);
   if (picker_) enter_picker(*peer);
+  // In the same step: no `have` of a piece may overtake the list of pieces.
+  peer->say_hello();
   changed_.notify_all();
   return {};
 }
