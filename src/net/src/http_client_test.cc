@@ -21,10 +21,11 @@ Result<HttpResponse> fetch_of(std::string const& answer, HttpClientOptions const
                               std::string const& method = "GET") {
   Result<HttpResponse> result = fail(Fault::cancelled, "not run");
   simulate([&](Pair const& pair) {
-    serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
-      read_head(stream);
-      say(stream, answer);
-    });
+    test::Ending const serving1 =
+        serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
+          read_head(stream);
+          say(stream, answer);
+        });
     HttpClient client{pair.client, options};
     auto request = get("http://server/");
     request.method = method;
@@ -36,10 +37,11 @@ Result<HttpResponse> fetch_of(std::string const& answer, HttpClientOptions const
 TEST(HttpClient, sends_what_a_server_needs_and_reads_the_answer) {
   simulate([](Pair const& pair) {
     std::string seen;
-    serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
-      seen = read_head(stream);
-      say(stream, ok("hello", "X-Name: value\r\n"));
-    });
+    test::Ending const serving2 =
+        serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
+          seen = read_head(stream);
+          say(stream, ok("hello", "X-Name: value\r\n"));
+        });
     HttpClient client{pair.client, {}};
     auto const response = client.fetch(get("http://server/a?b"), soon());
     ASSERT_TRUE(response) << response.error().what;
@@ -54,14 +56,15 @@ TEST(HttpClient, sends_what_a_server_needs_and_reads_the_answer) {
 TEST(HttpClient, carries_a_body_with_its_length) {
   simulate([](Pair const& pair) {
     std::string seen;
-    serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
-      auto const head = read_head(stream);
-      Bytes body(5);
-      EXPECT_TRUE(stream.read_exactly(body, Deadline::never()));
-      seen = base::text_of(body);
-      EXPECT_TRUE(head.contains("Content-Length: 5\r\n")) << head;
-      say(stream, ok(""));
-    });
+    test::Ending const serving3 =
+        serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
+          auto const head = read_head(stream);
+          Bytes body(5);
+          EXPECT_TRUE(stream.read_exactly(body, Deadline::never()));
+          seen = base::text_of(body);
+          EXPECT_TRUE(head.contains("Content-Length: 5\r\n")) << head;
+          say(stream, ok(""));
+        });
     HttpClient client{pair.client, {}};
     auto request = get("http://server/");
     request.method = "POST";
@@ -76,10 +79,11 @@ TEST(HttpClient, carries_a_body_with_its_length) {
 TEST(HttpClient, keeps_a_connection_for_the_next_request) {
   simulate([](Pair const& pair) {
     int connections = 0;
-    serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
-      ++connections;
-      while (!read_head(stream).empty()) say(stream, ok("x"));
-    });
+    test::Ending const serving4 =
+        serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
+          ++connections;
+          while (!read_head(stream).empty()) say(stream, ok("x"));
+        });
     HttpClient client{pair.client, {}};
     for (int i = 0; i < 5; ++i) EXPECT_TRUE(client.fetch(get("http://server/"), soon()));
     EXPECT_EQ(connections, 1);
@@ -90,11 +94,12 @@ TEST(HttpClient, forgets_a_connection_that_was_idle_too_long_or_that_the_server_
   for (std::string const fields : {"", "Connection: close\r\n"}) {
     simulate([&](Pair const& pair) {
       int connections = 0;
-      serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
-        ++connections;
-        read_head(stream);
-        say(stream, ok("x", fields));
-      });
+      test::Ending const serving5 =
+          serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
+            ++connections;
+            read_head(stream);
+            say(stream, ok("x", fields));
+          });
       HttpClient client{pair.client, {.idle_max = 5s}};
       EXPECT_TRUE(client.fetch(get("http://server/"), soon()));
       EXPECT_TRUE(threads::sleep_for(6s));
@@ -109,14 +114,15 @@ TEST(HttpClient, forgets_a_connection_that_was_idle_too_long_or_that_the_server_
 TEST(HttpClient, repeats_a_request_on_a_fresh_connection_when_the_kept_one_died) {
   simulate([](Pair const& pair) {
     int requests = 0;
-    serve_script(pair.server, pair.scope, [&](world::Stream& stream, int number) {
-      read_head(stream);
-      ++requests;
-      say(stream, ok("x"));
-      if (number > 0) return;
-      read_head(stream);
-      ++requests;
-    });
+    test::Ending const serving6 =
+        serve_script(pair.server, pair.scope, [&](world::Stream& stream, int number) {
+          read_head(stream);
+          ++requests;
+          say(stream, ok("x"));
+          if (number > 0) return;
+          read_head(stream);
+          ++requests;
+        });
     HttpClient client{pair.client, {}};
     EXPECT_TRUE(client.fetch(get("http://server/"), soon()));
     auto const second = client.fetch(get("http://server/"), soon());
@@ -128,11 +134,12 @@ TEST(HttpClient, repeats_a_request_on_a_fresh_connection_when_the_kept_one_died)
 TEST(HttpClient, never_sends_a_post_twice) {
   simulate([](Pair const& pair) {
     int requests = 0;
-    serve_script(pair.server, pair.scope, [&](world::Stream& stream, int number) {
-      read_head(stream);
-      ++requests;
-      if (number == 0) say(stream, ok("x"));
-    });
+    test::Ending const serving7 =
+        serve_script(pair.server, pair.scope, [&](world::Stream& stream, int number) {
+          read_head(stream);
+          ++requests;
+          if (number == 0) say(stream, ok("x"));
+        });
     HttpClient client{pair.client, {}};
     EXPECT_TRUE(client.fetch(get("http://server/"), soon()));
     auto request = get("http://server/");
@@ -186,12 +193,13 @@ TEST(HttpClient, stops_at_its_limit_of_the_body) {
 TEST(HttpClient, leaves_an_endless_body) {
   simulate([](Pair const& pair) {
     std::size_t sent = 0;
-    serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
-      read_head(stream);
-      say(stream, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-      std::string const chunk = "10000\r\n" + std::string(0x10000, 'x') + "\r\n";
-      while (stream.write_all(chunk, Deadline::never())) sent += 0x10000;
-    });
+    test::Ending const serving8 =
+        serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
+          read_head(stream);
+          say(stream, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+          std::string const chunk = "10000\r\n" + std::string(0x10000, 'x') + "\r\n";
+          while (stream.write_all(chunk, Deadline::never())) sent += 0x10000;
+        });
     HttpClient client{pair.client, {.body_bytes_max = 1 << 20}};
     EXPECT_EQ(client.fetch(get("http://server/"), soon()).error().fault, Fault::exhausted);
     EXPECT_LT(sent, std::size_t{8} << 20);
@@ -225,12 +233,13 @@ TEST(HttpClient, refuses_broken_gzip_and_codings_that_it_did_not_ask_for) {
 TEST(HttpClient, does_not_ask_for_gzip_of_a_range) {
   simulate([](Pair const& pair) {
     std::string seen;
-    serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
-      seen = read_head(stream);
-      say(stream,
-          "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/9\r\nContent-Length: "
-          "2\r\n\r\nab");
-    });
+    test::Ending const serving9 =
+        serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
+          seen = read_head(stream);
+          say(stream,
+              "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/9\r\nContent-Length: "
+              "2\r\n\r\nab");
+        });
     HttpClient client{pair.client, {}};
     auto request = get("http://server/");
     request.fields.add("Range", "bytes=0-1");
@@ -241,11 +250,12 @@ TEST(HttpClient, does_not_ask_for_gzip_of_a_range) {
 
 TEST(HttpClient, a_silent_server_costs_the_deadline_and_no_more) {
   simulate([](Pair const& pair) {
-    serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
-      read_head(stream);
-      (void)threads::sleep_for(3600s);
-      say(stream, ok("late"));
-    });
+    test::Ending const serving10 =
+        serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
+          read_head(stream);
+          (void)threads::sleep_for(3600s);
+          say(stream, ok("late"));
+        });
     HttpClient client{pair.client, {}};
     auto const started = threads::now();
     EXPECT_EQ(client.fetch(get("http://server/"), threads::within(7s)).error().fault,
@@ -259,6 +269,7 @@ TEST(HttpClient, opens_no_more_connections_to_a_host_than_allowed) {
     int open = 0, most = 0;
     auto listener = pair.server.network().listen({.address = world::IpAddress::any(), .port = 80});
     ASSERT_TRUE(listener);
+    test::Ending const ending{pair.scope};
     pair.scope.spawn("server", [&] {
       while (auto accepted = (*listener)->accept(Deadline::never())) {
         pair.scope.spawn("connection", [&, stream = *std::move(accepted)] {
@@ -285,10 +296,11 @@ TEST(HttpClient, opens_no_more_connections_to_a_host_than_allowed) {
 TEST(HttpClient, gives_a_stream_piece_by_piece_and_its_connection_back_at_the_end) {
   simulate([](Pair const& pair) {
     int connections = 0;
-    serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
-      ++connections;
-      while (!read_head(stream).empty()) say(stream, ok(std::string(100'000, 'x')));
-    });
+    test::Ending const serving11 =
+        serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
+          ++connections;
+          while (!read_head(stream).empty()) say(stream, ok(std::string(100'000, 'x')));
+        });
     HttpClient client{pair.client, {}};
     for (int i = 0; i < 3; ++i) {
       auto response = client.open(get("http://server/"), soon());
@@ -310,6 +322,7 @@ TEST(HttpClient, serves_a_unix_socket_too) {
     if (!listener && listener.error().fault == Fault::unsupported)
       GTEST_SKIP() << "no local sockets here";
     ASSERT_TRUE(listener) << listener.error().what;
+    test::Ending const ending{pair.scope};
     pair.scope.spawn("server", [&] {
       auto stream = (*listener)->accept(Deadline::never());
       if (!stream) return;

@@ -41,6 +41,13 @@ struct Served {
     EXPECT_TRUE(stream) << stream.error().what;
     return *std::move(stream);
   }
+  ~Served() {
+    pair.scope.request_stop();
+    (void)pair.scope.join();
+  }
+  Served(Served const&) = delete;
+  Served& operator=(Served const&) = delete;
+
   /// All that the server says to `request` until it closes.
   std::string ask(std::string_view request) const {
     auto stream = connect();
@@ -62,8 +69,6 @@ std::string answer_to(std::string const& request, HttpHandler const& handler,
   simulate([&](Pair const& pair) {
     Served const served{pair, handler, options};
     answer = without_date(served.ask(request));
-    pair.scope.request_stop();
-    (void)pair.scope.join();
   });
   return answer;
 }
@@ -76,8 +81,6 @@ TEST(HttpServer, answers_with_length_and_date) {
   simulate([](Pair const& pair) {
     Served const served{pair, echo};
     EXPECT_TRUE(served.ask("GET / HTTP/1.1\r\n" + std::string{kClose}).contains(" GMT\r\n"));
-    pair.scope.request_stop();
-    (void)pair.scope.join();
   });
 }
 
@@ -244,8 +247,6 @@ TEST(HttpServer, invites_a_body_that_waits_for_it) {
     say(*large, "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 9999999\r\n" +
                     std::string{kClose});
     EXPECT_TRUE(read_head(*large).starts_with("HTTP/1.1 413 "));
-    pair.scope.request_stop();
-    (void)pair.scope.join();
   });
 }
 
@@ -257,6 +258,7 @@ TEST(HttpServer, a_slow_loris_is_gone_after_the_head_timeout) {
       Served const served{pair, echo, {.head_timeout = 10s}};
       auto stream = served.connect();
       auto const started = threads::now();
+      test::Ending const ending{pair.scope};
       pair.scope.spawn("reader", [&] {
         auto const answer = read_all(*stream);
         EXPECT_TRUE(answer.starts_with("HTTP/1.1 408 ")) << answer;
@@ -266,8 +268,6 @@ TEST(HttpServer, a_slow_loris_is_gone_after_the_head_timeout) {
       say(*stream, start + "X: ");
       for (int i = 0; i < 30 && stream->write_all("a", soon()); ++i) (void)threads::sleep_for(1s);
       EXPECT_LT(threads::now() - started, Duration{15s});
-      pair.scope.request_stop();
-      (void)pair.scope.join();
     });
   }
 }
@@ -283,8 +283,6 @@ TEST(HttpServer, a_body_byte_by_byte_is_cut_off_too) {
       (void)threads::sleep_for(1s);
     }
     EXPECT_LT(sent, 30);
-    pair.scope.request_stop();
-    (void)pair.scope.join();
   });
 }
 
@@ -301,8 +299,6 @@ TEST(HttpServer, closes_connections_that_say_nothing) {
     EXPECT_FALSE(read_all(*kept).empty());
     EXPECT_GE(threads::now() - asked, Duration{59s});
     EXPECT_LT(threads::now() - asked, Duration{65s});
-    pair.scope.request_stop();
-    (void)pair.scope.join();
   });
 }
 
@@ -322,8 +318,6 @@ TEST(HttpServer, gives_up_on_a_client_that_reads_nothing) {
     say(*stream, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     (void)threads::sleep_for(45s);
     EXPECT_TRUE(failed);
-    pair.scope.request_stop();
-    (void)pair.scope.join();
   });
 }
 
@@ -346,8 +340,6 @@ TEST(HttpServer, notices_a_client_that_went_away_from_a_long_stream) {
     stream.reset();
     (void)threads::sleep_for(10s);
     EXPECT_TRUE(noticed);
-    pair.scope.request_stop();
-    (void)pair.scope.join();
   });
 }
 
@@ -364,8 +356,6 @@ TEST(HttpServer, one_connection_too_many_is_told_so) {
       (void)threads::sleep_for(1s);
       EXPECT_TRUE(
           served.ask("GET / HTTP/1.1\r\n" + std::string{kClose}).starts_with("HTTP/1.1 200 "));
-      pair.scope.request_stop();
-      (void)pair.scope.join();
     });
   }
 }
@@ -415,6 +405,7 @@ TEST(HttpServer, goes_on_with_what_another_reader_has_read_already) {
   simulate([](Pair const& pair) {
     HttpServer server{pair.server, {}, echo};
     auto listener = *pair.server.network().listen({.address = world::IpAddress::any(), .port = 80});
+    test::Ending const ending{pair.scope};
     pair.scope.spawn("many protocols", [&] {
       auto stream = *listener->accept(Deadline::never());
       Bytes first(4);
@@ -440,8 +431,6 @@ TEST(HttpServer, and_the_client_of_this_module_understand_each_other) {
       ASSERT_TRUE(response) << response.error().what;
       EXPECT_EQ(response->body, "PUT /" + std::to_string(i) + ' ' + request.body);
     }
-    pair.scope.request_stop();
-    (void)pair.scope.join();
   });
 }
 

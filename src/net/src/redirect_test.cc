@@ -24,16 +24,17 @@ std::string redirect_to(std::string_view where, int status = 302) {
 TEST(Redirect, is_followed_relative_and_absolute_on_one_connection) {
   simulate([](Pair const& pair) {
     int connections = 0;
-    serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
-      ++connections;
-      while (true) {
-        auto const head = read_head(stream);
-        if (head.empty()) return;
-        if (head.starts_with("GET /a/b ")) say(stream, redirect_to("../c?d"));
-        if (head.starts_with("GET /c?d ")) say(stream, redirect_to("http://server/e"));
-        if (head.starts_with("GET /e ")) say(stream, ok("there"));
-      }
-    });
+    test::Ending const serving1 =
+        serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
+          ++connections;
+          while (true) {
+            auto const head = read_head(stream);
+            if (head.empty()) return;
+            if (head.starts_with("GET /a/b ")) say(stream, redirect_to("../c?d"));
+            if (head.starts_with("GET /c?d ")) say(stream, redirect_to("http://server/e"));
+            if (head.starts_with("GET /e ")) say(stream, ok("there"));
+          }
+        });
     HttpClient client{pair.client, {}};
     auto const response = client.fetch(get("http://server/a/b"), soon());
     ASSERT_TRUE(response) << response.error().what;
@@ -46,12 +47,13 @@ TEST(Redirect, is_followed_relative_and_absolute_on_one_connection) {
 TEST(Redirect, stops_at_the_limit_and_is_an_answer_when_the_limit_is_zero) {
   simulate([](Pair const& pair) {
     int requests = 0;
-    serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
-      while (!read_head(stream).empty()) {
-        ++requests;
-        say(stream, redirect_to("/again"));
-      }
-    });
+    test::Ending const serving2 =
+        serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
+          while (!read_head(stream).empty()) {
+            ++requests;
+            say(stream, redirect_to("/again"));
+          }
+        });
     HttpClient client{pair.client, {.redirects_max = 3}};
     EXPECT_EQ(client.fetch(get("http://server/"), soon()).error().fault, Fault::refused);
     EXPECT_EQ(requests, 4);
@@ -65,14 +67,16 @@ TEST(Redirect, turns_a_post_into_a_get_where_the_standard_says_so) {
        {std::pair{301, "GET"}, {302, "GET"}, {303, "GET"}, {307, "POST"}, {308, "POST"}}) {
     simulate([&](Pair const& pair) {
       std::string seen;
-      serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
-        auto const head = read_head(stream);
-        Bytes body(4);
-        if (head.contains("Content-Length: 4")) (void)stream.read_exactly(body, Deadline::never());
-        if (head.contains(" /a ")) return say(stream, redirect_to("/b", status));
-        seen = head;
-        say(stream, ok(""));
-      });
+      test::Ending const serving3 =
+          serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
+            auto const head = read_head(stream);
+            Bytes body(4);
+            if (head.contains("Content-Length: 4"))
+              (void)stream.read_exactly(body, Deadline::never());
+            if (head.contains(" /a ")) return say(stream, redirect_to("/b", status));
+            seen = head;
+            say(stream, ok(""));
+          });
       HttpClient client{pair.client, {}};
       auto request = get("http://server/a");
       request.method = "POST";
@@ -87,11 +91,12 @@ TEST(Redirect, turns_a_post_into_a_get_where_the_standard_says_so) {
 TEST(Redirect, to_another_origin_takes_no_secret_along) {
   simulate([](Pair const& pair) {
     std::string seen;
-    serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
-      read_head(stream);
-      say(stream, redirect_to("http://server:81/"));
-    });
-    serve_script(
+    test::Ending const serving4 =
+        serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
+          read_head(stream);
+          say(stream, redirect_to("http://server:81/"));
+        });
+    test::Ending const serving5 = serve_script(
         pair.server, pair.scope,
         [&](world::Stream& stream, int) {
           seen = read_head(stream);
@@ -112,10 +117,11 @@ TEST(Redirect, to_another_origin_takes_no_secret_along) {
 TEST(Redirect, to_another_scheme_or_a_broken_address_is_refused) {
   for (std::string const where : {"ftp://server/", "file:///etc/passwd", "javascript:alert(1)"}) {
     simulate([&](Pair const& pair) {
-      serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
-        read_head(stream);
-        say(stream, redirect_to(where));
-      });
+      test::Ending const serving6 =
+          serve_script(pair.server, pair.scope, [&](world::Stream& stream, int) {
+            read_head(stream);
+            say(stream, redirect_to(where));
+          });
       HttpClient client{pair.client, {}};
       EXPECT_EQ(client.fetch(get("http://server/"), soon()).error().fault, Fault::unsupported)
           << where;
@@ -137,15 +143,17 @@ struct Trap {
   void run(std::function<void(world::World&)> const& body, std::string const& answer) {
     simulation.run([&](sim::Simulation&) {
       threads::scope scope;
-      serve_script(tracker.world(), scope, [&](world::Stream& stream, int) {
-        read_head(stream);
-        say(stream, answer);
-      });
-      serve_script(router.world(), scope, [&](world::Stream& stream, int) {
-        ++router_requests;
-        read_head(stream);
-        say(stream, ok("secret"));
-      });
+      test::Ending const serving7 =
+          serve_script(tracker.world(), scope, [&](world::Stream& stream, int) {
+            read_head(stream);
+            say(stream, answer);
+          });
+      test::Ending const serving8 =
+          serve_script(router.world(), scope, [&](world::Stream& stream, int) {
+            ++router_requests;
+            read_head(stream);
+            say(stream, ok("secret"));
+          });
       body(client.world());
     });
   }
@@ -191,7 +199,7 @@ TEST(Reach, a_redirect_from_one_internal_server_to_another_is_the_users_own_busi
   trap.run(
       [&](world::World& world) {
         threads::scope scope;
-        serve_script(
+        test::Ending const serving9 = serve_script(
             trap.router.world(), scope,
             [](world::Stream& stream, int) {
               read_head(stream);
@@ -215,6 +223,7 @@ TEST(Connect, tries_every_address_of_a_host) {
     auto listener =
         server.world().network().listen({.address = v4, .port = 80});  // and not on IPv6
     ASSERT_TRUE(listener) << listener.error().what;
+    test::Ending const ending{scope};
     scope.spawn("server", [&] {
       auto stream = (*listener)->accept(Deadline::never());
       if (!stream) return;

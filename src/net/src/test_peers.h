@@ -41,12 +41,27 @@ inline void simulate(std::function<void(Pair const&)> const& body) {
   });
 }
 
+/// Ends all threads of a scope before the variables go that they use: declare it after those.
+class Ending {
+ public:
+  explicit Ending(threads::scope& scope) : scope_{scope} {}
+  ~Ending() {
+    scope_.request_stop();
+    (void)scope_.join();
+  }
+  Ending(Ending const&) = delete;
+  Ending& operator=(Ending const&) = delete;
+
+ private:
+  threads::scope& scope_;
+};
+
 /// Listens on `world` and hands each connection with its number to `script`, one at a time.
-inline void serve_script(world::World& world, threads::scope& scope,
-                         std::function<void(world::Stream&, int)> script,
-                         std::uint16_t port = kPort) {
+[[nodiscard]] inline Ending serve_script(world::World& world, threads::scope& scope,
+                                         std::function<void(world::Stream&, int)> script,
+                                         std::uint16_t port = kPort) {
   auto listener = world.network().listen({.address = world::IpAddress::any(), .port = port});
-  ASSERT_TRUE(listener) << listener.error().what;
+  EXPECT_TRUE(listener) << listener.error().what;
   scope.spawn("scripted server",
               [listener = std::shared_ptr{*std::move(listener)}, script = std::move(script)] {
                 for (int number = 0;; ++number) {
@@ -55,6 +70,7 @@ inline void serve_script(world::World& world, threads::scope& scope,
                   script(**stream, number);
                 }
               });
+  return Ending{scope};
 }
 
 /// The bytes up to and with the first empty line; what was read when the stream ended first.
