@@ -177,7 +177,8 @@ TEST_P(DiskConformance, rename_replaces_and_keeps_open_files_working) {
     must(replaced->read_exactly(0, bytes));
     EXPECT_EQ(base::text_of(bytes), "old text");
     EXPECT_EQ(fault_of(folder->rename("absent", "old")), Fault::not_found);
-    EXPECT_EQ(fault_of(folder->rename("old", "absent/old")), Fault::not_found);
+    must(folder->rename("old", "made/on/the/way/old"));
+    EXPECT_EQ(get(*folder, "made/on/the/way/old"), "new text");
     must(folder->rename("sub", "moved"));
     EXPECT_EQ(must(folder->list("moved")).size(), 0u);
     must(folder->sync());

@@ -134,7 +134,7 @@ Result<void> DiskTree::rename(InodeRef const& from, std::string_view source, std
   source_parts.pop_back();
   target_parts.pop_back();
   auto const source_directory = MUT_TRY(find(from, source_parts));
-  auto const target_directory = MUT_TRY(find_directory(from, target_parts, false));
+  auto const target_directory = MUT_TRY(find_directory(from, target_parts, true));
   auto const found = target_directory->entries.find(target_name);
   auto const replaced = found != target_directory->entries.end() ? found->second : nullptr;
   if (replaced == inode) return {};

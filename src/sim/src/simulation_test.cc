@@ -76,8 +76,8 @@ Outcome busy_run(std::uint64_t seed) {
     must(threads::sleep_for(1s));
     hosts[4]->restart();
     must(clients.join());
-    listeners.clear();
     servers.request_stop();
+    must(servers.join());
     outcome.ended = threads::now();
   });
   outcome.hash = simulation.trace_hash();
