@@ -25,6 +25,17 @@ MapKey key_of(Metainfo const& metainfo, StoreLayout const& layout) {
   return key;
 }
 
+/// A folder that is made here must itself be there after a crash, with all above it that was made.
+Result<std::unique_ptr<world::Directory>> open_folder(world::Disk& disk, std::string const& path) {
+  if (auto there = disk.open_directory(path, false)) return there;
+  auto made = MUT_TRY(disk.open_directory(path, true));
+  for (std::size_t slash = path.rfind('/'); slash != std::string::npos; slash = slash > 0 ? path.rfind('/', slash - 1) : std::string::npos) {
+    // Those that were there before and may not be opened need no sync either.
+    if (auto const above = disk.open_directory(slash == 0 ? "/" : path.substr(0, slash), false)) MUT_TRY((*above)->sync());
+  }
+  return made;
+}
+
 std::uint64_t total_of(std::span<ByteView const> runs) {
   std::uint64_t total = 0;
   for (ByteView const run : runs) total += run.size();
@@ -72,9 +83,9 @@ std::shared_ptr<Metainfo const> Store::State::described() const {
 Store::Store(std::unique_ptr<State> state) : state_{std::move(state)} {}
 
 Result<std::unique_ptr<Store>> Store::open(world::World& world, std::shared_ptr<Metainfo const> metainfo, Options options) {
-  auto content = world.disk().open_directory(options.content_folder, true);
+  auto content = open_folder(world.disk(), options.content_folder);
   if (!content) return std::unexpected{std::move(content).error().during("folder for " + metainfo->name())};
-  auto maps = world.disk().open_directory(options.map_folder, true);
+  auto maps = open_folder(world.disk(), options.map_folder);
   if (!maps) return std::unexpected{std::move(maps).error().during("folder for the state of " + metainfo->name())};
   auto state = std::make_unique<State>(world, std::move(metainfo), std::move(options), *std::move(content), *std::move(maps));
   MUT_TRY(state->recover());

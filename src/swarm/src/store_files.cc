@@ -159,7 +159,7 @@ Result<StoreFiles::Handle> StoreFiles::open_for_writing(FileIndex file) {
   bool const is_new = !folder_->info(path(file)).has_value();
   auto opened = folder_->open(path(file), {.writable = true, .create = true});
   if (!opened) return std::unexpected{explain(file, std::move(opened).error())};
-  if (is_new) note_new_folders(path(file));
+  if (is_new) note_new(file);
   Handle open = *std::move(opened);
   // At its length from the beginning: a file that is longer or shorter later was changed by others.
   auto const info = open->info();
@@ -225,11 +225,12 @@ std::vector<FileIndex> StoreFiles::take_unsynced() {
   return std::exchange(unsynced_, {});
 }
 
-void StoreFiles::note_new_folders(std::string_view path) {
+void StoreFiles::note_new(FileIndex file) {
+  std::string const& name = path(file);
   std::lock_guard const lock{mutex_};
   new_folders_.emplace("");
-  for (std::size_t slash = path.find('/'); slash != std::string_view::npos; slash = path.find('/', slash + 1))
-    new_folders_.emplace(path.substr(0, slash));
+  for (std::size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1))
+    new_folders_.emplace(name.substr(0, slash));
 }
 
 Result<void> StoreFiles::sync_all(std::vector<FileIndex> const& files) {

@@ -41,6 +41,8 @@ class StoreFiles {
 
   /// Counts `file` as written: its content must reach the disk before it is claimed.
   void note_unsynced(FileIndex file);
+  /// The file, or a folder above it, may be new: they are synced with the next ones.
+  void note_new(FileIndex file);
   [[nodiscard]] bool any_unsynced();
   /// Hands over the list; sync_all() of it makes every write that had returned before safe.
   [[nodiscard]] std::vector<FileIndex> take_unsynced();
@@ -63,7 +65,6 @@ class StoreFiles {
   void keep(FileIndex file, Handle handle, bool writable);
   Result<Handle> open_for_writing(FileIndex file);
   [[nodiscard]] Error explain(FileIndex file, Error error);
-  void note_new_folders(std::string_view path);
   Result<void> write_file(Extent const& extent, std::uint64_t offset, std::span<ByteView const> runs);
 
   std::unique_ptr<world::Directory> folder_;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -63,10 +64,19 @@ Result<void> Store::State::flush_now() {
   unflushed_bytes.store(0, std::memory_order_relaxed);
   // After the claims were taken, so that the data of each is in this list or synced already.
   bool const unsynced = files.any_unsynced();
-  std::vector<FileIndex> written = files.take_unsynced();
+  std::vector<FileIndex> touched = files.take_unsynced();
   if (claims.empty() && !unsynced && !map_behind) return {};
 
-  if (auto synced = files.sync_all(written); !synced) {
+  // Those of the claims too, though they are no writes of ours: what a recheck found may be a copy
+  // that somebody made a moment ago and that is in memory only, with the folder that it is in.
+  std::ranges::copy(files_of(claims), std::back_inserter(touched));
+  std::ranges::sort(touched);
+  auto const repeated = std::ranges::unique(touched);
+  touched.erase(repeated.begin(), repeated.end());
+  for (FileIndex const file : touched)
+    if (map.files()[file.value].state == FileRecord::State::unknown) files.note_new(file);
+
+  if (auto synced = files.sync_all(touched); !synced) {
     std::lock_guard const lock{mutex};
     claims.insert(claims.end(), pending.begin(), pending.end());
     pending.swap(claims);
@@ -75,10 +85,8 @@ Result<void> Store::State::flush_now() {
   }
 
   // Files first: when only the front of the batch survives a crash, its claims have their files.
-  std::vector<FileIndex> touched = files_of(claims);
-  touched.insert(touched.end(), written.begin(), written.end());
   std::vector<MapRecord> records;
-  add_file_records(std::move(touched), records);
+  add_file_records(touched, records);
   records.insert(records.end(), claims.begin(), claims.end());
   records.push_back(MapRecord::mark(civil_ns(world)));
   for (MapRecord const& record : records) map.apply(record);
@@ -158,10 +166,7 @@ FileRecord Store::State::seen(FileIndex file, FileRecord::State state) {
   return {state, info->size, info->modified_ns, info->inode};
 }
 
-void Store::State::add_file_records(std::vector<FileIndex> touched, std::vector<MapRecord>& records) {
-  std::ranges::sort(touched);
-  auto const repeated = std::ranges::unique(touched);
-  touched.erase(repeated.begin(), repeated.end());
+void Store::State::add_file_records(std::vector<FileIndex> const& touched, std::vector<MapRecord>& records) {
   for (FileIndex const file : touched) {
     bool complete;
     {

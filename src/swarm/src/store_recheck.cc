@@ -188,10 +188,6 @@ class Recheck {
 }  // namespace
 
 Result<void> Store::recheck(std::span<FileIndex const> only, std::function<void(std::uint64_t, std::uint64_t)> progress) {
-  // A copy that somebody made a moment ago may be in memory only: it is synced before it is claimed.
-  for (Extent const& extent : state_->layout.extents())
-    if (only.empty() || std::ranges::find(only, extent.file) != only.end()) state_->files.note_unsynced(extent.file);
-
   auto checked = Recheck{*state_, pieces_of(state_->layout, only), std::move(progress)}.run();
   if (checked) {
     std::lock_guard const lock{state_->mutex};

@@ -71,7 +71,7 @@ struct Store::State {
   Result<void> flush_now();
   Result<void> append(std::vector<MapRecord> const& records);
   Result<void> checkpoint();
-  void add_file_records(std::vector<FileIndex> files, std::vector<MapRecord>& records);
+  void add_file_records(std::vector<FileIndex> const& touched, std::vector<MapRecord>& records);
   [[nodiscard]] std::vector<FileIndex> files_of(std::vector<MapRecord> const& claims) const;
   [[nodiscard]] FileRecord seen(FileIndex file, FileRecord::State state);
   void settle();
