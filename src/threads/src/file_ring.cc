@@ -37,6 +37,7 @@ int file_ring::perform(Prepare&& prepare) {
     prepare(entry);
     io_uring_sqe_set_flags(entry, IOSQE_ASYNC);
     io_uring_sqe_set_data(entry, &mine);
+    mine.result.store(-EINPROGRESS, std::memory_order_release);
     if (int const refused = submit(); refused < 0) {
       // The entry stays in the queue: it must not name this operation any more.
       io_uring_prep_nop(entry);
@@ -45,7 +46,7 @@ int file_ring::perform(Prepare&& prepare) {
     }
   }
   mine.token.until_woken();
-  return mine.result;
+  return mine.result.load(std::memory_order_relaxed);
 }
 
 int file_ring::submit() {
@@ -75,7 +76,8 @@ void file_ring::harvest() noexcept {
     int const result = done->res;
     io_uring_cqe_seen(&ring_, done);
     if (finished == nullptr) continue;
-    finished->result = result;
+    static_cast<void>(finished->result.load(std::memory_order_acquire));
+    finished->result.store(result, std::memory_order_relaxed);
     finished->token.unpark();
   }
 }

@@ -3,6 +3,7 @@
 #include <liburing.h>
 #include <sys/uio.h>
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -37,7 +38,9 @@ class file_ring {
  private:
   struct operation {
     park_token token;
-    int result = 0;
+    /// Also what orders the submitting LWP's writes before the harvesting one's reads in the eyes of
+    /// the language: the way through the kernel is invisible to it.
+    std::atomic<int> result{0};
   };
   template <class Prepare>
   int perform(Prepare&& prepare);

@@ -94,6 +94,10 @@ bool monitor::look_at_blocked(std::size_t index) {
   if (hold % 2 == 0) return false;
   bool const needed = owner_.work_queued() || owner_.idle.load(std::memory_order_seq_cst) == 0;
   if (!since_last_look || !needed) return true;
+  if (owner_.idle.load(std::memory_order_seq_cst) > 0) {
+    owner_.notify_idle();  // it steals what waits
+    return true;
+  }
   owner_.lwps.lend(each, [&] {
     bool const taken = each.hold.compare_exchange_strong(hold, hold + 1, std::memory_order_seq_cst);
     if (taken) owner_.lent.fetch_add(1, std::memory_order_relaxed);

@@ -46,7 +46,7 @@ void mutex::lock_slowly() {
     self.losses = losses;
     {
       spin_guard const guard{spin_};
-      // From now on unlock() comes to unlock_slowly(), which looks at the waiters under this guard.
+      // From now on the holder's unlock() looks at the waiters, under this guard.
       if (state_.exchange(2, std::memory_order_acquire) == 0) return;
       if (losses == 0) {
         append(first_, last_, self);
@@ -59,20 +59,32 @@ void mutex::lock_slowly() {
   }
 }
 
+/// Whoever gets the mutex may destroy it at once; so giving it free is the last touch of it.
 void mutex::unlock_slowly() {
-  waiter* next = nullptr;
-  {
-    spin_guard const guard{spin_};
-    next = first_;
-    if (next == nullptr) return;
-    take_out(first_, last_, *next);
-    // The mutex is free already, and whoever runs may take it before the waiter does: that is faster
-    // than to keep it for one that must be switched to first. Not for ever, though.
-    std::uint32_t free = 0;
-    next->given = next->losses >= kLossesMax &&
-                  state_.compare_exchange_strong(free, 2, std::memory_order_acq_rel, std::memory_order_relaxed);
+  for (;;) {
+    waiter* next = nullptr;
+    {
+      spin_guard const guard{spin_};
+      next = first_;
+      if (next != nullptr) {
+        take_out(first_, last_, *next);
+        next->given = next->losses >= kLossesMax;
+      } else {
+        state_.store(1, std::memory_order_relaxed);
+      }
+    }
+    if (next == nullptr) {
+      std::uint32_t unwanted = 1;
+      if (state_.compare_exchange_strong(unwanted, 0, std::memory_order_release, std::memory_order_relaxed)) return;
+      continue;  // somebody has queued up since
+    }
+    // Whoever runs may take the mutex before the waiter does: that is faster than to keep it for one
+    // that must be switched to first. Not for ever, though. The waiter will mark the mutex as
+    // contended again, and so the next one in the queue is not forgotten.
+    if (!next->given) state_.store(0, std::memory_order_release);
+    next->token.unpark();
+    return;
   }
-  next->token.unpark();
 }
 
 struct condition_variable::waiter {

@@ -24,6 +24,7 @@ Result<void> wait_for_edge(pollable::state& entry, std::atomic<std::uintptr_t>& 
     }
     seen = 0;
   }
+  if (entry.on_demand.load(std::memory_order_seq_cst)) entry.home->arm(entry);
   // interrupt() sets the flag before it looks for a waiter; so one of the two sees the other.
   bool const interrupted = entry.interrupted.load(std::memory_order_seq_cst);
   wake_reason const reason = interrupted ? wake_reason::woken : token.park(deadline);

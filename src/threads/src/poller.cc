@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -16,6 +17,7 @@ namespace mutirao::threads {
 
 namespace {
 constexpr std::uintptr_t kReady = 1;
+constexpr int kNeedlessMax = 8;
 constexpr std::size_t kChunk = 256;
 constexpr std::size_t kBatch = 128;
 // Tags in place of an entry's address.
@@ -35,14 +37,21 @@ void watch(int epoll, int descriptor, std::uint32_t events, std::uint64_t tag) {
   if (epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) != 0) cannot_start("epoll_ctl");
 }
 
-void make_ready(std::atomic<std::uintptr_t>& side) noexcept {
+/// Whether somebody waited.
+bool make_ready(std::atomic<std::uintptr_t>& side) noexcept {
   auto seen = side.load(std::memory_order_acquire);
   std::uintptr_t next;
   do {
-    if (seen == kReady) return;
+    if (seen == kReady) return false;
     next = seen == 0 ? kReady : 0;  // a waiter that is woken looks again by itself
   } while (!side.compare_exchange_weak(seen, next, std::memory_order_acq_rel));
-  if (seen != 0) reinterpret_cast<park_token*>(seen)->unpark();
+  if (seen == 0) return false;
+  reinterpret_cast<park_token*>(seen)->unpark();
+  return true;
+}
+
+bool waited_for(std::atomic<std::uintptr_t> const& side) noexcept {
+  return side.load(std::memory_order_seq_cst) > kReady;
 }
 
 timespec until_as_timespec(Duration left) noexcept {
@@ -100,13 +109,40 @@ bool poller::harvest(int timeout_ms, TimePoint until) {
     } else if (event.data.u64 == kFilesTag) {
       files_->harvest();
     } else {
-      auto& entry = *static_cast<pollable::state*>(event.data.ptr);
-      auto const ended = event.events & (EPOLLERR | EPOLLHUP);
-      if (ended != 0 || (event.events & (EPOLLIN | EPOLLRDHUP)) != 0) make_ready(entry.reader);
-      if (ended != 0 || (event.events & EPOLLOUT) != 0) make_ready(entry.writer);
+      take_event(*static_cast<pollable::state*>(event.data.ptr), event.events);
     }
   }
   return called;
+}
+
+void poller::take_event(pollable::state& entry, std::uint32_t events) noexcept {
+  bool const ended = (events & (EPOLLERR | EPOLLHUP)) != 0;
+  bool useful = false;
+  if (ended || (events & (EPOLLIN | EPOLLRDHUP)) != 0) useful = make_ready(entry.reader) || useful;
+  if (ended || (events & EPOLLOUT) != 0) useful = make_ready(entry.writer) || useful;
+  if (entry.on_demand.load(std::memory_order_seq_cst)) {
+    // The one event has disarmed both directions.
+    if (waited_for(entry.reader) || waited_for(entry.writer)) arm(entry);
+    return;
+  }
+  int const before = entry.needless.load(std::memory_order_relaxed);
+  int const balance = std::max(0, before + (useful ? -1 : 1));
+  if (balance != before) entry.needless.store(balance, std::memory_order_relaxed);
+  if (balance < kNeedlessMax) return;
+  entry.on_demand.store(true, std::memory_order_seq_cst);
+  arm(entry);
+}
+
+void poller::arm(pollable::state& entry) noexcept {
+  spin_guard const guard{entry.arm_lock};
+  // A late event may concern the entry's next user, or nobody.
+  if (entry.descriptor < 0 || !entry.on_demand.load(std::memory_order_relaxed)) return;
+  epoll_event event{};
+  event.events = EPOLLONESHOT | EPOLLET;
+  if (waited_for(entry.reader)) event.events |= EPOLLIN | EPOLLRDHUP;
+  if (waited_for(entry.writer)) event.events |= EPOLLOUT;
+  event.data.ptr = &entry;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, entry.descriptor, &event);
 }
 
 void poller::wake() noexcept {
@@ -133,7 +169,10 @@ pollable::state& poller::add(int descriptor) {
     entry = free_;
     free_ = entry->next_free;
   }
+  spin_guard const guard{entry->arm_lock};
   entry->descriptor = descriptor;
+  entry->on_demand.store(false, std::memory_order_relaxed);
+  entry->needless.store(0, std::memory_order_relaxed);
   entry->home = this;
   entry->interrupted.store(false, std::memory_order_relaxed);
   entry->reader.store(0, std::memory_order_relaxed);
@@ -150,9 +189,13 @@ pollable::state& poller::add(int descriptor) {
 }
 
 void poller::remove(pollable::state& entry) noexcept {
-  // Closing is not enough when the descriptor has a duplicate.
-  epoll_ctl(epoll_, EPOLL_CTL_DEL, entry.descriptor, nullptr);
-  close(entry.descriptor);
+  {
+    spin_guard const guard{entry.arm_lock};
+    // Closing is not enough when the descriptor has a duplicate.
+    epoll_ctl(epoll_, EPOLL_CTL_DEL, entry.descriptor, nullptr);
+    close(entry.descriptor);
+    entry.descriptor = -1;
+  }
   spin_guard const guard{pool_lock_};
   entry.next_free = free_;
   free_ = &entry;

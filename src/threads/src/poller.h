@@ -25,6 +25,12 @@ struct pollable::state {
   std::atomic<std::uintptr_t> reader{0};
   std::atomic<std::uintptr_t> writer{0};
   std::atomic<bool> interrupted{false};
+  /// Edges that met nobody who waits, less those that did. A thread that streams in bulk is hardly
+  /// ever parked; the edges of its socket would only call idle LWPs for nothing. So such a socket is
+  /// watched on demand: armed by each wait, for one event.
+  std::atomic<int> needless{0};
+  std::atomic<bool> on_demand{false};
+  spin_word arm_lock{0};  ///< guards the registration: descriptor, on_demand, and what epoll is told
   state* next_free = nullptr;
 };
 
@@ -53,11 +59,15 @@ class poller {
   /// Why there is no ring.
   [[nodiscard]] std::string const& files_refused() const noexcept { return files_refused_; }
 
+  /// For a thread that has just left its token in an entry that is watched on demand.
+  void arm(pollable::state& entry) noexcept;
+
   /// Wakes both directions.
   static void set_ready(pollable::state& entry) noexcept;
 
  private:
   bool harvest(int timeout_ms, TimePoint until);
+  void take_event(pollable::state& entry, std::uint32_t events) noexcept;
 
   int epoll_ = -1;
   int call_ = -1;

@@ -192,7 +192,6 @@ thread_control* runtime::state::steal(processor& own) noexcept {
 }
 
 void runtime::state::wait_for_work(processor& own) noexcept {
-  own.attend_at = 0;
   idle.fetch_add(1, std::memory_order_seq_cst);
   // Whoever queues a thread looks at `idle` afterwards; so either it sees this LWP or this LWP sees
   // the thread.
@@ -207,6 +206,7 @@ void runtime::state::wait_for_work(processor& own) noexcept {
   if (called) notified.store(false, std::memory_order_seq_cst);
   fire_timers();
   if (stop_asked.load(std::memory_order_acquire)) deliver_stop();
+  own.attend_at = ticks() + slice_ticks.load(std::memory_order_relaxed);
 }
 
 bool runtime::state::attend_if_due(lwp& self) noexcept {

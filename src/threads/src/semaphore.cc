@@ -18,10 +18,9 @@ bool semaphore::try_acquire() noexcept {
 }
 
 void semaphore::release(std::size_t count) noexcept {
-  {
-    std::lock_guard const lock{mutex_};
-    permits_ += count;
-  }
+  // Notified under the lock: whoever gets the permit may destroy the semaphore at once.
+  std::lock_guard const lock{mutex_};
+  permits_ += count;
   for (std::size_t i = 0; i < count; ++i) available_.notify_one();
 }
 

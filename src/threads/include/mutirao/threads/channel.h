@@ -22,17 +22,15 @@ class channel {
     if (!waited) return waited;
     if (closed_) return fail(Fault::closed, "channel is closed");
     queue_.push_back(std::move(value));
-    lock.unlock();
+    // Under the lock, here and below: whoever gets the last value may destroy the channel at once.
     not_empty_.notify_one();
     return {};
   }
 
   [[nodiscard]] bool try_send(T&& value) {
-    {
-      std::lock_guard const lock{mutex_};
-      if (closed_ || queue_.size() >= capacity_) return false;
-      queue_.push_back(std::move(value));
-    }
+    std::lock_guard const lock{mutex_};
+    if (closed_ || queue_.size() >= capacity_) return false;
+    queue_.push_back(std::move(value));
     not_empty_.notify_one();
     return true;
   }
@@ -45,26 +43,22 @@ class channel {
     if (queue_.empty()) return fail(Fault::closed, "channel is closed");
     T value = std::move(queue_.front());
     queue_.pop_front();
-    lock.unlock();
     not_full_.notify_one();
     return value;
   }
 
   [[nodiscard]] std::optional<T> try_receive() {
-    std::unique_lock lock{mutex_};
+    std::lock_guard const lock{mutex_};
     if (queue_.empty()) return std::nullopt;
     std::optional<T> value{std::move(queue_.front())};
     queue_.pop_front();
-    lock.unlock();
     not_full_.notify_one();
     return value;
   }
 
   void close() noexcept {
-    {
-      std::lock_guard const lock{mutex_};
-      closed_ = true;
-    }
+    std::lock_guard const lock{mutex_};
+    closed_ = true;
     not_empty_.notify_all();
     not_full_.notify_all();
   }

@@ -29,7 +29,9 @@ class mutex {
     return state_.compare_exchange_strong(expected, 1, std::memory_order_acquire, std::memory_order_relaxed);
   }
   void unlock() {
-    if (state_.exchange(0, std::memory_order_release) != 1) unlock_slowly();
+    std::uint32_t expected = 1;
+    if (!state_.compare_exchange_strong(expected, 0, std::memory_order_release, std::memory_order_relaxed))
+      unlock_slowly();
   }
 
  private:
