@@ -71,7 +71,7 @@ class Directory {
   virtual Result<std::vector<DirectoryEntry>> list(std::string_view path) = 0;
   /// A file, or an empty folder.
   virtual Result<void> remove(std::string_view path) = 0;
-  /// Atomic; replaces `to`.
+  /// Atomic; replaces `to`, and makes its parent folders.
   virtual Result<void> rename(std::string_view from, std::string_view to) = 0;
   /// Makes creations, renames and removals in this folder itself survive a crash.
   virtual Result<void> sync() = 0;
