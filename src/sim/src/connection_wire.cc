@@ -166,7 +166,7 @@ void Connection::land(int side, Flight flight) {
     return send_reset(side);
   }
   auto const through = fabric_.landing(station(side), station(other(side)), flight.bytes.size());
-  if (through <= fabric_.events.now()) return deliver(side, std::move(flight));
+  if (pipe.landing.empty() && through <= fabric_.events.now() + kGrain) return deliver(side, std::move(flight));
   pipe.landing.push_back(std::move(flight));
   fabric_.events.at(through, [self = shared_from_this(), side] {
     auto& held = self->pipes_[index(side)].landing;

@@ -42,7 +42,7 @@ void arrive(std::shared_ptr<Packet const> packet) {
   auto& fabric = packet->fabric;
   if (!fabric.passes(packet->from, packet->to)) return;
   auto const through = fabric.landing(packet->from, packet->to, packet->bytes->size());
-  if (through <= fabric.events.now()) return deliver(*packet);
+  if (through <= fabric.events.now() + kGrain) return deliver(*packet);
   fabric.events.at(through, [packet = std::move(packet)] { deliver(*packet); });
 }
 }  // namespace

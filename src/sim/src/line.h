@@ -8,6 +8,10 @@
 
 namespace mutirao::sim {
 
+/// What is not worth an event of its own: a small message leaves or lands this much early. The line
+/// stays busy for all of its time, so that rates are right.
+inline constexpr Duration kGrain = 10us;
+
 /// A wire of limited bandwidth: bytes pass one after another. Headers are not counted.
 struct Line {
   std::uint64_t bytes_per_s = 0;  ///< 0 = no limit

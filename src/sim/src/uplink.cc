@@ -12,7 +12,7 @@ void Uplink::offer(std::shared_ptr<Connection> connection, int side, EventQueue&
 
 void Uplink::run(EventQueue& events) {
   while (!ready_.empty()) {
-    if (line_.free_at > events.now()) {
+    if (line_.free_at > events.now() + kGrain) {
       if (armed_) return;
       armed_ = true;
       events.at(line_.free_at, [this, &events] {
