@@ -30,7 +30,9 @@ target_compile_options(mutirao_flags INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 reports these falsely inside its own <expected> and <string>.
   target_compile_options(mutirao_flags INTERFACE
-    -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-restrict -Wno-array-bounds -Wno-dangling-pointer)
+    -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-restrict -Wno-array-bounds -Wno-dangling-pointer
+    # At -O3, of std::vector<unsigned char>::insert.
+    $<$<CONFIG:Release>:-Wno-stringop-overread>)
 endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   # clang defines the feature test that guards std::expected in libstdc++ 12 with an older value.
