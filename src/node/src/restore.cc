@@ -56,15 +56,6 @@ void LocalLibrary::tend() {
       if (!metainfo) continue;
       learn(entry, **metainfo);
       tracker_.admit(entry.info_hash);
-      // Now that it is known not to be private, our own tracker may introduce us as well.
-      if (!entry.is_private) {
-        auto merged = swarm_.add({.what = *metainfo,
-                                  .folder = entry.record.folder,
-                                  .content_is_whole = false,
-                                  .peers = {},
-                                  .trackers = {contact_.announce_url}});
-        if (!merged) world_.log().debug("node", "{}: {}", entry.record.name, merged.error().what);
-      }
       std::lock_guard const lock{mutex_};
       if (auto const found = entries_.find(id); found != entries_.end()) {
         unsigned const watchers = found->second.watchers;
