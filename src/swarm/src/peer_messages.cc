@@ -62,6 +62,7 @@ Result<void> Peer::on_message(MessageHeader const& header, ByteView payload) {
   last_message_ns = engine_.world.clock().now().time_since_epoch().count();
   if (header.type == MessageType::choke || header.type == MessageType::reject) MUT_TRY(flush_batch());
   auto& torrent = *torrent_;
+  if (header.type == MessageType::hash_request) return torrent.on_hash_request(*this, header.hashes);
   std::lock_guard const lock{torrent.mutex_};
   switch (header.type) {
     case MessageType::choke:
@@ -116,13 +117,10 @@ Result<void> Peer::on_message(MessageHeader const& header, ByteView payload) {
       return {};
     case MessageType::extended:
       return on_extended(header.extended_id, payload);
-    case MessageType::hash_request:
-      return torrent.on_hash_request(*this, header.hashes);
     case MessageType::hashes:
       return torrent.on_hashes(*this, header.hashes, payload);
+    case MessageType::hash_request:
     case MessageType::hash_reject:
-      torrent.on_hash_reject(*this, header.hashes);
-      return {};
     case MessageType::suggest:
     case MessageType::port:
     case MessageType::keep_alive:

@@ -179,6 +179,8 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
 
   // --- reads (torrent_read.cc) ---
   Result<void> read_space(std::uint64_t offset, MutableBytes into, Deadline deadline, std::uint8_t priority);
+  void want_part(PieceIndex piece, std::uint64_t offset, std::uint64_t length, Deadline deadline, std::uint8_t priority,
+                 std::vector<Picker::WantId>& wants);
   void hurry(PieceIndex piece, std::uint32_t first_block, std::uint32_t end_block);
   void make_way(Peer& peer);
   [[nodiscard]] Result<void> why_not() const;
@@ -191,9 +193,17 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   void metadata_arrived();
   void ask_for_layers(Peer& peer);
   [[nodiscard]] std::vector<HashRequest> layer_requests(FileIndex file) const;
-  Result<void> on_hash_request(Peer& peer, HashRequest const& request);
+
+  // --- hashes of v2 (torrent_hashes.cc) ---
+  Result<void> on_hash_request(Peer& peer, HashRequest const& request);  // without mutex_
   Result<void> on_hashes(Peer& peer, HashRequest const& request, ByteView payload);
-  void on_hash_reject(Peer& peer, HashRequest const& request);
+  Result<void> take_layer(Peer& peer, HashRequest const& request, std::vector<Sha256Digest> const& digests);
+  Result<void> take_leaves(HashRequest const& request, std::vector<Sha256Digest> const& digests);
+  bool check_leaf(PieceIndex piece, std::uint32_t block, Assembly& assembly);
+  bool ask_for_leaves(PieceIndex piece);
+  [[nodiscard]] std::optional<HashRequest> leaf_request(PieceIndex piece) const;
+  [[nodiscard]] std::optional<std::vector<Sha256Digest>> hashes_for(Metainfo const& metainfo, HashRequest const& request);
+  [[nodiscard]] std::optional<std::vector<Sha256Digest>> leaves_on_disk(std::uint64_t offset, std::uint64_t length);
 
   // --- status (torrent_status.cc) ---
   struct Reason {
@@ -242,6 +252,7 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   std::map<std::uint32_t, Suspicion> suspicions_;
   std::map<PeerSlot, Departed> departed_;
   std::set<PeerSlot> web_seed_slots_;
+  std::map<std::uint32_t, std::vector<Sha256Digest>> leaves_;  // of pieces that somebody reads in part
   std::unique_ptr<Choker> strangers_;
   std::unique_ptr<Choker> friends_;
   TimePoint last_choke_round_;

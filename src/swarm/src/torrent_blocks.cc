@@ -205,6 +205,7 @@ void Torrent::finish_batch(std::vector<Work> const& work) {
       if (found == assemblies_.end() || found->second != each.assembly) continue;
       ++each.assembly->stored;
       each.assembly->leaves[each.block] = each.leaf;
+      if (!leaves_.empty() && !check_leaf(each.piece, each.block, *each.assembly)) continue;
       if (each.assembly->stored < each.assembly->leaves.size() || !picker_->complete(each.piece)) continue;
       whole.emplace_back(each.piece, each.assembly);
       assemblies_.erase(found);
@@ -289,6 +290,7 @@ Result<std::vector<Sha256Digest>> Torrent::digests_on_disk(PieceIndex piece) {
 }
 
 void Torrent::piece_verified(PieceIndex piece) {
+  leaves_.erase(piece.value);
   picker_->set_have(piece);
   for (auto const& peer : peers_) {
     if (!peer->shared.in_picker) continue;

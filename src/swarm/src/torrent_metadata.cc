@@ -1,18 +1,15 @@
 #include <algorithm>
-#include <bit>
 
-#include "mutirao/swarm/merkle.h"
 #include "mutirao/threads/this_thread.h"
 #include "torrent.h"
 
-// What a torrent is, from peers: the info dictionary (BEP 9) and the hashes of v2 (BEP 52).
+// What a torrent is, from peers: the info dictionary (BEP 9).
 namespace mutirao::swarm {
 
 namespace {
 constexpr std::string_view kMetadataName = "ut_metadata";
 constexpr std::uint32_t kMetadataPiece = 16 * 1024;
 constexpr auto kAskAgain = std::chrono::seconds{3};
-constexpr std::uint32_t kHashesAtOnce = 512;
 constexpr std::size_t kAskAtOnce = 4;  // pieces of metadata from one peer
 }  // namespace
 
@@ -140,110 +137,6 @@ void Torrent::metadata_arrived() {
   }
   metadata_to_save_ = true;
   changed_.notify_all();
-}
-
-// ---------------------------------------------------------------------------------- hashes of v2
-
-std::vector<HashRequest> Torrent::layer_requests(FileIndex file) const {
-  auto const& entry = metainfo_->files()[file.value];
-  auto const pieces = (entry.length + metainfo_->piece_length() - 1) / metainfo_->piece_length();
-  auto const width = std::bit_ceil(static_cast<std::uint32_t>(pieces));
-  auto const base = static_cast<std::uint32_t>(std::countr_zero(metainfo_->piece_length() / kBlockBytes));
-  auto const length = std::min<std::uint32_t>(width, kHashesAtOnce);
-  std::vector<HashRequest> requests;
-  for (std::uint32_t index = 0; index < pieces; index += length) {
-    auto const proof = static_cast<std::uint32_t>(std::countr_zero(width) - std::countr_zero(length));
-    // BEP 52 counts the layers between the hashes' own root and the file's as proof layers.
-    requests.push_back({.pieces_root = *entry.pieces_root, .base_layer = base, .index = index, .length = length,
-                        .proof_layers = proof == 0 ? 0 : std::countr_zero(width) - 1u});
-  }
-  return requests;
-}
-
-void Torrent::ask_for_layers(Peer& peer) {
-  if (!peer.handshake().v2 || picker_) return;
-  peer.shared.metadata_asked = engine_.world.clock().now();
-  std::size_t asked = 0;
-  for (auto const file : metainfo_->missing_piece_layers()) {
-    for (auto const& request : layer_requests(file)) {
-      if (asked++ >= 16) return;
-      auto const& known = layers_[file.value];
-      if (request.index < known.size() && known[request.index].has_value()) continue;
-      peer.post_hashes(MessageType::hash_request, request);
-    }
-  }
-}
-
-Result<void> Torrent::on_hashes(Peer& peer, HashRequest const& request, ByteView payload) {
-  if (!metainfo_ || picker_ || payload.size() % 32 != 0) return {};
-  std::vector<Sha256Digest> digests(payload.size() / 32);
-  for (std::size_t i = 0; i < digests.size(); ++i) std::ranges::copy(payload.subspan(i * 32, 32), digests[i].begin());
-  for (auto const file : metainfo_->missing_piece_layers()) {
-    auto const& entry = metainfo_->files()[file.value];
-    if (entry.pieces_root != request.pieces_root) continue;
-    auto const wanted = layer_requests(file);
-    if (std::ranges::find(wanted, request) == wanted.end() || digests.size() < request.length) return {};
-    auto const nodes = std::span{digests}.first(request.length);
-    auto const proof = std::span{digests}.subspan(request.length);
-    auto const pieces = (entry.length + metainfo_->piece_length() - 1) / metainfo_->piece_length();
-    auto& known = layers_[file.value];
-    known.resize(pieces);
-    if (!merkle_verify(nodes, request.index, proof, request.pieces_root)) {
-      return fail(Fault::corrupt, "it sent hashes that do not lead to the file's root");
-    }
-    for (std::size_t i = 0; i < nodes.size() && request.index + i < pieces; ++i) known[request.index + i] = nodes[i];
-    if (std::ranges::all_of(known, [](auto const& each) { return each.has_value(); })) {
-      std::vector<Sha256Digest> layer;
-      for (auto const& each : known) layer.push_back(*each);
-      metainfo_ = MUT_TRY(metainfo_->with_piece_layer(file, std::move(layer)));
-      layers_.erase(file.value);
-      control_.notify_all();
-    }
-    break;
-  }
-  peer.shared.metadata_asked = {};
-  return {};
-}
-
-void Torrent::on_hash_reject(Peer& peer, HashRequest const& request) {
-  static_cast<void>(request);
-  peer.shared.metadata_asked = engine_.world.clock().now();
-}
-
-Result<void> Torrent::on_hash_request(Peer& peer, HashRequest const& request) {
-  auto const refuse = [&]() -> Result<void> {
-    peer.post_hashes(MessageType::hash_reject, request);
-    return {};
-  };
-  if (!metainfo_ || !metainfo_->has_v2() || !request.well_formed()) return refuse();
-  auto const files = metainfo_->files();
-  auto const entry = std::ranges::find_if(files, [&](TorrentFile const& each) { return each.pieces_root == request.pieces_root; });
-  if (entry == files.end()) return refuse();
-  auto const layer = metainfo_->piece_layer(FileIndex{static_cast<std::uint32_t>(entry - files.begin())});
-  auto const base = static_cast<unsigned>(std::countr_zero(metainfo_->piece_length() / kBlockBytes));
-  // Only what the .torrent holds is served: the piece layers. Leaves can be had with the pieces.
-  if (layer.empty() || request.base_layer != base || request.index >= layer.size()) return refuse();
-  auto const width = std::bit_ceil(layer.size());
-  if (request.length > width || std::uint64_t{request.index} + request.length > width) return refuse();
-  std::vector<Sha256Digest> nodes(layer.begin(), layer.end());
-  nodes.resize(width, merkle_padding(base));
-  std::vector<Sha256Digest> answer{nodes.begin() + request.index, nodes.begin() + request.index + request.length};
-  // Uncles on the way up, as far as they were asked for; those below the root of the given hashes are
-  // implied by them.
-  auto at = request.index;
-  auto below = static_cast<unsigned>(std::countr_zero(request.length));
-  for (unsigned level = 0; nodes.size() > 1 && level < request.proof_layers + 1u; ++level) {
-    if (level >= below) answer.push_back(nodes[at ^ 1]);
-    std::vector<Sha256Digest> above;
-    for (std::size_t i = 0; i < nodes.size(); i += 2) above.push_back(merkle_parent(nodes[i], nodes[i + 1]));
-    nodes = std::move(above);
-    at /= 2;
-  }
-  Bytes payload;
-  for (auto const& digest : answer) payload.insert(payload.end(), digest.begin(), digest.end());
-  peer.outbox.post(payload.size() + kMessageHeaderBytesMax, [&](MessageWriter& writer) { writer.hashes_header(request, answer.size()); });
-  peer.outbox.post(payload);
-  return {};
 }
 
 }  // namespace mutirao::swarm

@@ -59,14 +59,7 @@ Result<void> Torrent::read_space(std::uint64_t offset, MutableBytes into, Deadli
       if (picker_ && picker_.get() != asked) {
         asked = picker_.get();
         wants.clear();
-        for (auto piece = first; piece <= last; ++piece) {
-          PieceIndex const index{piece};
-          if (picker_->have().test(piece)) continue;
-          if (!picker_->wanted(index)) picker_->set_priority(index, priority);
-          auto const blocks = picker_->blocks_in(index);
-          wants.push_back(picker_->add_want(index, 0, blocks, deadline, priority));
-          hurry(index, 0, blocks);
-        }
+        for (auto piece = first; piece <= last; ++piece) want_part(PieceIndex{piece}, offset, into.size(), deadline, priority, wants);
       }
       result = why_not();
       if (result) result = changed_.wait(lock, deadline);
@@ -82,6 +75,25 @@ Result<void> Torrent::read_space(std::uint64_t offset, MutableBytes into, Deadli
   }
   lock.unlock();
   return store_->read(offset, into);
+}
+
+/// What is wanted of one piece: by v2 only the blocks of the range, each of which counts by itself, and
+/// the rest behind them; by v1 all of it, as nothing less can be verified.
+void Torrent::want_part(PieceIndex piece, std::uint64_t offset, std::uint64_t length, Deadline deadline, std::uint8_t priority,
+                        std::vector<Picker::WantId>& wants) {
+  if (picker_->have().test(piece.value)) return;
+  if (!picker_->wanted(piece)) picker_->set_priority(piece, priority);
+  auto const blocks = picker_->blocks_in(piece);
+  auto const start = offset_of(piece);
+  auto const first = offset <= start ? 0 : static_cast<std::uint32_t>((offset - start) / kBlockBytes);
+  auto const end = std::min<std::uint64_t>(blocks, (offset + length - start + kBlockBytes - 1) / kBlockBytes);
+  if (ask_for_leaves(piece)) {
+    wants.push_back(picker_->add_want(piece, first, static_cast<std::uint32_t>(end), deadline, priority));
+    hurry(piece, first, static_cast<std::uint32_t>(end));
+  } else {
+    wants.push_back(picker_->add_want(piece, 0, blocks, deadline, priority));
+    hurry(piece, 0, blocks);
+  }
 }
 
 /// Asks for blocks at once, each from the peer that should deliver it soonest.
