@@ -181,9 +181,10 @@ TEST(SwarmHostile, is_not_disturbed_by_a_lie_in_any_field_of_any_message) {
     Node victim{network.add_host("victim")};
     auto const id = victim.leech(content, {honest.endpoint()});
     static_cast<void>(threads::sleep_for(500ms));
+    int number = 0;
     for (auto const& lie : lies()) {
       SCOPED_TRACE(lie.name);
-      auto& host = network.add_host("liar");
+      auto& host = network.add_host(fmt::format("liar{}", ++number));
       RawPeer liar{host, victim.endpoint(), content};
       liar.say(lie.bytes);
       EXPECT_EQ(liar.sent_away(2s), lie.ends_it);

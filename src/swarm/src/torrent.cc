@@ -9,6 +9,7 @@ namespace mutirao::swarm {
 
 namespace {
 
+constexpr std::uint32_t kLanes = 16;
 constexpr auto kTick = std::chrono::seconds{1};
 constexpr auto kChokeRound = std::chrono::seconds{10};  // BEP 3
 constexpr std::size_t kPoolBlocks = 512;                // 8 MiB
@@ -163,6 +164,7 @@ void Torrent::recheck(std::vector<FileIndex> const& only) {
     assemblies_.clear();
     suspicions_.clear();
     completed_ = false;
+    book_.skip_seeds(false);
   }
   auto const checked = store_->recheck(only, [this](std::uint64_t done, std::uint64_t total) {
     std::lock_guard const lock{mutex_};
@@ -174,8 +176,10 @@ void Torrent::recheck(std::vector<FileIndex> const& only) {
 
 void Torrent::make_picker() {
   auto const count = metainfo_->piece_count();
+  // SHA-1 of a v1 piece is one chain; pieces that arrive side by side are hashed in lanes.
+  auto const lanes = metainfo_->has_v2() ? 1u : kLanes;
   picker_ = std::make_unique<Picker>(count, [this](PieceIndex piece) { return shape(piece); },
-                                     Picker::Options{.seed = engine_.world.entropy().next(), .total_bytes = metainfo_->total_size()});
+                                     Picker::Options{.seed = engine_.world.entropy().next(), .total_bytes = metainfo_->total_size(), .stripe = lanes});
   auto const pieces = store_->pieces();
   std::uint64_t in_whole_pieces = 0;
   for (std::uint32_t piece = 0; piece < count; ++piece) {

@@ -48,8 +48,21 @@ Result<TorrentRecord> parse_torrent_record(ByteView bytes) {
   return record;
 }
 
+/// The folder, made if need be, in a way that survives a crash: each folder on the way to it must be
+/// known to the one above.
+Result<std::unique_ptr<world::Directory>> RecordFolder::open() {
+  auto folder = MUT_TRY(world_.disk().open_directory(path_, true));
+  if (std::exchange(made_, true)) return folder;
+  for (auto end = path_.rfind('/'); end != std::string::npos; end = end == 0 ? std::string::npos : path_.rfind('/', end - 1)) {
+    // Folders above those that we made may be closed to us; they have been there before.
+    auto const above = world_.disk().open_directory(end == 0 ? "/" : path_.substr(0, end), false);
+    if (!above || !(*above)->sync()) break;
+  }
+  return folder;
+}
+
 Result<void> RecordFolder::replace(std::string const& name, ByteView content) {
-  auto const folder = MUT_TRY(world_.disk().open_directory(path_, true));
+  auto const folder = MUT_TRY(open());
   auto const fresh = name + ".new";
   {
     auto const file = MUT_TRY(folder->open(fresh, {.writable = true, .create = true, .truncate = true}));

@@ -41,9 +41,11 @@ class RecordFolder {
   [[nodiscard]] Result<std::vector<Found>> load();
 
  private:
+  [[nodiscard]] Result<std::unique_ptr<world::Directory>> open();
   Result<void> replace(std::string const& name, ByteView content);
   world::World& world_;
   std::string path_;
+  bool made_ = false;
 };
 
 }  // namespace mutirao::swarm
