@@ -1,8 +1,10 @@
 #include "receiver.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <functional>
 
 #include "mutirao/threads/runtime.h"
 
