@@ -11,7 +11,9 @@ namespace mutirao::swarm::sample {
 using Dict = std::map<std::string, std::string>;  ///< key to encoded value
 
 inline std::string I(long long value) { return "i" + std::to_string(value) + "e"; }
-inline std::string S(std::string_view text) { return std::to_string(text.size()) + ":" + std::string{text}; }
+inline std::string S(std::string_view text) {
+  return std::to_string(text.size()) + ":" + std::string{text};
+}
 inline std::string L(std::vector<std::string> const& values) {
   std::string out = "l";
   for (auto const& value : values) out += value;

@@ -30,8 +30,9 @@ void Bitfield::reset_all() noexcept {
 Result<Bitfield> Bitfield::from_wire(ByteView bytes, std::size_t size) {
   std::size_t const expected = (size + 7) / 8;
   if (bytes.size() != expected)
-    return fail(Fault::corrupt, fmt::format("a bitfield of {} bytes came for {} pieces, which take {}",
-                                            bytes.size(), size, expected));
+    return fail(Fault::corrupt,
+                fmt::format("a bitfield of {} bytes came for {} pieces, which take {}",
+                            bytes.size(), size, expected));
   Bitfield field{size};
   for (std::size_t i = 0; i < bytes.size(); ++i)
     field.words_[i / 8] |= std::uint64_t{bytes[i]} << (i % 8 * 8);

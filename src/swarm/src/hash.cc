@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "hash_jobs.h"
 #include "mutirao/base/check.h"
+
+#include "hash_jobs.h"
 
 namespace mutirao::swarm {
 namespace {
@@ -12,12 +13,13 @@ namespace {
 using kernels::kHashBlockBytes;
 
 // FIPS 180-4 §5.3.1 and §5.3.3.
-constexpr std::array<std::uint32_t, 5> kSha1Start = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
-constexpr std::array<std::uint32_t, 8> kSha256Start = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+constexpr std::array<std::uint32_t, 5> kSha1Start = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476,
+                                                     0xc3d2e1f0};
+constexpr std::array<std::uint32_t, 8> kSha256Start = {
+    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 
-/// The end of a message as FIPS 180-4 §5.1.1 pads it: what does not fill a block, one bit, zeros and
-/// the length.
+/// The end of a message as FIPS 180-4 §5.1.1 pads it: what does not fill a block, one bit, zeros
+/// and the length.
 struct Tail {
   std::uint8_t bytes[2 * kHashBlockBytes];
   std::size_t blocks;
@@ -28,7 +30,8 @@ struct Tail {
     std::memset(bytes, 0, sizeof bytes);
     if (!rest.empty()) std::memcpy(bytes, rest.data(), rest.size());
     bytes[rest.size()] = 0x80;
-    base::store_be<std::uint64_t>(MutableBytes{bytes + blocks * kHashBlockBytes - 8, 8}, message_length * 8);
+    base::store_be<std::uint64_t>(MutableBytes{bytes + blocks * kHashBlockBytes - 8, 8},
+                                  message_length * 8);
   }
   Tail() noexcept = default;
 };
@@ -42,7 +45,8 @@ std::array<std::uint8_t, 4 * kWords> to_digest(std::uint32_t const* words) noexc
 }
 
 template <std::size_t kWords>
-std::array<std::uint8_t, 4 * kWords> hash_one(std::array<std::uint32_t, kWords> state, ByteView message,
+std::array<std::uint8_t, 4 * kWords> hash_one(std::array<std::uint32_t, kWords> state,
+                                              ByteView message,
                                               kernels::SingleKernel kernel) noexcept {
   std::size_t const whole = message.size() / kHashBlockBytes;
   kernel(state.data(), message.data(), whole);
@@ -54,7 +58,8 @@ std::array<std::uint8_t, 4 * kWords> hash_one(std::array<std::uint32_t, kWords> 
 /// First the whole blocks of all messages, then their tails: both fill the lanes.
 template <std::size_t kWords>
 void hash_many(std::array<std::uint32_t, kWords> const& start, std::span<ByteView const> messages,
-               std::span<std::array<std::uint8_t, 4 * kWords>> digests, HashFunctions const& functions) {
+               std::span<std::array<std::uint8_t, 4 * kWords>> digests,
+               HashFunctions const& functions) {
   MUT_ASSERT(messages.size() == digests.size());
   constexpr std::size_t kGroup = 32;  // bounds the stack: tails and states of a group live on it
   while (!messages.empty()) {
@@ -69,7 +74,8 @@ void hash_many(std::array<std::uint32_t, kWords> const& start, std::span<ByteVie
       tails[i] = Tail{messages[i].subspan(whole * kHashBlockBytes), messages[i].size()};
     }
     run_jobs(std::span<HashJob const>{jobs}.first(count), functions);
-    for (std::size_t i = 0; i < count; ++i) jobs[i] = {states[i].data(), tails[i].bytes, tails[i].blocks};
+    for (std::size_t i = 0; i < count; ++i)
+      jobs[i] = {states[i].data(), tails[i].bytes, tails[i].blocks};
     run_jobs(std::span<HashJob const>{jobs}.first(count), functions);
     for (std::size_t i = 0; i < count; ++i) digests[i] = to_digest<kWords>(states[i].data());
     messages = messages.subspan(count);
@@ -79,7 +85,9 @@ void hash_many(std::array<std::uint32_t, kWords> const& start, std::span<ByteVie
 
 }  // namespace
 
-Sha1Digest sha1(ByteView message) { return hash_one<5>(kSha1Start, message, sha1_functions().single); }
+Sha1Digest sha1(ByteView message) {
+  return hash_one<5>(kSha1Start, message, sha1_functions().single);
+}
 
 Sha256Digest sha256(ByteView message) {
   return hash_one<8>(kSha256Start, message, sha256_functions().single);
@@ -93,11 +101,13 @@ void sha256_many(std::span<ByteView const> messages, std::span<Sha256Digest> dig
   hash_many<8>(kSha256Start, messages, digests, sha256_functions());
 }
 
-void sha1_many_with(HashEngine engine, std::span<ByteView const> messages, std::span<Sha1Digest> digests) {
+void sha1_many_with(HashEngine engine, std::span<ByteView const> messages,
+                    std::span<Sha1Digest> digests) {
   hash_many<5>(kSha1Start, messages, digests, sha1_functions(engine));
 }
 
-void sha256_many_with(HashEngine engine, std::span<ByteView const> messages, std::span<Sha256Digest> digests) {
+void sha256_many_with(HashEngine engine, std::span<ByteView const> messages,
+                      std::span<Sha256Digest> digests) {
   hash_many<8>(kSha256Start, messages, digests, sha256_functions(engine));
 }
 
@@ -131,7 +141,8 @@ Sha1Digest Sha1State::finish() noexcept {
   return to_digest<5>(h_);
 }
 
-void Sha1State::update_many(std::span<Sha1State* const> states, std::span<ByteView const> runs) noexcept {
+void Sha1State::update_many(std::span<Sha1State* const> states,
+                            std::span<ByteView const> runs) noexcept {
   MUT_ASSERT(states.size() == runs.size());
   constexpr std::size_t kGroup = 64;
   while (!states.empty()) {

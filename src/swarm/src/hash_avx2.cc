@@ -9,8 +9,12 @@ struct Avx2 {
   using V = __m256i;
   static constexpr std::size_t kLanes = 8;
 
-  MUT_INLINE static V load(std::uint32_t const* p) { return _mm256_load_si256(reinterpret_cast<V const*>(p)); }
-  MUT_INLINE static void store(std::uint32_t* p, V v) { _mm256_store_si256(reinterpret_cast<V*>(p), v); }
+  MUT_INLINE static V load(std::uint32_t const* p) {
+    return _mm256_load_si256(reinterpret_cast<V const*>(p));
+  }
+  MUT_INLINE static void store(std::uint32_t* p, V v) {
+    _mm256_store_si256(reinterpret_cast<V*>(p), v);
+  }
   MUT_INLINE static V set1(std::uint32_t x) { return _mm256_set1_epi32(static_cast<int>(x)); }
   MUT_INLINE static V add(V a, V b) { return _mm256_add_epi32(a, b); }
   MUT_INLINE static V exclusive_or(V a, V b) { return _mm256_xor_si256(a, b); }
@@ -19,9 +23,13 @@ struct Avx2 {
     return _mm256_or_si256(_mm256_slli_epi32(v, kBits), _mm256_srli_epi32(v, 32 - kBits));
   }
   template <int kBits>
-  MUT_INLINE static V rotate_right(V v) { return rotate_left<32 - kBits>(v); }
+  MUT_INLINE static V rotate_right(V v) {
+    return rotate_left<32 - kBits>(v);
+  }
   template <int kBits>
-  MUT_INLINE static V shift_right(V v) { return _mm256_srli_epi32(v, kBits); }
+  MUT_INLINE static V shift_right(V v) {
+    return _mm256_srli_epi32(v, kBits);
+  }
   MUT_INLINE static V xor3(V a, V b, V c) { return _mm256_xor_si256(_mm256_xor_si256(a, b), c); }
   MUT_INLINE static V choice(V x, V y, V z) {
     return _mm256_xor_si256(z, _mm256_and_si256(x, _mm256_xor_si256(y, z)));
@@ -30,14 +38,16 @@ struct Avx2 {
     return _mm256_or_si256(_mm256_and_si256(a, b), _mm256_and_si256(c, _mm256_or_si256(a, b)));
   }
 
-  /// Rows are messages; a transpose of 8 x 8 words makes them lanes, once for each half of the block.
+  /// Rows are messages; a transpose of 8 x 8 words makes them lanes, once for each half of the
+  /// block.
   MUT_INLINE static void load_words(std::uint8_t const* const* data, std::size_t offset, V* w) {
     transpose_half(data, offset, w);
     transpose_half(data, offset + 32, w + 8);
   }
 
   MUT_INLINE static void transpose_half(std::uint8_t const* const* data, std::size_t offset, V* w) {
-    V const swap = _mm256_broadcastsi128_si256(_mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3));
+    V const swap = _mm256_broadcastsi128_si256(
+        _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3));
     V pairs[8];
     for (int i = 0; i < 8; i += 2) {
       V const even = _mm256_shuffle_epi8(load_row(data[i] + offset), swap);
@@ -58,7 +68,9 @@ struct Avx2 {
     }
   }
 
-  MUT_INLINE static V load_row(std::uint8_t const* p) { return _mm256_loadu_si256(reinterpret_cast<V const*>(p)); }
+  MUT_INLINE static V load_row(std::uint8_t const* p) {
+    return _mm256_loadu_si256(reinterpret_cast<V const*>(p));
+  }
 };
 
 }  // namespace

@@ -15,11 +15,17 @@ struct Avx512 {
   MUT_INLINE static V add(V a, V b) { return _mm512_add_epi32(a, b); }
   MUT_INLINE static V exclusive_or(V a, V b) { return _mm512_xor_si512(a, b); }
   template <int kBits>
-  MUT_INLINE static V rotate_left(V v) { return _mm512_rol_epi32(v, kBits); }
+  MUT_INLINE static V rotate_left(V v) {
+    return _mm512_rol_epi32(v, kBits);
+  }
   template <int kBits>
-  MUT_INLINE static V rotate_right(V v) { return _mm512_ror_epi32(v, kBits); }
+  MUT_INLINE static V rotate_right(V v) {
+    return _mm512_ror_epi32(v, kBits);
+  }
   template <int kBits>
-  MUT_INLINE static V shift_right(V v) { return _mm512_srli_epi32(v, kBits); }
+  MUT_INLINE static V shift_right(V v) {
+    return _mm512_srli_epi32(v, kBits);
+  }
   // The last argument is the truth table of a function of three bits.
   MUT_INLINE static V xor3(V a, V b, V c) { return _mm512_ternarylogic_epi32(a, b, c, 0x96); }
   MUT_INLINE static V choice(V x, V y, V z) { return _mm512_ternarylogic_epi32(x, y, z, 0xca); }
@@ -28,7 +34,8 @@ struct Avx512 {
   /// Rows are messages; a transpose of 16 x 16 words makes them lanes: words, pairs and then
   /// quarters of the registers are exchanged.
   MUT_INLINE static void load_words(std::uint8_t const* const* data, std::size_t offset, V* w) {
-    V const swap = _mm512_broadcast_i32x4(_mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3));
+    V const swap =
+        _mm512_broadcast_i32x4(_mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3));
     V pairs[16];
     for (int i = 0; i < 16; i += 2) {
       V const even = _mm512_shuffle_epi8(_mm512_loadu_si512(data[i] + offset), swap);

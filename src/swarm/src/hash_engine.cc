@@ -87,10 +87,14 @@ Table const& table() noexcept {
 
 bool is_supported(HashEngine engine) noexcept {
   switch (engine) {
-    case HashEngine::plain: return true;
-    case HashEngine::sha_extensions: return processor().sha;
-    case HashEngine::avx2: return processor().avx2;
-    case HashEngine::avx512: return processor().avx512;
+    case HashEngine::plain:
+      return true;
+    case HashEngine::sha_extensions:
+      return processor().sha;
+    case HashEngine::avx2:
+      return processor().avx2;
+    case HashEngine::avx512:
+      return processor().avx512;
   }
   return false;
 }
@@ -104,10 +108,14 @@ HashEngine best_hash_engine() noexcept {
 
 std::string_view to_string(HashEngine engine) noexcept {
   switch (engine) {
-    case HashEngine::plain: return "plain";
-    case HashEngine::sha_extensions: return "SHA extensions";
-    case HashEngine::avx2: return "AVX2, 8 lanes";
-    case HashEngine::avx512: return "AVX-512, 16 lanes";
+    case HashEngine::plain:
+      return "plain";
+    case HashEngine::sha_extensions:
+      return "SHA extensions";
+    case HashEngine::avx2:
+      return "AVX2, 8 lanes";
+    case HashEngine::avx512:
+      return "AVX-512, 16 lanes";
   }
   return "";
 }

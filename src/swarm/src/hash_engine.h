@@ -7,7 +7,8 @@
 
 #include "mutirao/swarm/hash.h"
 
-/// What computes the hashes. The processor decides at start-up; tests and benchmarks name an engine.
+/// What computes the hashes. The processor decides at start-up; tests and benchmarks name an
+/// engine.
 namespace mutirao::swarm {
 
 enum class HashEngine : std::uint8_t { plain, sha_extensions, avx2, avx512 };
@@ -17,7 +18,9 @@ enum class HashEngine : std::uint8_t { plain, sha_extensions, avx2, avx512 };
 [[nodiscard]] HashEngine best_hash_engine() noexcept;
 [[nodiscard]] std::string_view to_string(HashEngine engine) noexcept;
 
-void sha1_many_with(HashEngine engine, std::span<ByteView const> messages, std::span<Sha1Digest> digests);
-void sha256_many_with(HashEngine engine, std::span<ByteView const> messages, std::span<Sha256Digest> digests);
+void sha1_many_with(HashEngine engine, std::span<ByteView const> messages,
+                    std::span<Sha1Digest> digests);
+void sha256_many_with(HashEngine engine, std::span<ByteView const> messages,
+                      std::span<Sha256Digest> digests);
 
 }  // namespace mutirao::swarm

@@ -9,7 +9,8 @@ namespace {
 constexpr std::size_t kLanesMax = 16;
 constexpr std::size_t kWordsMax = 8;
 
-/// Jobs in the lanes of one kernel. The state of all lanes lies word by word, as the kernel wants it.
+/// Jobs in the lanes of one kernel. The state of all lanes lies word by word, as the kernel wants
+/// it.
 class Lanes {
  public:
   explicit Lanes(HashFunctions const& functions) noexcept : functions_{functions} {}
@@ -52,7 +53,9 @@ class Lanes {
   }
 
  private:
-  std::uint32_t& at(std::size_t word, std::size_t lane) noexcept { return state_[word * functions_.lane_count + lane]; }
+  std::uint32_t& at(std::size_t word, std::size_t lane) noexcept {
+    return state_[word * functions_.lane_count + lane];
+  }
 
   void advance(std::size_t lane, std::size_t blocks) noexcept {
     HashJob& job = jobs_[lane];
@@ -63,7 +66,8 @@ class Lanes {
   }
 
   void release(std::size_t lane) noexcept {
-    for (std::size_t word = 0; word < functions_.words; ++word) jobs_[lane].state[word] = at(word, lane);
+    for (std::size_t word = 0; word < functions_.words; ++word)
+      jobs_[lane].state[word] = at(word, lane);
     jobs_[lane].blocks = 0;
     --busy_;
   }
@@ -88,7 +92,8 @@ void run_jobs(std::span<HashJob const> jobs, HashFunctions const& functions) noe
     }
     lanes.drain();
   }
-  for (; next < jobs.size(); ++next) functions.single(jobs[next].state, jobs[next].data, jobs[next].blocks);
+  for (; next < jobs.size(); ++next)
+    functions.single(jobs[next].state, jobs[next].data, jobs[next].blocks);
 }
 
 }  // namespace mutirao::swarm

@@ -26,7 +26,8 @@ struct HashFunctions {
 };
 
 [[nodiscard]] HashFunctions const& sha1_functions(HashEngine engine = best_hash_engine()) noexcept;
-[[nodiscard]] HashFunctions const& sha256_functions(HashEngine engine = best_hash_engine()) noexcept;
+[[nodiscard]] HashFunctions const& sha256_functions(
+    HashEngine engine = best_hash_engine()) noexcept;
 
 /// Runs all jobs to their end; a lane that becomes free takes the next job.
 void run_jobs(std::span<HashJob const> jobs, HashFunctions const& functions) noexcept;

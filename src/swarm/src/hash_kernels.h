@@ -14,7 +14,8 @@ inline constexpr std::size_t kHashBlockBytes = 64;
 using SingleKernel = void (*)(std::uint32_t* state, std::uint8_t const* data, std::size_t blocks);
 
 /// Advances all lanes over `blocks` blocks each; `state[word * lanes + lane]`, 64-byte aligned.
-using LaneKernel = void (*)(std::uint32_t* state, std::uint8_t const* const* data, std::size_t blocks);
+using LaneKernel = void (*)(std::uint32_t* state, std::uint8_t const* const* data,
+                            std::size_t blocks);
 
 void sha1_plain(std::uint32_t* state, std::uint8_t const* data, std::size_t blocks);
 void sha256_plain(std::uint32_t* state, std::uint8_t const* data, std::size_t blocks);

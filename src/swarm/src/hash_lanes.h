@@ -59,7 +59,8 @@ struct Sha1Lanes {
     if constexpr (kT + 5 < 80) five_rounds<kT + 5>(a, b, c, d, e, w);
   }
 
-  MUT_INLINE static void run(std::uint32_t* state, std::uint8_t const* const* data, std::size_t blocks) {
+  MUT_INLINE static void run(std::uint32_t* state, std::uint8_t const* const* data,
+                             std::size_t blocks) {
     V h[5];
     for (int i = 0; i < 5; ++i) h[i] = Vector::load(state + i * Vector::kLanes);
     for (std::size_t block = 0; block < blocks; ++block) {
@@ -83,7 +84,8 @@ struct Sha256Lanes {
 
   template <int kFirst, int kSecond, int kThird>
   MUT_INLINE static V rotations(V x) {
-    return Vector::xor3(Vector::template rotate_right<kFirst>(x), Vector::template rotate_right<kSecond>(x),
+    return Vector::xor3(Vector::template rotate_right<kFirst>(x),
+                        Vector::template rotate_right<kSecond>(x),
                         Vector::template rotate_right<kThird>(x));
   }
 
@@ -92,9 +94,11 @@ struct Sha256Lanes {
     if constexpr (kT >= 16) {
       V const early = w[(kT - 15) % 16];
       V const late = w[(kT - 2) % 16];
-      V const s0 = Vector::xor3(Vector::template rotate_right<7>(early), Vector::template rotate_right<18>(early),
+      V const s0 = Vector::xor3(Vector::template rotate_right<7>(early),
+                                Vector::template rotate_right<18>(early),
                                 Vector::template shift_right<3>(early));
-      V const s1 = Vector::xor3(Vector::template rotate_right<17>(late), Vector::template rotate_right<19>(late),
+      V const s1 = Vector::xor3(Vector::template rotate_right<17>(late),
+                                Vector::template rotate_right<19>(late),
                                 Vector::template shift_right<10>(late));
       w[kT % 16] = Vector::add(Vector::add(w[kT % 16], w[(kT - 7) % 16]), Vector::add(s0, s1));
     }
@@ -123,7 +127,8 @@ struct Sha256Lanes {
     if constexpr (kT + 8 < 64) eight_rounds<kT + 8>(a, b, c, d, e, f, g, h, w);
   }
 
-  MUT_INLINE static void run(std::uint32_t* state, std::uint8_t const* const* data, std::size_t blocks) {
+  MUT_INLINE static void run(std::uint32_t* state, std::uint8_t const* const* data,
+                             std::size_t blocks) {
     V s[8];
     for (int i = 0; i < 8; ++i) s[i] = Vector::load(state + i * Vector::kLanes);
     for (std::size_t block = 0; block < blocks; ++block) {

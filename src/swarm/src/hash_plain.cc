@@ -41,17 +41,21 @@ void sha256_block(std::uint32_t* state, std::uint8_t const* data) {
   std::uint32_t w[64];
   for (int t = 0; t < 16; ++t) w[t] = load(data + 4 * t);
   for (int t = 16; t < 64; ++t) {
-    std::uint32_t const s0 = rotate_right(w[t - 15], 7) ^ rotate_right(w[t - 15], 18) ^ w[t - 15] >> 3;
-    std::uint32_t const s1 = rotate_right(w[t - 2], 17) ^ rotate_right(w[t - 2], 19) ^ w[t - 2] >> 10;
+    std::uint32_t const s0 =
+        rotate_right(w[t - 15], 7) ^ rotate_right(w[t - 15], 18) ^ w[t - 15] >> 3;
+    std::uint32_t const s1 =
+        rotate_right(w[t - 2], 17) ^ rotate_right(w[t - 2], 19) ^ w[t - 2] >> 10;
     w[t] = w[t - 16] + s0 + w[t - 7] + s1;
   }
   std::uint32_t v[8];
   for (int i = 0; i < 8; ++i) v[i] = state[i];
   for (int t = 0; t < 64; ++t) {
-    std::uint32_t const s1 = rotate_right(v[4], 6) ^ rotate_right(v[4], 11) ^ rotate_right(v[4], 25);
+    std::uint32_t const s1 =
+        rotate_right(v[4], 6) ^ rotate_right(v[4], 11) ^ rotate_right(v[4], 25);
     std::uint32_t const choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
     std::uint32_t const t1 = v[7] + s1 + choice + kSha256Constants[t] + w[t];
-    std::uint32_t const s0 = rotate_right(v[0], 2) ^ rotate_right(v[0], 13) ^ rotate_right(v[0], 22);
+    std::uint32_t const s0 =
+        rotate_right(v[0], 2) ^ rotate_right(v[0], 13) ^ rotate_right(v[0], 22);
     std::uint32_t const majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
     for (int i = 7; i > 0; --i) v[i] = v[i - 1];
     v[4] += t1;

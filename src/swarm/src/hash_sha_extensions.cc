@@ -67,8 +67,10 @@ void sha1_sha_extensions(std::uint32_t* state, std::uint8_t const* data, std::si
 void sha256_sha_extensions(std::uint32_t* state, std::uint8_t const* data, std::size_t blocks) {
   __m128i const order = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
   // The instructions want the words in the order A B E F and C D G H, highest first.
-  __m128i const badc = _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<__m128i const*>(state)), 0xb1);
-  __m128i const hgfe = _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<__m128i const*>(state + 4)), 0x1b);
+  __m128i const badc =
+      _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<__m128i const*>(state)), 0xb1);
+  __m128i const hgfe =
+      _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<__m128i const*>(state + 4)), 0x1b);
   __m128i abef = _mm_alignr_epi8(badc, hgfe, 8);
   __m128i cdgh = _mm_blend_epi16(hgfe, badc, 0xf0);
   for (; blocks > 0; --blocks, data += kHashBlockBytes) {

@@ -32,7 +32,8 @@ Bytes noise(std::size_t size, std::uint32_t seed) {
 class EveryEngine : public testing::TestWithParam<HashEngine> {
  protected:
   void SetUp() override {
-    if (!is_supported(GetParam())) GTEST_SKIP() << "this processor has no " << to_string(GetParam());
+    if (!is_supported(GetParam()))
+      GTEST_SKIP() << "this processor has no " << to_string(GetParam());
   }
 
   void expect_digests_of_openssl(std::span<ByteView const> messages) {
@@ -41,8 +42,10 @@ class EveryEngine : public testing::TestWithParam<HashEngine> {
     sha1_many_with(GetParam(), messages, sha1_digests);
     sha256_many_with(GetParam(), messages, sha256_digests);
     for (std::size_t i = 0; i < messages.size(); ++i) {
-      ASSERT_EQ(sha1_digests[i], sha1_of_openssl(messages[i])) << "message " << i << " of " << messages.size();
-      ASSERT_EQ(sha256_digests[i], sha256_of_openssl(messages[i])) << "message " << i << " of " << messages.size();
+      ASSERT_EQ(sha1_digests[i], sha1_of_openssl(messages[i]))
+          << "message " << i << " of " << messages.size();
+      ASSERT_EQ(sha256_digests[i], sha256_of_openssl(messages[i]))
+          << "message " << i << " of " << messages.size();
     }
   }
 };
@@ -50,7 +53,8 @@ class EveryEngine : public testing::TestWithParam<HashEngine> {
 TEST_P(EveryEngine, agrees_with_openssl_on_all_short_lengths) {
   Bytes const content = noise(300, 1);
   std::vector<ByteView> messages;
-  for (std::size_t length = 0; length <= content.size(); ++length) messages.push_back(ByteView{content}.first(length));
+  for (std::size_t length = 0; length <= content.size(); ++length)
+    messages.push_back(ByteView{content}.first(length));
   expect_digests_of_openssl(messages);
   for (ByteView const message : messages) expect_digests_of_openssl(std::span{&message, 1});
 }
@@ -59,7 +63,8 @@ TEST_P(EveryEngine, agrees_with_openssl_however_many_lanes_are_filled) {
   Bytes const content = noise(70 * 4096, 2);
   for (std::size_t count = 0; count <= 70; ++count) {
     std::vector<ByteView> messages;
-    for (std::size_t i = 0; i < count; ++i) messages.push_back(ByteView{content}.subspan(i * 4096, 4096));
+    for (std::size_t i = 0; i < count; ++i)
+      messages.push_back(ByteView{content}.subspan(i * 4096, 4096));
     expect_digests_of_openssl(messages);
   }
 }
@@ -79,14 +84,18 @@ TEST_P(EveryEngine, agrees_with_openssl_on_mixed_lengths) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Hash, EveryEngine,
-                         testing::Values(HashEngine::plain, HashEngine::sha_extensions, HashEngine::avx2,
-                                         HashEngine::avx512),
+                         testing::Values(HashEngine::plain, HashEngine::sha_extensions,
+                                         HashEngine::avx2, HashEngine::avx512),
                          [](auto const& info) {
                            switch (info.param) {
-                             case HashEngine::plain: return "plain";
-                             case HashEngine::sha_extensions: return "sha_extensions";
-                             case HashEngine::avx2: return "avx2";
-                             case HashEngine::avx512: return "avx512";
+                             case HashEngine::plain:
+                               return "plain";
+                             case HashEngine::sha_extensions:
+                               return "sha_extensions";
+                             case HashEngine::avx2:
+                               return "avx2";
+                             case HashEngine::avx512:
+                               return "avx512";
                            }
                            return "";
                          });
@@ -111,7 +120,8 @@ TEST(Sha1State, gives_the_same_digest_however_the_message_is_cut) {
     std::uint64_t const length = rest.size();
     Sha1State state;
     while (!rest.empty()) {
-      std::size_t const cut = std::min<std::size_t>(rest.size(), random() % (round % 3 == 0 ? 70 : 5000));
+      std::size_t const cut =
+          std::min<std::size_t>(rest.size(), random() % (round % 3 == 0 ? 70 : 5000));
       state.update(rest.first(cut));
       rest = rest.subspan(cut);
     }
@@ -137,7 +147,8 @@ TEST(Sha1State, advances_many_states_at_once) {
       }
       Sha1State::update_many(pointers, runs);
     }
-    for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(states[i].finish(), sha1_of_openssl(fed[i])) << i << " of " << count;
+    for (std::size_t i = 0; i < count; ++i)
+      ASSERT_EQ(states[i].finish(), sha1_of_openssl(fed[i])) << i << " of " << count;
   }
 }
 

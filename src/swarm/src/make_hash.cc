@@ -6,13 +6,14 @@
 
 #include <fmt/format.h>
 
-#include "make_layout.h"
 #include "mutirao/swarm/hash.h"
 #include "mutirao/swarm/merkle.h"
 #include "mutirao/threads/mutex.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/this_thread.h"
+
+#include "make_layout.h"
 #include "utf8.h"
 
 namespace mutirao::swarm {
@@ -28,7 +29,8 @@ class SpaceReader {
  public:
   SpaceReader(Source const& source, Layout const& layout) : source_{source}, layout_{layout} {}
 
-  /// The bytes of [offset, offset + into.size()); how many of them are content is added to `content`.
+  /// The bytes of [offset, offset + into.size()); how many of them are content is added to
+  /// `content`.
   Result<void> read(std::uint64_t offset, MutableBytes into, std::uint64_t& content) {
     std::ranges::fill(into, std::uint8_t{0});
     auto entry = std::ranges::upper_bound(layout_.entries, offset, {}, &Layout::Entry::offset);
@@ -37,7 +39,8 @@ class SpaceReader {
       std::uint64_t const first = std::max(offset, entry->offset);
       std::uint64_t const last = std::min(offset + into.size(), entry->offset + entry->length);
       if (first >= last || entry->pad) continue;
-      MUT_TRY(read_file(entry->file, first - entry->offset, into.subspan(first - offset, last - first)));
+      MUT_TRY(read_file(entry->file, first - entry->offset,
+                        into.subspan(first - offset, last - first)));
       content += last - first;
     }
     return {};
@@ -51,7 +54,9 @@ class SpaceReader {
       opened_ = file;
     }
     auto read = open_->read_exactly(offset, into);
-    if (!read) return std::unexpected{std::move(read).error().during(fmt::format("reading {}", quoted(path)))};
+    if (!read)
+      return std::unexpected{
+          std::move(read).error().during(fmt::format("reading {}", quoted(path)))};
     return {};
   }
 
@@ -65,7 +70,10 @@ class SpaceReader {
 class Worker {
  public:
   Worker(Source const& source, Layout const& layout, PieceHashes& hashes)
-      : layout_{layout}, hashes_{hashes}, reader_{source, layout}, buffer_(kPiecesAtOnce * kRunBytes) {}
+      : layout_{layout},
+        hashes_{hashes},
+        reader_{source, layout},
+        buffer_(kPiecesAtOnce * kRunBytes) {}
 
   /// Returns the bytes of content that were hashed.
   Result<std::uint64_t> hash(std::uint64_t first_piece) {
@@ -83,9 +91,9 @@ class Worker {
  private:
   struct Piece {
     std::uint64_t index = 0;
-    std::uint32_t size = 0;          ///< of v1, padding included
-    std::uint32_t content = 0;       ///< of v2
-    bool whole_file = false;         ///< v2: the file is not longer than this piece
+    std::uint32_t size = 0;     ///< of v1, padding included
+    std::uint32_t content = 0;  ///< of v2
+    bool whole_file = false;    ///< v2: the file is not longer than this piece
     Sha1State sha1;
     std::vector<Sha256Digest> leaves;
   };
@@ -97,7 +105,8 @@ class Worker {
       Piece& piece = pieces_.emplace_back();
       std::uint64_t const begin = i * layout_.piece_length;
       piece.index = i;
-      piece.size = static_cast<std::uint32_t>(std::min<std::uint64_t>(layout_.piece_length, layout_.end - begin));
+      piece.size = static_cast<std::uint32_t>(
+          std::min<std::uint64_t>(layout_.piece_length, layout_.end - begin));
       if (hashes_.v2.empty()) continue;
       auto entry = std::ranges::upper_bound(layout_.entries, begin, {}, &Layout::Entry::offset);
       --entry;
@@ -111,9 +120,11 @@ class Worker {
   Result<void> read_runs(std::uint32_t at) {
     runs_.clear();
     for (std::size_t i = 0; i < pieces_.size(); ++i) {
-      std::uint32_t const size = pieces_[i].size <= at ? 0 : std::min<std::uint32_t>(kRunBytes, pieces_[i].size - at);
+      std::uint32_t const size =
+          pieces_[i].size <= at ? 0 : std::min<std::uint32_t>(kRunBytes, pieces_[i].size - at);
       MutableBytes const run{buffer_.data() + i * kRunBytes, size};
-      if (size > 0) MUT_TRY(reader_.read(pieces_[i].index * layout_.piece_length + at, run, content_bytes_));
+      if (size > 0)
+        MUT_TRY(reader_.read(pieces_[i].index * layout_.piece_length + at, run, content_bytes_));
       runs_.push_back(run);
     }
     return {};
@@ -128,7 +139,9 @@ class Worker {
   void update_v2(std::uint32_t at) {
     blocks_.clear();
     for (std::size_t i = 0; i < pieces_.size(); ++i) {
-      std::uint32_t const end = pieces_[i].content <= at ? 0 : std::min<std::uint32_t>(kRunBytes, pieces_[i].content - at);
+      std::uint32_t const end = pieces_[i].content <= at
+                                    ? 0
+                                    : std::min<std::uint32_t>(kRunBytes, pieces_[i].content - at);
       for (std::uint32_t block = 0; block < end; block += kBlockBytes)
         blocks_.push_back(runs_[i].subspan(block, std::min(kBlockBytes, end - block)));
     }
@@ -136,7 +149,8 @@ class Worker {
     sha256_many(blocks_, digests_);
     auto next = digests_.begin();
     for (Piece& piece : pieces_) {
-      std::uint32_t const end = piece.content <= at ? 0 : std::min<std::uint32_t>(kRunBytes, piece.content - at);
+      std::uint32_t const end =
+          piece.content <= at ? 0 : std::min<std::uint32_t>(kRunBytes, piece.content - at);
       auto const count = static_cast<std::ptrdiff_t>((end + kBlockBytes - 1) / kBlockBytes);
       piece.leaves.insert(piece.leaves.end(), next, next + count);
       next += count;
@@ -147,8 +161,9 @@ class Worker {
     for (Piece& piece : pieces_) {
       if (!hashes_.v1.empty()) hashes_.v1[piece.index] = piece.sha1.finish();
       if (!hashes_.v2.empty())
-        hashes_.v2[piece.index] = piece.whole_file ? merkle_root_of_leaves(piece.leaves)
-                                                   : merkle_root(piece.leaves, layout_.piece_length / kBlockBytes);
+        hashes_.v2[piece.index] =
+            piece.whole_file ? merkle_root_of_leaves(piece.leaves)
+                             : merkle_root(piece.leaves, layout_.piece_length / kBlockBytes);
     }
   }
 
@@ -167,7 +182,8 @@ class Worker {
 /// Adds up what the workers have done and tells it, one call at a time.
 class ProgressSum {
  public:
-  ProgressSum(std::uint64_t total, std::function<void(MakeProgress)> const& tell) : total_{total}, tell_{tell} {}
+  ProgressSum(std::uint64_t total, std::function<void(MakeProgress)> const& tell)
+      : total_{total}, tell_{tell} {}
   void add(std::uint64_t bytes) {
     std::lock_guard const lock{mutex_};
     done_ += bytes;
@@ -190,19 +206,19 @@ Result<PieceHashes> hash_pieces(Source const& source, Layout const& layout, Torr
   if (format != TorrentFormat::v1) hashes.v2.resize(layout.piece_count());
   ProgressSum sum{source.total_size, progress};
   std::uint64_t const groups = (layout.piece_count() + kPiecesAtOnce - 1) / kPiecesAtOnce;
-  std::uint64_t const workers = std::min<std::uint64_t>(std::max(1u, threads::this_runtime_info().processors), groups);
+  std::uint64_t const workers =
+      std::min<std::uint64_t>(std::max(1u, threads::this_runtime_info().processors), groups);
   std::atomic<std::uint64_t> next{0};
   threads::scope scope;
   for (std::uint64_t i = 0; i < workers; ++i) {
-    scope.spawn(
-        fmt::format("hash {}", i),
-        [&]() -> Result<void> {
-          Worker worker{source, layout, hashes};
-          for (std::uint64_t group; (group = next.fetch_add(1)) < groups;)
-            sum.add(MUT_TRY(worker.hash(group * kPiecesAtOnce)));
-          return {};
-        },
-        {.stack = threads::stack_size::large});
+    scope.spawn(fmt::format("hash {}", i),
+                [&]() -> Result<void> {
+                  Worker worker{source, layout, hashes};
+                  for (std::uint64_t group; (group = next.fetch_add(1)) < groups;)
+                    sum.add(MUT_TRY(worker.hash(group * kPiecesAtOnce)));
+                  return {};
+                },
+                {.stack = threads::stack_size::large});
   }
   MUT_TRY(scope.join());
   return hashes;

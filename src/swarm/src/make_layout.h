@@ -41,9 +41,12 @@ struct Layout {
   std::uint64_t end = 0;
   std::uint32_t piece_length = 0;
 
-  [[nodiscard]] std::uint64_t piece_count() const noexcept { return (end + piece_length - 1) / piece_length; }
+  [[nodiscard]] std::uint64_t piece_count() const noexcept {
+    return (end + piece_length - 1) / piece_length;
+  }
 };
-[[nodiscard]] Layout lay_out(Source const& source, TorrentFormat format, std::uint32_t piece_length);
+[[nodiscard]] Layout lay_out(Source const& source, TorrentFormat format,
+                             std::uint32_t piece_length);
 
 /// By size; smaller for a folder of small files, each of which fills its last piece with padding.
 [[nodiscard]] std::uint32_t choose_piece_length(Source const& source);
@@ -53,17 +56,20 @@ struct PieceHashes {
   std::vector<Sha1Digest> v1;
   std::vector<Sha256Digest> v2;  ///< of a file not longer than a piece: its root
 };
-[[nodiscard]] Result<PieceHashes> hash_pieces(Source const& source, Layout const& layout, TorrentFormat format,
+[[nodiscard]] Result<PieceHashes> hash_pieces(Source const& source, Layout const& layout,
+                                              TorrentFormat format,
                                               std::function<void(MakeProgress)> const& progress);
 
 /// The info dictionary.
-[[nodiscard]] Bytes write_info(Source const& source, Layout const& layout, PieceHashes const& hashes,
-                               MakeOptions const& options);
+[[nodiscard]] Bytes write_info(Source const& source, Layout const& layout,
+                               PieceHashes const& hashes, MakeOptions const& options);
 
 /// Root of the entry's file over its piece hashes.
-[[nodiscard]] Sha256Digest file_root(Layout const& layout, Layout::Entry const& entry, PieceHashes const& hashes);
+[[nodiscard]] Sha256Digest file_root(Layout const& layout, Layout::Entry const& entry,
+                                     PieceHashes const& hashes);
 /// The piece hashes of one file.
-[[nodiscard]] std::span<Sha256Digest const> pieces_of(Layout const& layout, Layout::Entry const& entry,
+[[nodiscard]] std::span<Sha256Digest const> pieces_of(Layout const& layout,
+                                                      Layout::Entry const& entry,
                                                       PieceHashes const& hashes);
 
 }  // namespace mutirao::swarm

@@ -4,8 +4,9 @@
 
 #include <fmt/format.h>
 
-#include "make_layout.h"
 #include "mutirao/swarm/safe_path.h"
+
+#include "make_layout.h"
 #include "utf8.h"
 
 namespace mutirao::swarm {
@@ -25,14 +26,16 @@ Result<SplitPath> split(std::string path) {
   parts.name = path.substr(slash == path.npos ? 0 : slash + 1);
   parts.folder = slash == path.npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
   if (parts.name.empty() || parts.name == "." || parts.name == "..")
-    return fail(Fault::invalid, fmt::format("{} has no name of its own", quoted(path)), "name the file or folder itself");
+    return fail(Fault::invalid, fmt::format("{} has no name of its own", quoted(path)),
+                "name the file or folder itself");
   return parts;
 }
 
 Result<std::string> storable(std::vector<std::string_view> const& names) {
   auto path = safe_path(names);
   if (path) return path;
-  return std::unexpected{std::move(path).error().with_mend("rename it: not every machine can store that name")};
+  return std::unexpected{
+      std::move(path).error().with_mend("rename it: not every machine can store that name")};
 }
 
 std::vector<std::string_view> names_of(std::string_view first, std::string_view path) {
@@ -64,8 +67,10 @@ Result<void> walk(Source& source) {
       }
       MUT_TRY(storable(names_of(source.name, path)));
       if (source.files.size() == Metainfo::kFilesMax)
-        return fail(Fault::exhausted, fmt::format("{} holds more than {} files", quoted(source.name), Metainfo::kFilesMax),
-                    "share its folders one by one");
+        return fail(
+            Fault::exhausted,
+            fmt::format("{} holds more than {} files", quoted(source.name), Metainfo::kFilesMax),
+            "share its folders one by one");
       source.files.push_back({std::move(path), entry.info});
     }
   }
@@ -99,7 +104,8 @@ Result<Source> find_source(world::World& world, std::string const& path) {
   std::vector<std::string> paths;
   for (SourceFile const& file : source.files) paths.push_back(file.path);
   if (auto distinct = check_collisions(paths); !distinct)
-    return std::unexpected{std::move(distinct).error().with_mend("rename one of them: not every machine can store both")};
+    return std::unexpected{std::move(distinct).error().with_mend(
+        "rename one of them: not every machine can store both")};
   std::ranges::sort(source.files, tree_order);
   std::ranges::sort(source.skipped);
   for (SourceFile const& file : source.files) source.total_size += file.info.size;
@@ -135,7 +141,8 @@ Layout lay_out(Source const& source, TorrentFormat format, std::uint32_t piece_l
     std::uint64_t const length = source.files[i].info.size;
     std::uint64_t const gap = (piece_length - layout.end % piece_length) % piece_length;
     if (format != TorrentFormat::v1 && length > 0 && gap > 0) {
-      if (format == TorrentFormat::hybrid) layout.entries.push_back({.file = 0, .offset = layout.end, .length = gap, .pad = true});
+      if (format == TorrentFormat::hybrid)
+        layout.entries.push_back({.file = 0, .offset = layout.end, .length = gap, .pad = true});
       layout.end += gap;
     }
     layout.entries.push_back({.file = i, .offset = layout.end, .length = length});

@@ -5,9 +5,10 @@
 
 #include <fmt/format.h>
 
+#include "mutirao/swarm/merkle.h"
+
 #include "make_layout.h"
 #include "metainfo_parts.h"
-#include "mutirao/swarm/merkle.h"
 
 namespace mutirao::swarm {
 namespace {
@@ -35,15 +36,18 @@ void write_v1_files(BencodeWriter& writer, Source const& source, Layout const& l
     if (entry.pad) {
       writer.string(".pad").string(fmt::format("{}", entry.length));
     } else {
-      for (std::string_view const name : split_names(source.files[entry.file].path)) writer.string(name);
+      for (std::string_view const name : split_names(source.files[entry.file].path))
+        writer.string(name);
     }
     writer.end().end();
   }
   writer.end();
 }
 
-/// The paths come in tree order: folders are left and entered where a path parts from the one before.
-void write_tree(BencodeWriter& writer, Source const& source, Layout const& layout, PieceHashes const& hashes) {
+/// The paths come in tree order: folders are left and entered where a path parts from the one
+/// before.
+void write_tree(BencodeWriter& writer, Source const& source, Layout const& layout,
+                PieceHashes const& hashes) {
   writer.key("file tree").begin_dictionary();
   std::vector<std::string_view> open;
   for (Layout::Entry const& entry : layout.entries) {
@@ -51,7 +55,8 @@ void write_tree(BencodeWriter& writer, Source const& source, Layout const& layou
     SourceFile const& file = source.files[entry.file];
     auto const names = split_names(file.path);
     std::size_t common = 0;
-    while (common < open.size() && common + 1 < names.size() && open[common] == names[common]) ++common;
+    while (common < open.size() && common + 1 < names.size() && open[common] == names[common])
+      ++common;
     for (; open.size() > common; open.pop_back()) writer.end();
     for (; open.size() + 1 < names.size(); open.push_back(names[open.size()]))
       writer.key(names[open.size()]).begin_dictionary();
@@ -67,17 +72,20 @@ void write_tree(BencodeWriter& writer, Source const& source, Layout const& layou
 
 Result<std::uint32_t> piece_length_of(Source const& source, MakeOptions const& options) {
   if (options.piece_length == 0) return choose_piece_length(source);
-  bool const valid = options.piece_length >= kBlockBytes && std::has_single_bit(options.piece_length) &&
+  bool const valid = options.piece_length >= kBlockBytes &&
+                     std::has_single_bit(options.piece_length) &&
                      options.piece_length <= Metainfo::kPieceLengthMax;
   if (valid) return options.piece_length;
-  return fail(Fault::invalid, fmt::format("a piece length of {} bytes", options.piece_length),
-              fmt::format("use a power of two from {} to {}", kBlockBytes, Metainfo::kPieceLengthMax));
+  return fail(
+      Fault::invalid, fmt::format("a piece length of {} bytes", options.piece_length),
+      fmt::format("use a power of two from {} to {}", kBlockBytes, Metainfo::kPieceLengthMax));
 }
 
-Result<std::shared_ptr<Metainfo const>> describe(Source const& source, Layout const& layout, PieceHashes const& hashes,
-                                                 MakeOptions options) {
+Result<std::shared_ptr<Metainfo const>> describe(Source const& source, Layout const& layout,
+                                                 PieceHashes const& hashes, MakeOptions options) {
   Bytes const info = write_info(source, layout, hashes, options);
-  auto const document = MUT_TRY(wire::BencodeDocument::decode(info, {.bytes_max = Metainfo::kBytesMax}));
+  auto const document =
+      MUT_TRY(wire::BencodeDocument::decode(info, {.bytes_max = Metainfo::kBytesMax}));
   Metainfo::Parts parts;
   parts.info = std::make_shared<InfoPart const>(MUT_TRY(read_info(document.root())));
   if (!hashes.v2.empty()) {
@@ -85,7 +93,8 @@ Result<std::shared_ptr<Metainfo const>> describe(Source const& source, Layout co
     for (std::size_t i = 0; i < layout.entries.size(); ++i) {
       if (!needs_layer(parts.info->files[i], layout.piece_length)) continue;
       auto const pieces = pieces_of(layout, layout.entries[i], hashes);
-      parts.layers[i] = std::make_shared<std::vector<Sha256Digest> const>(pieces.begin(), pieces.end());
+      parts.layers[i] =
+          std::make_shared<std::vector<Sha256Digest> const>(pieces.begin(), pieces.end());
     }
   }
   for (auto& tier : options.tracker_tiers)
@@ -94,25 +103,30 @@ Result<std::shared_ptr<Metainfo const>> describe(Source const& source, Layout co
   parts.comment = std::move(options.comment);
   auto metainfo = std::make_shared<Metainfo const>(std::move(parts));
   if (std::size_t const bytes = metainfo->to_torrent().size(); bytes > Metainfo::kBytesMax)
-    return fail(Fault::exhausted, fmt::format("the .torrent has {} bytes, more than the {} that are read", bytes, Metainfo::kBytesMax));
+    return fail(Fault::exhausted,
+                fmt::format("the .torrent has {} bytes, more than the {} that are read", bytes,
+                            Metainfo::kBytesMax));
   return metainfo;
 }
 
 }  // namespace
 
-std::span<Sha256Digest const> pieces_of(Layout const& layout, Layout::Entry const& entry, PieceHashes const& hashes) {
+std::span<Sha256Digest const> pieces_of(Layout const& layout, Layout::Entry const& entry,
+                                        PieceHashes const& hashes) {
   std::uint64_t const count = (entry.length + layout.piece_length - 1) / layout.piece_length;
   return std::span{hashes.v2}.subspan(entry.offset / layout.piece_length, count);
 }
 
-Sha256Digest file_root(Layout const& layout, Layout::Entry const& entry, PieceHashes const& hashes) {
+Sha256Digest file_root(Layout const& layout, Layout::Entry const& entry,
+                       PieceHashes const& hashes) {
   auto const pieces = pieces_of(layout, entry, hashes);
   if (pieces.size() == 1) return pieces.front();
   return merkle_root(pieces, std::bit_ceil(pieces.size()),
                      static_cast<unsigned>(std::countr_zero(layout.piece_length / kBlockBytes)));
 }
 
-Bytes write_info(Source const& source, Layout const& layout, PieceHashes const& hashes, MakeOptions const& options) {
+Bytes write_info(Source const& source, Layout const& layout, PieceHashes const& hashes,
+                 MakeOptions const& options) {
   bool const v1 = options.format != TorrentFormat::v2;
   bool const v2 = options.format != TorrentFormat::v1;
   BencodeWriter writer;
@@ -120,11 +134,13 @@ Bytes write_info(Source const& source, Layout const& layout, PieceHashes const& 
   if (v1 && source.single && source.files.front().info.executable) writer.key("attr").string("x");
   if (v2) write_tree(writer, source, layout, hashes);
   if (v1 && !source.single) write_v1_files(writer, source, layout);
-  if (v1 && source.single) writer.key("length").integer(static_cast<std::int64_t>(source.total_size));
+  if (v1 && source.single)
+    writer.key("length").integer(static_cast<std::int64_t>(source.total_size));
   if (v2) writer.key("meta version").integer(2);
   writer.key("name").string(source.name);
   writer.key("piece length").integer(layout.piece_length);
-  if (v1) writer.key("pieces").bytes({hashes.v1.front().data(), hashes.v1.size() * sizeof(Sha1Digest)});
+  if (v1)
+    writer.key("pieces").bytes({hashes.v1.front().data(), hashes.v1.size() * sizeof(Sha1Digest)});
   if (options.is_private) writer.key("private").integer(1);
   writer.end();
   return std::move(writer).finish();
@@ -136,16 +152,21 @@ Result<MadeTorrent> make_torrent(world::World& world, std::string const& path, M
   auto const piece_length = MUT_TRY(piece_length_of(source, options));
   Layout const layout = lay_out(source, options.format, piece_length);
   if (layout.piece_count() > Metainfo::kPiecesMax)
-    return fail(Fault::exhausted, fmt::format("{} pieces; at most {} are possible", layout.piece_count(), Metainfo::kPiecesMax),
+    return fail(Fault::exhausted,
+                fmt::format("{} pieces; at most {} are possible", layout.piece_count(),
+                            Metainfo::kPiecesMax),
                 "use longer pieces");
   auto hashes = hash_pieces(source, layout, options.format, progress);
-  bool const stopped = !hashes && (hashes.error().fault == Fault::cancelled || hashes.error().fault == Fault::timed_out);
-  // Whatever went wrong with a file that changed meanwhile, the change is what a person wants to know.
+  bool const stopped = !hashes && (hashes.error().fault == Fault::cancelled ||
+                                   hashes.error().fault == Fault::timed_out);
+  // Whatever went wrong with a file that changed meanwhile, the change is what a person wants to
+  // know.
   if (!stopped) MUT_TRY(check_unchanged(source));
   if (!hashes) return std::unexpected{std::move(hashes).error()};
   auto described = describe(source, layout, *hashes, std::move(options));
   if (!described)
-    return std::unexpected{std::move(described).error().with_mend("share fewer files at once, or use longer pieces")};
+    return std::unexpected{
+        std::move(described).error().with_mend("share fewer files at once, or use longer pieces")};
   return MadeTorrent{*std::move(described), std::move(source.skipped)};
 }
 

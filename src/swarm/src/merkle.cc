@@ -10,7 +10,8 @@
 namespace mutirao::swarm {
 namespace {
 
-static_assert(sizeof(Sha256Digest) == 32, "two digests side by side are the message of their parent");
+static_assert(sizeof(Sha256Digest) == 32,
+              "two digests side by side are the message of their parent");
 
 constexpr unsigned kHeightMax = 63;
 
@@ -50,7 +51,8 @@ Sha256Digest merkle_padding(unsigned height) {
   return padding[height];
 }
 
-Sha256Digest merkle_root(std::span<Sha256Digest const> nodes, std::size_t width, unsigned base_height) {
+Sha256Digest merkle_root(std::span<Sha256Digest const> nodes, std::size_t width,
+                         unsigned base_height) {
   MUT_ASSERT(std::has_single_bit(width) && nodes.size() <= width);
   if (nodes.empty())
     return merkle_padding(base_height + static_cast<unsigned>(std::countr_zero(width)));
@@ -67,9 +69,10 @@ Sha256Digest merkle_root_of_leaves(std::span<Sha256Digest const> leaves) {
   return merkle_root(leaves, std::bit_ceil(leaves.size()));
 }
 
-bool merkle_verify(std::span<Sha256Digest const> nodes, std::size_t index, std::span<Sha256Digest const> proof,
-                   Sha256Digest const& root) {
-  if (!std::has_single_bit(nodes.size()) || index % nodes.size() != 0 || proof.size() > kHeightMax) return false;
+bool merkle_verify(std::span<Sha256Digest const> nodes, std::size_t index,
+                   std::span<Sha256Digest const> proof, Sha256Digest const& root) {
+  if (!std::has_single_bit(nodes.size()) || index % nodes.size() != 0 || proof.size() > kHeightMax)
+    return false;
   Sha256Digest hash = merkle_root(nodes, nodes.size());
   std::size_t position = index / nodes.size();
   for (Sha256Digest const& uncle : proof) {

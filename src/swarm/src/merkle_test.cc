@@ -19,9 +19,11 @@ std::vector<Sha256Digest> make_leaves(std::size_t count) {
 }
 
 /// The definition, by recursion over the padded leaves.
-Sha256Digest naive_root(std::vector<Sha256Digest> const& leaves, std::size_t first, std::size_t width) {
+Sha256Digest naive_root(std::vector<Sha256Digest> const& leaves, std::size_t first,
+                        std::size_t width) {
   if (width == 1) return first < leaves.size() ? leaves[first] : Sha256Digest{};
-  return merkle_parent(naive_root(leaves, first, width / 2), naive_root(leaves, first + width / 2, width / 2));
+  return merkle_parent(naive_root(leaves, first, width / 2),
+                       naive_root(leaves, first + width / 2, width / 2));
 }
 
 TEST(Merkle, parent_is_the_hash_of_both_children) {
@@ -49,15 +51,17 @@ TEST(Merkle, a_layer_above_the_leaves_leads_to_the_same_root) {
   auto const leaves = make_leaves(45);
   std::vector<Sha256Digest> layer;  // of pieces of 8 blocks
   for (std::size_t first = 0; first < leaves.size(); first += 8)
-    layer.push_back(merkle_root(std::span{leaves}.subspan(first, std::min<std::size_t>(8, leaves.size() - first)), 8));
+    layer.push_back(merkle_root(
+        std::span{leaves}.subspan(first, std::min<std::size_t>(8, leaves.size() - first)), 8));
   EXPECT_EQ(merkle_root(layer, std::bit_ceil(layer.size()), 3), merkle_root_of_leaves(leaves));
 }
 
 /// The uncles of a run of `length` leaves at `index`, lowest first.
-std::vector<Sha256Digest> make_proof(std::vector<Sha256Digest> leaves, std::size_t index, std::size_t length) {
+std::vector<Sha256Digest> make_proof(std::vector<Sha256Digest> leaves, std::size_t index,
+                                     std::size_t length) {
   leaves.resize(std::bit_ceil(leaves.size()));
   std::vector<Sha256Digest> proof;
-  for (std::size_t width = length; width < leaves.size(); width *= 2, index = index / (width) * width)
+  for (std::size_t width = length; width < leaves.size(); width *= 2, index = index / (width)*width)
     proof.push_back(naive_root(leaves, index ^ width, width));
   return proof;
 }

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <bit>
 
-#include "metainfo_fields.h"
-#include "metainfo_parts.h"
 #include "mutirao/base/check.h"
 #include "mutirao/swarm/merkle.h"
+
+#include "metainfo_fields.h"
+#include "metainfo_parts.h"
 #include "utf8.h"
 
 namespace mutirao::swarm {
@@ -14,8 +15,8 @@ namespace {
 
 /// Position in `occupied` of the last file that begins at or before `offset`.
 std::size_t locate(InfoPart const& info, std::uint64_t offset) noexcept {
-  auto const after = std::ranges::upper_bound(info.occupied, offset, {},
-                                              [&](std::uint32_t file) { return info.files[file].offset; });
+  auto const after = std::ranges::upper_bound(
+      info.occupied, offset, {}, [&](std::uint32_t file) { return info.files[file].offset; });
   return static_cast<std::size_t>(after - info.occupied.begin()) - 1;  // the first one begins at 0
 }
 
@@ -34,7 +35,9 @@ std::uint32_t Metainfo::piece_count() const noexcept { return parts_->info->piec
 std::uint64_t Metainfo::space_size() const noexcept { return parts_->info->space_size; }
 std::uint64_t Metainfo::total_size() const noexcept { return parts_->info->total_size; }
 std::span<TorrentFile const> Metainfo::files() const noexcept { return parts_->info->files; }
-std::vector<std::vector<std::string>> const& Metainfo::tracker_tiers() const noexcept { return parts_->tiers; }
+std::vector<std::vector<std::string>> const& Metainfo::tracker_tiers() const noexcept {
+  return parts_->tiers;
+}
 std::vector<std::string> const& Metainfo::web_seeds() const noexcept { return parts_->web_seeds; }
 std::string const& Metainfo::comment() const noexcept { return parts_->comment; }
 ByteView Metainfo::info() const noexcept { return parts_->info->bytes; }
@@ -63,7 +66,8 @@ std::optional<Sha1Digest> Metainfo::v1_digest(PieceIndex piece) const noexcept {
   MUT_ASSERT(piece.value < piece_count());
   if (!has_v1()) return std::nullopt;
   Sha1Digest digest;
-  std::copy_n(info().begin() + static_cast<std::ptrdiff_t>(parts_->info->v1_digests_at + piece.value * digest.size()),
+  std::copy_n(info().begin() + static_cast<std::ptrdiff_t>(parts_->info->v1_digests_at +
+                                                           piece.value * digest.size()),
               digest.size(), digest.begin());
   return digest;
 }
@@ -96,10 +100,11 @@ std::vector<FileIndex> Metainfo::missing_piece_layers() const {
   return missing;
 }
 
-Result<std::shared_ptr<Metainfo const>> Metainfo::with_piece_layer(FileIndex file,
-                                                                   std::vector<Sha256Digest> layer) const {
+Result<std::shared_ptr<Metainfo const>> Metainfo::with_piece_layer(
+    FileIndex file, std::vector<Sha256Digest> layer) const {
   if (file.value >= files().size())
-    return fail(Fault::invalid, fmt::format("a piece layer for file {} of {}", file.value, files().size()));
+    return fail(Fault::invalid,
+                fmt::format("a piece layer for file {} of {}", file.value, files().size()));
   TorrentFile const& described = files()[file.value];
   if (!needs_layer(described, piece_length()))
     return fail(Fault::invalid, fmt::format("{} has no piece layer", quoted(described.path)));
@@ -107,8 +112,8 @@ Result<std::shared_ptr<Metainfo const>> Metainfo::with_piece_layer(FileIndex fil
   Parts parts = *parts_;
   auto const shared = std::make_shared<std::vector<Sha256Digest> const>(std::move(layer));
   for (std::size_t i = 0; i < files().size(); ++i)
-    if (needs_layer(files()[i], piece_length()) && files()[i].pieces_root == described.pieces_root &&
-        files()[i].length == described.length)
+    if (needs_layer(files()[i], piece_length()) &&
+        files()[i].pieces_root == described.pieces_root && files()[i].length == described.length)
       parts.layers[i] = shared;
   return std::make_shared<Metainfo const>(std::move(parts));
 }
@@ -117,11 +122,12 @@ Result<void> check_layer_size(InfoPart const& info, FileIndex index, std::size_t
   TorrentFile const& file = info.files[index.value];
   std::uint64_t const pieces = (file.length + info.piece_length - 1) / info.piece_length;
   if (count == pieces) return {};
-  return corrupt("the piece layer of {} has {} hashes; {} bytes in pieces of {} need {}", quoted(file.path), count,
-                 file.length, info.piece_length, pieces);
+  return corrupt("the piece layer of {} has {} hashes; {} bytes in pieces of {} need {}",
+                 quoted(file.path), count, file.length, info.piece_length, pieces);
 }
 
-Result<void> check_layer(InfoPart const& info, FileIndex index, std::span<Sha256Digest const> layer) {
+Result<void> check_layer(InfoPart const& info, FileIndex index,
+                         std::span<Sha256Digest const> layer) {
   MUT_TRY(check_layer_size(info, index, layer.size()));
   TorrentFile const& file = info.files[index.value];
   auto const height = static_cast<unsigned>(std::countr_zero(info.piece_length / kBlockBytes));
@@ -130,7 +136,8 @@ Result<void> check_layer(InfoPart const& info, FileIndex index, std::span<Sha256
   return {};
 }
 
-std::vector<FileSlice> slices(Metainfo const& metainfo, std::uint64_t offset, std::uint64_t length) {
+std::vector<FileSlice> slices(Metainfo const& metainfo, std::uint64_t offset,
+                              std::uint64_t length) {
   std::vector<FileSlice> found;
   InfoPart const& info = *metainfo.parts_->info;
   if (offset >= info.space_size || length == 0) return found;
@@ -141,7 +148,8 @@ std::vector<FileSlice> slices(Metainfo const& metainfo, std::uint64_t offset, st
     std::uint64_t const first = std::max(offset, file.offset);
     std::uint64_t const last = std::min(end, file.offset + file.length);
     // A range can begin in the gap behind a file.
-    if (first < last) found.push_back({FileIndex{info.occupied[at]}, first - file.offset, last - first});
+    if (first < last)
+      found.push_back({FileIndex{info.occupied[at]}, first - file.offset, last - first});
   }
   return found;
 }

@@ -2,7 +2,8 @@
 
 namespace mutirao::swarm {
 
-Result<std::int64_t> read_integer(wire::BencodeValue dictionary, std::string_view key, std::string_view label) {
+Result<std::int64_t> read_integer(wire::BencodeValue dictionary, std::string_view key,
+                                  std::string_view label) {
   auto const value = dictionary.find(key);
   if (!value) return corrupt("'{}' is missing", label);
   auto const integer = value->integer();
@@ -18,7 +19,8 @@ Result<std::uint64_t> read_length(wire::BencodeValue dictionary, std::string_vie
   return static_cast<std::uint64_t>(length);
 }
 
-Result<std::string_view> read_string(wire::BencodeValue dictionary, std::string_view key, std::string_view label) {
+Result<std::string_view> read_string(wire::BencodeValue dictionary, std::string_view key,
+                                     std::string_view label) {
   auto const value = dictionary.find(key);
   if (!value) return corrupt("'{}' is missing", label);
   auto const string = value->string();
@@ -26,7 +28,8 @@ Result<std::string_view> read_string(wire::BencodeValue dictionary, std::string_
   return *string;
 }
 
-Result<std::string_view> read_text(wire::BencodeValue dictionary, std::string_view key, std::string_view label) {
+Result<std::string_view> read_text(wire::BencodeValue dictionary, std::string_view key,
+                                   std::string_view label) {
   if (auto const utf8 = dictionary.string(fmt::format("{}.utf-8", key))) return *utf8;
   return read_string(dictionary, key, label);
 }
@@ -36,7 +39,9 @@ Result<Attributes> read_attributes(wire::BencodeValue dictionary, std::string_vi
   if (!value) return Attributes{};
   auto const text = value->string();
   if (!text) return corrupt("'{}' is not a string", label);
-  return Attributes{.pad = text->contains('p'), .executable = text->contains('x'), .symlink = text->contains('l')};
+  return Attributes{.pad = text->contains('p'),
+                    .executable = text->contains('x'),
+                    .symlink = text->contains('l')};
 }
 
 }  // namespace mutirao::swarm

@@ -6,8 +6,8 @@
 #include "mutirao/swarm/metainfo.h"
 #include "mutirao/wire/bencode.h"
 
-/// Reads fields of a .torrent; each refusal names the field (`label`, such as "files[3].length") and
-/// the value.
+/// Reads fields of a .torrent; each refusal names the field (`label`, such as "files[3].length")
+/// and the value.
 namespace mutirao::swarm {
 
 /// No torrent is longer; sums of lengths below it can't overflow.
@@ -22,13 +22,18 @@ template <class... Args>
   return fail(Fault::exhausted, fmt::format(format, std::forward<Args>(args)...));
 }
 
-[[nodiscard]] Result<std::int64_t> read_integer(wire::BencodeValue dictionary, std::string_view key, std::string_view label);
+[[nodiscard]] Result<std::int64_t> read_integer(wire::BencodeValue dictionary, std::string_view key,
+                                                std::string_view label);
 /// Of a file: not negative, not above kSpaceBytesMax.
-[[nodiscard]] Result<std::uint64_t> read_length(wire::BencodeValue dictionary, std::string_view label);
-[[nodiscard]] Result<std::string_view> read_string(wire::BencodeValue dictionary, std::string_view key, std::string_view label);
+[[nodiscard]] Result<std::uint64_t> read_length(wire::BencodeValue dictionary,
+                                                std::string_view label);
+[[nodiscard]] Result<std::string_view> read_string(wire::BencodeValue dictionary,
+                                                   std::string_view key, std::string_view label);
 
-/// The text of `key`, or of `key.utf-8`, which old programs wrote beside a text in another encoding.
-[[nodiscard]] Result<std::string_view> read_text(wire::BencodeValue dictionary, std::string_view key, std::string_view label);
+/// The text of `key`, or of `key.utf-8`, which old programs wrote beside a text in another
+/// encoding.
+[[nodiscard]] Result<std::string_view> read_text(wire::BencodeValue dictionary,
+                                                 std::string_view key, std::string_view label);
 
 /// BEP 47.
 struct Attributes {
@@ -36,7 +41,8 @@ struct Attributes {
   bool executable = false;
   bool symlink = false;
 };
-[[nodiscard]] Result<Attributes> read_attributes(wire::BencodeValue dictionary, std::string_view label);
+[[nodiscard]] Result<Attributes> read_attributes(wire::BencodeValue dictionary,
+                                                 std::string_view label);
 
 /// The files of a torrent, one after another in its space.
 struct FileList {
@@ -44,6 +50,7 @@ struct FileList {
   std::uint64_t end = 0;
 };
 [[nodiscard]] Result<FileList> read_v1_files(wire::BencodeValue info, std::string const& name);
-[[nodiscard]] Result<FileList> read_v2_files(wire::BencodeValue info, std::string const& name, std::uint32_t piece_length);
+[[nodiscard]] Result<FileList> read_v2_files(wire::BencodeValue info, std::string const& name,
+                                             std::uint32_t piece_length);
 
 }  // namespace mutirao::swarm

@@ -2,10 +2,11 @@
 #include <algorithm>
 #include <bit>
 
-#include "metainfo_fields.h"
-#include "metainfo_parts.h"
 #include "mutirao/swarm/hash.h"
 #include "mutirao/swarm/safe_path.h"
+
+#include "metainfo_fields.h"
+#include "metainfo_parts.h"
 #include "utf8.h"
 
 namespace mutirao::swarm {
@@ -22,7 +23,8 @@ Result<bool> read_is_v2(BencodeValue info) {
   std::int64_t const version = MUT_TRY(read_integer(info, "meta version", "meta version"));
   if (version == 2) return true;
   if (version > 2)
-    return fail(Fault::unsupported, fmt::format("'meta version' is {}, newer than what is understood (2)", version));
+    return fail(Fault::unsupported,
+                fmt::format("'meta version' is {}, newer than what is understood (2)", version));
   return corrupt("'meta version' is {}, which no version of the protocol uses", version);
 }
 
@@ -30,10 +32,12 @@ Result<std::uint32_t> read_piece_length(BencodeValue info, bool v2) {
   std::int64_t const length = MUT_TRY(read_integer(info, "piece length", "piece length"));
   if (length <= 0) return corrupt("'piece length' is {}; it must be positive", length);
   if (length > Metainfo::kPieceLengthMax)
-    return too_large("'piece length' is {}; at most {} bytes are accepted", length, Metainfo::kPieceLengthMax);
+    return too_large("'piece length' is {}; at most {} bytes are accepted", length,
+                     Metainfo::kPieceLengthMax);
   auto const bytes = static_cast<std::uint32_t>(length);
   if (v2 && (bytes < kBlockBytes || !std::has_single_bit(bytes)))
-    return corrupt("'piece length' is {}; v2 needs a power of two of at least {}", length, kBlockBytes);
+    return corrupt("'piece length' is {}; v2 needs a power of two of at least {}", length,
+                   kBlockBytes);
   return bytes;
 }
 
@@ -47,19 +51,22 @@ Result<std::string> read_name(BencodeValue info) {
 Result<std::uint32_t> count_pieces(std::uint64_t end, std::uint32_t piece_length) {
   std::uint64_t const count = (end + piece_length - 1) / piece_length;
   if (count > Metainfo::kPiecesMax)
-    return too_large("{} bytes in pieces of {} make {} pieces; at most {} are accepted", end, piece_length, count,
-                     Metainfo::kPiecesMax);
+    return too_large("{} bytes in pieces of {} make {} pieces; at most {} are accepted", end,
+                     piece_length, count, Metainfo::kPiecesMax);
   return static_cast<std::uint32_t>(count);
 }
 
 Result<void> read_v1_digests(BencodeValue info, InfoPart& part) {
   std::string_view const pieces = MUT_TRY(read_string(info, "pieces", "pieces"));
   if (pieces.size() % sizeof(Sha1Digest) != 0)
-    return corrupt("'pieces' has {} bytes, which is not a multiple of {}", pieces.size(), sizeof(Sha1Digest));
+    return corrupt("'pieces' has {} bytes, which is not a multiple of {}", pieces.size(),
+                   sizeof(Sha1Digest));
   if (pieces.size() / sizeof(Sha1Digest) != part.piece_count)
-    return corrupt("'pieces' has {} hashes; {} bytes in pieces of {} need {}", pieces.size() / sizeof(Sha1Digest),
-                   part.space_size, part.piece_length, part.piece_count);
-  part.v1_digests_at = static_cast<std::size_t>(base::view_of(pieces).data() - info.encoded().data());
+    return corrupt("'pieces' has {} hashes; {} bytes in pieces of {} need {}",
+                   pieces.size() / sizeof(Sha1Digest), part.space_size, part.piece_length,
+                   part.piece_count);
+  part.v1_digests_at =
+      static_cast<std::size_t>(base::view_of(pieces).data() - info.encoded().data());
   return {};
 }
 
@@ -69,20 +76,24 @@ Result<FileList> merge(FileList v1, FileList const& v2, std::uint32_t piece_leng
   auto next = v2.files.begin();
   for (TorrentFile& file : v1.files) {
     if (file.pad) continue;
-    if (next == v2.files.end()) return corrupt("{} is listed in v1 and not in v2", quoted(file.path));
+    if (next == v2.files.end())
+      return corrupt("{} is listed in v1 and not in v2", quoted(file.path));
     if (file.path != next->path)
       return corrupt("v1 lists {} where v2 lists {}", quoted(file.path), quoted(next->path));
     if (file.length != next->length)
-      return corrupt("{} has {} bytes in v1 and {} in v2", quoted(file.path), file.length, next->length);
+      return corrupt("{} has {} bytes in v1 and {} in v2", quoted(file.path), file.length,
+                     next->length);
     if (file.symlink != next->symlink)
       return corrupt("{} is a symbolic link in only one of v1 and v2", quoted(file.path));
     if (file.length > 0 && file.offset != next->offset)
-      return corrupt("{} begins at byte {} in v1 and at {} in v2", quoted(file.path), file.offset, next->offset);
+      return corrupt("{} begins at byte {} in v1 and at {} in v2", quoted(file.path), file.offset,
+                     next->offset);
     file.pieces_root = next->pieces_root;
     file.executable |= next->executable;
     ++next;
   }
-  if (next != v2.files.end()) return corrupt("{} is listed in v2 and not in v1", quoted(next->path));
+  if (next != v2.files.end())
+    return corrupt("{} is listed in v2 and not in v1", quoted(next->path));
   auto const v1_pieces = (v1.end + piece_length - 1) / piece_length;
   auto const v2_pieces = (v2.end + piece_length - 1) / piece_length;
   if (v1_pieces != v2_pieces) return corrupt("v1 has {} pieces and v2 {}", v1_pieces, v2_pieces);

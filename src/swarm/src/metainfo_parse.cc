@@ -2,9 +2,10 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "mutirao/swarm/hash.h"
+
 #include "metainfo_fields.h"
 #include "metainfo_parts.h"
-#include "mutirao/swarm/hash.h"
 #include "utf8.h"
 
 namespace mutirao::swarm {
@@ -16,7 +17,8 @@ using wire::BencodeValue;
 constexpr std::size_t kUrlBytesMax = 4096;
 constexpr std::size_t kCommentBytesMax = 64 * 1024;
 
-/// Gathers the URLs of one field up to the limit; empty ones, which old programs wrote, are left out.
+/// Gathers the URLs of one field up to the limit; empty ones, which old programs wrote, are left
+/// out.
 class UrlReader {
  public:
   explicit UrlReader(std::string_view label) : label_{label} {}
@@ -26,9 +28,12 @@ class UrlReader {
     if (!url) return corrupt("'{}' holds something that is not a string", label_);
     if (url->empty()) return {};
     if (url->size() > kUrlBytesMax)
-      return too_large("'{}' holds a URL of {} bytes; at most {} are accepted", label_, url->size(), kUrlBytesMax);
-    bool const printable = std::ranges::all_of(*url, [](char c) { return static_cast<unsigned char>(c) > ' ' && c != 0x7f; });
-    if (!printable || !is_utf8(*url)) return corrupt("'{}' holds {}, which is not a URL", label_, quoted(*url));
+      return too_large("'{}' holds a URL of {} bytes; at most {} are accepted", label_, url->size(),
+                       kUrlBytesMax);
+    bool const printable = std::ranges::all_of(
+        *url, [](char c) { return static_cast<unsigned char>(c) > ' ' && c != 0x7f; });
+    if (!printable || !is_utf8(*url))
+      return corrupt("'{}' holds {}, which is not a URL", label_, quoted(*url));
     if (++count_ > Metainfo::kUrlsMax)
       return too_large("'{}' holds more than {} URLs", label_, Metainfo::kUrlsMax);
     out.emplace_back(*url);
@@ -113,17 +118,22 @@ class LayerReader {
     if (found == encoded_.end()) return PieceLayer{};
     auto layer = MUT_TRY(decode(found->second, info.files[file.value]));
     MUT_TRY(check_layer(info, file, layer));
-    return checked_.emplace(root, std::make_shared<std::vector<Sha256Digest> const>(std::move(layer))).first->second;
+    return checked_
+        .emplace(root, std::make_shared<std::vector<Sha256Digest> const>(std::move(layer)))
+        .first->second;
   }
 
  private:
-  static Result<std::vector<Sha256Digest>> decode(std::string_view hashes, TorrentFile const& file) {
+  static Result<std::vector<Sha256Digest>> decode(std::string_view hashes,
+                                                  TorrentFile const& file) {
     if (hashes.size() % sizeof(Sha256Digest) != 0)
-      return corrupt("the piece layer of {} has {} bytes, which is not a multiple of {}", quoted(file.path),
-                     hashes.size(), sizeof(Sha256Digest));
+      return corrupt("the piece layer of {} has {} bytes, which is not a multiple of {}",
+                     quoted(file.path), hashes.size(), sizeof(Sha256Digest));
     std::vector<Sha256Digest> layer(hashes.size() / sizeof(Sha256Digest));
     for (std::size_t i = 0; i < layer.size(); ++i)
-      std::ranges::copy(base::view_of(hashes.substr(i * sizeof(Sha256Digest), sizeof(Sha256Digest))), layer[i].begin());
+      std::ranges::copy(
+          base::view_of(hashes.substr(i * sizeof(Sha256Digest), sizeof(Sha256Digest))),
+          layer[i].begin());
     return layer;
   }
 
@@ -131,7 +141,8 @@ class LayerReader {
   std::unordered_map<std::string_view, PieceLayer> checked_;
 };
 
-Result<std::vector<PieceLayer>> read_layers(BencodeValue root, InfoPart const& info, bool required) {
+Result<std::vector<PieceLayer>> read_layers(BencodeValue root, InfoPart const& info,
+                                            bool required) {
   std::vector<PieceLayer> layers;
   if (!info.hash.v2) return layers;
   auto reader = MUT_TRY(LayerReader::open(root));
@@ -139,15 +150,18 @@ Result<std::vector<PieceLayer>> read_layers(BencodeValue root, InfoPart const& i
   for (std::uint32_t i = 0; i < info.files.size(); ++i) {
     if (!needs_layer(info.files[i], info.piece_length)) continue;
     layers[i] = MUT_TRY(reader.layer_of(info, FileIndex{i}));
-    if (!layers[i] && required) return corrupt("the piece layer of {} is missing", quoted(info.files[i].path));
+    if (!layers[i] && required)
+      return corrupt("the piece layer of {} is missing", quoted(info.files[i].path));
   }
   return layers;
 }
 
 Result<BencodeDocument> decode(ByteView bytes, std::string_view what) {
   if (bytes.size() > Metainfo::kBytesMax)
-    return too_large("{} has {} bytes; at most {} are accepted", what, bytes.size(), Metainfo::kBytesMax);
-  auto document = BencodeDocument::decode(bytes, {.bytes_max = Metainfo::kBytesMax, .sorted_keys = false});
+    return too_large("{} has {} bytes; at most {} are accepted", what, bytes.size(),
+                     Metainfo::kBytesMax);
+  auto document =
+      BencodeDocument::decode(bytes, {.bytes_max = Metainfo::kBytesMax, .sorted_keys = false});
   if (!document) return std::unexpected{std::move(document).error().during(what)};
   return document;
 }
@@ -155,13 +169,16 @@ Result<BencodeDocument> decode(ByteView bytes, std::string_view what) {
 /// What a magnet link promised is what the dictionary must be: a peer that answers a v1 link with a
 /// v2 dictionary of the same hash must not get past here.
 Result<void> check_expected(ByteView info, InfoPart const& part, InfoHash const& expected) {
-  if (!expected.v1 && !expected.v2) return fail(Fault::invalid, "no info hash to check the info dictionary against");
+  if (!expected.v1 && !expected.v2)
+    return fail(Fault::invalid, "no info hash to check the info dictionary against");
   if (expected.v1 && sha1(info) != *expected.v1)
     return corrupt("the info dictionary does not have the v1 hash {}", base::to_hex(*expected.v1));
   if (expected.v2 && sha256(info) != *expected.v2)
     return corrupt("the info dictionary does not have the v2 hash {}", base::to_hex(*expected.v2));
-  if (expected.v1 && !part.hash.v1) return corrupt("the info dictionary was named by a v1 hash and has no v1 part");
-  if (expected.v2 && !part.hash.v2) return corrupt("the info dictionary was named by a v2 hash and has no v2 part");
+  if (expected.v1 && !part.hash.v1)
+    return corrupt("the info dictionary was named by a v1 hash and has no v1 part");
+  if (expected.v2 && !part.hash.v2)
+    return corrupt("the info dictionary was named by a v2 hash and has no v2 part");
   return {};
 }
 

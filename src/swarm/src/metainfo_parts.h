@@ -36,16 +36,19 @@ struct Metainfo::Parts {
 };
 
 /// A file longer than a piece has a layer of one hash a piece.
-[[nodiscard]] inline bool needs_layer(TorrentFile const& file, std::uint32_t piece_length) noexcept {
+[[nodiscard]] inline bool needs_layer(TorrentFile const& file,
+                                      std::uint32_t piece_length) noexcept {
   return file.pieces_root.has_value() && file.length > piece_length;
 }
 
 [[nodiscard]] Result<InfoPart> read_info(wire::BencodeValue info);
 
 /// Fails unless a layer of `count` hashes has one for each piece of the file.
-[[nodiscard]] Result<void> check_layer_size(InfoPart const& info, FileIndex file, std::size_t count);
+[[nodiscard]] Result<void> check_layer_size(InfoPart const& info, FileIndex file,
+                                            std::size_t count);
 
 /// Fails unless the hashes are those of the file's pieces, padded up to its root.
-[[nodiscard]] Result<void> check_layer(InfoPart const& info, FileIndex file, std::span<Sha256Digest const> layer);
+[[nodiscard]] Result<void> check_layer(InfoPart const& info, FileIndex file,
+                                       std::span<Sha256Digest const> layer);
 
 }  // namespace mutirao::swarm

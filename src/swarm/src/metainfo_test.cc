@@ -2,10 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include "bencode_sample.h"
 #include "mutirao/swarm/hash.h"
 #include "mutirao/swarm/magnet.h"
 #include "mutirao/swarm/merkle.h"
+
+#include "bencode_sample.h"
 
 namespace mutirao::swarm {
 namespace {
@@ -18,7 +19,8 @@ std::shared_ptr<Metainfo const> parsed(std::string const& text, ParseOptions opt
   return result ? *result : nullptr;
 }
 
-std::string entry(long long length, std::vector<std::string> const& path, std::string const& attr = {}) {
+std::string entry(long long length, std::vector<std::string> const& path,
+                  std::string const& attr = {}) {
   std::vector<std::string> names;
   for (auto const& name : path) names.push_back(S(name));
   Dict dict{{"length", I(length)}, {"path", L(names)}};
@@ -39,16 +41,18 @@ struct Tree {
   std::string root_a{base::text_of(merkle_root(layer, 4, 1))};
   std::string root_c = std::string(32, 'c');
   std::string root_e = std::string(32, 'e');
-  Dict v2{{"file tree", D({{"a", leaf(2 * kPiece + 100, root_a)},
-                           {"b", D({{"c", leaf(16384, root_c)}, {"d", D({{"", D({{"length", I(0)}})}})}})},
-                           {"e", leaf(kPiece, root_e)}})},
+  Dict v2{{"file tree",
+           D({{"a", leaf(2 * kPiece + 100, root_a)},
+              {"b", D({{"c", leaf(16384, root_c)}, {"d", D({{"", D({{"length", I(0)}})}})}})},
+              {"e", leaf(kPiece, root_e)}})},
           {"meta version", I(2)},
           {"name", S("folder")},
           {"piece length", I(kPiece)}};
   Dict hybrid = [this] {
     Dict info = v2;
-    info["files"] = L({entry(2 * kPiece + 100, {"a"}), entry(kPiece - 100, {".pad", "x"}, "p"), entry(16384, {"b", "c"}, "x"),
-                       entry(0, {"b", "d"}), entry(16384, {}, "p"), entry(kPiece, {"e"})});
+    info["files"] = L({entry(2 * kPiece + 100, {"a"}), entry(kPiece - 100, {".pad", "x"}, "p"),
+                       entry(16384, {"b", "c"}, "x"), entry(0, {"b", "d"}), entry(16384, {}, "p"),
+                       entry(kPiece, {"e"})});
     std::string pieces;
     for (char c = '0'; c < '5'; ++c) pieces += std::string(20, c);
     info["pieces"] = S(pieces);
@@ -62,9 +66,17 @@ struct Tree {
 };
 
 TEST(Metainfo, reads_one_file_of_v1) {
-  std::string const info = D({{"attr", S("x")}, {"length", I(40000)}, {"name", S("disk.img")}, {"piece length", I(16384)},
-                              {"pieces", S(std::string(20, '1') + std::string(20, '2') + std::string(20, '3'))}, {"private", I(1)}});
-  auto const metainfo = parsed(D({{"announce", S("http://t/a")}, {"comment", S("hi")}, {"info", info}, {"url-list", S("http://w/")}}));
+  std::string const info =
+      D({{"attr", S("x")},
+         {"length", I(40000)},
+         {"name", S("disk.img")},
+         {"piece length", I(16384)},
+         {"pieces", S(std::string(20, '1') + std::string(20, '2') + std::string(20, '3'))},
+         {"private", I(1)}});
+  auto const metainfo = parsed(D({{"announce", S("http://t/a")},
+                                  {"comment", S("hi")},
+                                  {"info", info},
+                                  {"url-list", S("http://w/")}}));
   ASSERT_TRUE(metainfo);
   EXPECT_TRUE(metainfo->has_v1());
   EXPECT_FALSE(metainfo->has_v2());
@@ -85,8 +97,12 @@ TEST(Metainfo, reads_one_file_of_v1) {
 }
 
 TEST(Metainfo, lays_the_files_of_v1_end_to_end) {
-  auto const metainfo = parsed(torrent({{"files", L({entry(10000, {"a"}), entry(0, {"b"}), entry(5000, {"c", "d"}), entry(5000, {"e"}, "p")})},
-                                        {"name", S("f")}, {"piece length", I(16384)}, {"pieces", S(std::string(40, 'p'))}}));
+  auto const metainfo =
+      parsed(torrent({{"files", L({entry(10000, {"a"}), entry(0, {"b"}), entry(5000, {"c", "d"}),
+                                   entry(5000, {"e"}, "p")})},
+                      {"name", S("f")},
+                      {"piece length", I(16384)},
+                      {"pieces", S(std::string(40, 'p'))}}));
   ASSERT_TRUE(metainfo);
   EXPECT_EQ(metainfo->space_size(), 20000u);
   EXPECT_EQ(metainfo->total_size(), 15000u);
@@ -109,8 +125,13 @@ TEST(Metainfo, lays_the_files_of_v1_end_to_end) {
 }
 
 TEST(Metainfo, prefers_the_utf8_variants_of_old_programs) {
-  auto const metainfo = parsed(torrent({{"files", L({D({{"length", I(10000)}, {"path", L({S("\xe9")})}, {"path.utf-8", L({S("é")})}})})},
-                                        {"name", S("\xe9")}, {"name.utf-8", S("né")}, {"piece length", I(16384)}, {"pieces", S(std::string(20, 'p'))}}));
+  auto const metainfo = parsed(torrent(
+      {{"files",
+        L({D({{"length", I(10000)}, {"path", L({S("\xe9")})}, {"path.utf-8", L({S("é")})}})})},
+       {"name", S("\xe9")},
+       {"name.utf-8", S("né")},
+       {"piece length", I(16384)},
+       {"pieces", S(std::string(20, 'p'))}}));
   ASSERT_TRUE(metainfo);
   EXPECT_EQ(metainfo->name(), "né");
   EXPECT_EQ(metainfo->files()[0].path, "né/é");
@@ -160,8 +181,12 @@ TEST(Metainfo, gives_a_hybrid_the_padding_of_v1_and_the_roots_of_v2) {
 }
 
 TEST(Metainfo, takes_one_file_named_like_the_torrent_as_alone) {
-  Dict const info{{"file tree", D({{"one", leaf(100, std::string(32, 'r'))}})}, {"length", I(100)}, {"meta version", I(2)},
-                  {"name", S("one")}, {"piece length", I(kPiece)}, {"pieces", S(std::string(20, 'p'))}};
+  Dict const info{{"file tree", D({{"one", leaf(100, std::string(32, 'r'))}})},
+                  {"length", I(100)},
+                  {"meta version", I(2)},
+                  {"name", S("one")},
+                  {"piece length", I(kPiece)},
+                  {"pieces", S(std::string(20, 'p'))}};
   EXPECT_EQ(parsed(torrent(info))->files()[0].path, "one");
   EXPECT_EQ(parsed(torrent(with(with(info, "length", ""), "pieces", "")))->files()[0].path, "one");
   auto const other = with(with(with(info, "length", ""), "pieces", ""), "name", S("box"));
@@ -170,7 +195,10 @@ TEST(Metainfo, takes_one_file_named_like_the_torrent_as_alone) {
 
 TEST(Metainfo, lists_links_but_keeps_them_off_the_disk) {
   Dict const link{{"attr", S("lx")}, {"path", L({S("l")})}, {"symlink path", L({S("a")})}};
-  auto const metainfo = parsed(torrent({{"files", L({entry(100, {"a"}), D(link)})}, {"name", S("f")}, {"piece length", I(16384)}, {"pieces", S(std::string(20, 'p'))}}));
+  auto const metainfo = parsed(torrent({{"files", L({entry(100, {"a"}), D(link)})},
+                                        {"name", S("f")},
+                                        {"piece length", I(16384)},
+                                        {"pieces", S(std::string(20, 'p'))}}));
   ASSERT_TRUE(metainfo);
   EXPECT_TRUE(metainfo->files()[1].symlink);
   EXPECT_FALSE(metainfo->files()[1].on_disk());
@@ -178,20 +206,29 @@ TEST(Metainfo, lists_links_but_keeps_them_off_the_disk) {
 }
 
 TEST(Metainfo, reads_trackers_by_tier) {
-  Dict const info{{"length", I(1)}, {"name", S("n")}, {"piece length", I(16384)}, {"pieces", S(std::string(20, 'p'))}};
+  Dict const info{{"length", I(1)},
+                  {"name", S("n")},
+                  {"piece length", I(16384)},
+                  {"pieces", S(std::string(20, 'p'))}};
   auto const tiers = [&](Dict const& rest) { return parsed(torrent(info, rest))->tracker_tiers(); };
   using Tiers = std::vector<std::vector<std::string>>;
-  Dict const both{{"announce", S("http://one/")}, {"announce-list", L({L({S("http://a/"), S("http://b/")}), L({}), L({S("udp://c/"), S("")})})}};
+  Dict const both{{"announce", S("http://one/")},
+                  {"announce-list",
+                   L({L({S("http://a/"), S("http://b/")}), L({}), L({S("udp://c/"), S("")})})}};
   EXPECT_EQ(tiers(both), (Tiers{{"http://a/", "http://b/"}, {"udp://c/"}}));
-  EXPECT_EQ(tiers({{"announce", S("http://one/")}, {"announce-list", "le"}}), (Tiers{{"http://one/"}}));
+  EXPECT_EQ(tiers({{"announce", S("http://one/")}, {"announce-list", "le"}}),
+            (Tiers{{"http://one/"}}));
   EXPECT_EQ(tiers({{"announce-list", L({S("http://a/")})}}), (Tiers{{"http://a/"}}));
   EXPECT_EQ(tiers({}), Tiers{});
 }
 
 TEST(Metainfo, says_the_same_once_written) {
   Tree const tree;
-  Dict const rest{{"announce", S("http://a/")}, {"announce-list", L({L({S("http://a/"), S("http://b/")}), L({S("udp://c/")})})},
-                  {"comment", S("text")}, {"piece layers", tree.layers}, {"url-list", L({S("http://w/"), S("http://x/")})}};
+  Dict const rest{{"announce", S("http://a/")},
+                  {"announce-list", L({L({S("http://a/"), S("http://b/")}), L({S("udp://c/")})})},
+                  {"comment", S("text")},
+                  {"piece layers", tree.layers},
+                  {"url-list", L({S("http://w/"), S("http://x/")})}};
   auto const metainfo = parsed(torrent(tree.hybrid, rest));
   ASSERT_TRUE(metainfo);
   EXPECT_EQ(base::text_of(metainfo->to_torrent()), torrent(tree.hybrid, rest));
@@ -206,7 +243,8 @@ TEST(Metainfo, learns_piece_layers_from_peers) {
   Tree const tree;
   std::string const info = D(tree.hybrid);
   InfoHash const hash{.v1 = sha1(base::view_of(info)), .v2 = sha256(base::view_of(info))};
-  auto const from_peers = Metainfo::from_info(base::view_of(info), hash, {"http://t/"}, {"http://w/"});
+  auto const from_peers =
+      Metainfo::from_info(base::view_of(info), hash, {"http://t/"}, {"http://w/"});
   ASSERT_TRUE(from_peers.has_value()) << from_peers.error().what;
   Metainfo const& poor = **from_peers;
   EXPECT_EQ(poor.missing_piece_layers(), std::vector<FileIndex>{FileIndex{0}});
@@ -240,9 +278,12 @@ TEST(Metainfo, takes_from_peers_only_what_the_hash_names) {
   auto const v2 = sha256(base::view_of(info));
   EXPECT_EQ(why({.v1 = {}, .v2 = v2}), "accepted");
   // The hash is right, and yet it names a v1 torrent that is not there.
-  EXPECT_EQ(why({.v1 = v1, .v2 = {}}), "the info dictionary was named by a v1 hash and has no v1 part");
-  EXPECT_EQ(why({.v1 = v1, .v2 = v2}), "the info dictionary was named by a v1 hash and has no v1 part");
-  EXPECT_EQ(why({.v1 = {}, .v2 = Sha256Digest{}}), "the info dictionary does not have the v2 hash " + std::string(64, '0'));
+  EXPECT_EQ(why({.v1 = v1, .v2 = {}}),
+            "the info dictionary was named by a v1 hash and has no v1 part");
+  EXPECT_EQ(why({.v1 = v1, .v2 = v2}),
+            "the info dictionary was named by a v1 hash and has no v1 part");
+  EXPECT_EQ(why({.v1 = {}, .v2 = Sha256Digest{}}),
+            "the info dictionary does not have the v2 hash " + std::string(64, '0'));
   EXPECT_EQ(why({}), "no info hash to check the info dictionary against");
 }
 

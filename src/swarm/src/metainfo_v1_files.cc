@@ -1,6 +1,7 @@
 // The file list of BEP 3, with the attributes of BEP 47.
-#include "metainfo_fields.h"
 #include "mutirao/swarm/safe_path.h"
+
+#include "metainfo_fields.h"
 
 namespace mutirao::swarm {
 namespace {
@@ -22,15 +23,18 @@ Result<std::string> read_path(BencodeValue list, std::string_view name, std::str
   return path;
 }
 
-Result<void> check_symlink(BencodeValue entry, TorrentFile const& file, std::string const& name, std::string const& label) {
-  if (file.length != 0) return corrupt("'{}.length' is {}; a symbolic link has none", label, file.length);
+Result<void> check_symlink(BencodeValue entry, TorrentFile const& file, std::string const& name,
+                           std::string const& label) {
+  if (file.length != 0)
+    return corrupt("'{}.length' is {}; a symbolic link has none", label, file.length);
   auto const target = entry.find("symlink path");
   if (!target) return corrupt("'{}.symlink path' is missing", label);
   MUT_TRY(read_path(*target, name, fmt::format("{}.symlink path", label)));
   return {};
 }
 
-Result<TorrentFile> read_entry(BencodeValue entry, std::string const& name, std::string const& label) {
+Result<TorrentFile> read_entry(BencodeValue entry, std::string const& name,
+                               std::string const& label) {
   if (!entry.is_dictionary()) return corrupt("'{}' is not a dictionary", label);
   Attributes const attributes = MUT_TRY(read_attributes(entry, fmt::format("{}.attr", label)));
   TorrentFile file;
@@ -76,12 +80,14 @@ Result<FileList> read_v1_files(BencodeValue info, std::string const& name) {
   if (!entries->is_list()) return corrupt("'files' is not a list");
   if (entries->size() == 0) return corrupt("'files' is empty");
   if (entries->size() > Metainfo::kFilesMax)
-    return too_large("'files' lists {} files; at most {} are accepted", entries->size(), Metainfo::kFilesMax);
+    return too_large("'files' lists {} files; at most {} are accepted", entries->size(),
+                     Metainfo::kFilesMax);
 
   FileList list;
   list.files.reserve(entries->size());
   for (auto const& [key, entry] : *entries) {
-    TorrentFile file = MUT_TRY(read_entry(entry, name, fmt::format("files[{}]", list.files.size())));
+    TorrentFile file =
+        MUT_TRY(read_entry(entry, name, fmt::format("files[{}]", list.files.size())));
     file.offset = list.end;
     list.end += file.length;
     if (list.end > kSpaceBytesMax)

@@ -2,8 +2,9 @@
 #include <algorithm>
 #include <ranges>
 
-#include "metainfo_fields.h"
 #include "mutirao/swarm/safe_path.h"
+
+#include "metainfo_fields.h"
 #include "utf8.h"
 
 namespace mutirao::swarm {
@@ -16,7 +17,8 @@ constexpr std::size_t kFoldersMax = 64;  // as safe_path; asked before a folder 
 /// Walks the tree without recursion: its depth is a stranger's choice, our stacks are small.
 class TreeReader {
  public:
-  TreeReader(std::string const& name, std::uint32_t piece_length) : name_{name}, piece_length_{piece_length} {}
+  TreeReader(std::string const& name, std::uint32_t piece_length)
+      : name_{name}, piece_length_{piece_length} {}
 
   Result<FileList> read(BencodeValue tree) {
     if (tree.find("")) return corrupt("'file tree' is itself a file");
@@ -60,11 +62,13 @@ class TreeReader {
     auto const properties = node.find("");
     if (!properties) {
       if (node.size() == 0) return corrupt("{} is neither a file nor a folder with files", label);
-      if (open_.size() > kFoldersMax) return too_large("{} is more than {} folders deep", label, kFoldersMax);
+      if (open_.size() > kFoldersMax)
+        return too_large("{} is more than {} folders deep", label, kFoldersMax);
       enter(node, key);
       return {};
     }
-    if (!properties->is_dictionary()) return corrupt("{}: the properties are not a dictionary", label);
+    if (!properties->is_dictionary())
+      return corrupt("{}: the properties are not a dictionary", label);
     if (node.size() != 1) return corrupt("{} is both a file and a folder", label);
     return add_file(key, *properties, label);
   }
@@ -72,7 +76,8 @@ class TreeReader {
   Result<void> add_file(std::string_view key, BencodeValue properties, std::string const& label) {
     if (list_.files.size() == Metainfo::kFilesMax)
       return too_large("'file tree' has more than {} files", Metainfo::kFilesMax);
-    Attributes const attributes = MUT_TRY(read_attributes(properties, fmt::format("{}.attr", label)));
+    Attributes const attributes =
+        MUT_TRY(read_attributes(properties, fmt::format("{}.attr", label)));
     if (attributes.pad) return corrupt("{} is padding, which a file tree never holds", label);
     TorrentFile file;
     file.path = MUT_TRY(path_of(key));
@@ -87,7 +92,8 @@ class TreeReader {
       file.pieces_root = MUT_TRY(read_root(properties, label));
       file.offset = (list_.end + piece_length_ - 1) / piece_length_ * piece_length_;
       list_.end = file.offset + file.length;
-      if (list_.end > kSpaceBytesMax) return too_large("the files add up to more than {} bytes", kSpaceBytesMax);
+      if (list_.end > kSpaceBytesMax)
+        return too_large("the files add up to more than {} bytes", kSpaceBytesMax);
     }
     list_.files.push_back(std::move(file));
     return {};
@@ -104,10 +110,12 @@ class TreeReader {
   }
 
   static Result<Sha256Digest> read_root(BencodeValue properties, std::string const& label) {
-    std::string_view const root = MUT_TRY(read_string(properties, "pieces root", fmt::format("{}.pieces root", label)));
+    std::string_view const root =
+        MUT_TRY(read_string(properties, "pieces root", fmt::format("{}.pieces root", label)));
     Sha256Digest digest;
     if (root.size() != digest.size())
-      return corrupt("'{}.pieces root' has {} bytes instead of {}", label, root.size(), digest.size());
+      return corrupt("'{}.pieces root' has {} bytes instead of {}", label, root.size(),
+                     digest.size());
     std::ranges::copy(base::view_of(root), digest.begin());
     return digest;
   }
@@ -121,7 +129,8 @@ class TreeReader {
 
 }  // namespace
 
-Result<FileList> read_v2_files(BencodeValue info, std::string const& name, std::uint32_t piece_length) {
+Result<FileList> read_v2_files(BencodeValue info, std::string const& name,
+                               std::uint32_t piece_length) {
   auto const tree = info.find("file tree");
   if (!tree) return corrupt("'file tree' is missing");
   if (!tree->is_dictionary()) return corrupt("'file tree' is not a dictionary");

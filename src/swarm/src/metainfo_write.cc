@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "metainfo_parts.h"
 #include "mutirao/base/bytes.h"
+
+#include "metainfo_parts.h"
 
 namespace mutirao::swarm {
 namespace {

@@ -22,15 +22,18 @@ Result<void> check_component(std::string_view component) {
   if (component.empty()) return refuse(component, "is empty");
   if (component == "." || component == "..") return refuse(component, "would leave its folder");
   if (component.size() > kNameBytesMax)
-    return refuse(component, fmt::format("has {} bytes; names have at most {}", component.size(), kNameBytesMax));
+    return refuse(component, fmt::format("has {} bytes; names have at most {}", component.size(),
+                                         kNameBytesMax));
   Utf8Reader reader{component};
   while (!reader.at_end()) {
     std::size_t const position = reader.position();
     auto const c = reader.next();
     if (!c) return refuse(component, fmt::format("is not UTF-8 at byte {}", position));
-    if (*c == '/' || *c == '\\') return refuse(component, fmt::format("has a separator at byte {}", position));
+    if (*c == '/' || *c == '\\')
+      return refuse(component, fmt::format("has a separator at byte {}", position));
     if (*c < 0x20 || (*c >= 0x7f && *c < 0xa0))
-      return refuse(component, fmt::format("has the control character 0x{:02x} at byte {}", static_cast<unsigned>(*c), position));
+      return refuse(component, fmt::format("has the control character 0x{:02x} at byte {}",
+                                           static_cast<unsigned>(*c), position));
   }
   return {};
 }
@@ -40,7 +43,8 @@ Result<void> check_component(std::string_view component) {
 Result<std::string> safe_path(std::span<std::string_view const> components) {
   if (components.empty()) return fail(Fault::invalid, "the path has no names");
   if (components.size() - 1 > kFoldersMax)
-    return fail(Fault::invalid, fmt::format("the path is {} folders deep; at most {} are accepted", components.size() - 1, kFoldersMax));
+    return fail(Fault::invalid, fmt::format("the path is {} folders deep; at most {} are accepted",
+                                            components.size() - 1, kFoldersMax));
   std::string path;
   for (std::string_view const component : components) {
     MUT_TRY(check_component(component));
@@ -48,7 +52,8 @@ Result<std::string> safe_path(std::span<std::string_view const> components) {
     path += component;
   }
   if (path.size() > kPathBytesMax)
-    return fail(Fault::invalid, fmt::format("the path has {} bytes; at most {} are accepted", path.size(), kPathBytesMax));
+    return fail(Fault::invalid, fmt::format("the path has {} bytes; at most {} are accepted",
+                                            path.size(), kPathBytesMax));
   return path;
 }
 
@@ -58,7 +63,8 @@ Result<void> check_collisions(std::span<std::string const> paths) {
   std::vector<std::string> folded;
   folded.reserve(paths.size());
   for (std::string const& path : paths) {
-    if (!is_utf8(path)) return fail(Fault::invalid, fmt::format("the path {} is not UTF-8", quoted(path)));
+    if (!is_utf8(path))
+      return fail(Fault::invalid, fmt::format("the path {} is not UTF-8", quoted(path)));
     std::ranges::replace(folded.emplace_back(fold_case(path)), '/', kSeparator);
   }
   std::vector<std::size_t> order(paths.size());
@@ -69,11 +75,14 @@ Result<void> check_collisions(std::span<std::string const> paths) {
     std::string const& after = folded[order[i]];
     std::string const& first = paths[order[i - 1]];
     std::string const& second = paths[order[i]];
-    if (first == second) return fail(Fault::invalid, fmt::format("two files have the path {}", quoted(first)));
+    if (first == second)
+      return fail(Fault::invalid, fmt::format("two files have the path {}", quoted(first)));
     if (before == after)
-      return fail(Fault::invalid, fmt::format("the paths {} and {} differ only by case", quoted(first), quoted(second)));
+      return fail(Fault::invalid, fmt::format("the paths {} and {} differ only by case",
+                                              quoted(first), quoted(second)));
     if (after.starts_with(before) && after[before.size()] == kSeparator)
-      return fail(Fault::invalid, fmt::format("{} is a file, and also a folder of {}", quoted(first), quoted(second)));
+      return fail(Fault::invalid, fmt::format("{} is a file, and also a folder of {}",
+                                              quoted(first), quoted(second)));
   }
   return {};
 }

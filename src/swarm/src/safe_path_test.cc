@@ -16,9 +16,10 @@ TEST(SafePath, joins_honest_names) {
 
 TEST(SafePath, refuses_every_way_out_of_the_folder) {
   using namespace std::string_view_literals;
-  for (std::string_view const name : {""sv, "."sv, ".."sv, "/"sv, "/etc"sv, "a/b"sv, "..\\x"sv, "a\\b"sv, "a\0"sv, "\n"sv,
-                                      "\x7f"sv, "\xc2\x9b"sv, "\xc0\xae\xc0\xae"sv, "\xe0\x80\xaf"sv, "\xed\xa0\x80"sv,
-                                      "\xf4\x90\x80\x80"sv, "\xff"sv, "abc\xe2\x82"sv}) {
+  for (std::string_view const name :
+       {""sv, "."sv, ".."sv, "/"sv, "/etc"sv, "a/b"sv, "..\\x"sv, "a\\b"sv, "a\0"sv, "\n"sv,
+        "\x7f"sv, "\xc2\x9b"sv, "\xc0\xae\xc0\xae"sv, "\xe0\x80\xaf"sv, "\xed\xa0\x80"sv,
+        "\xf4\x90\x80\x80"sv, "\xff"sv, "abc\xe2\x82"sv}) {
     EXPECT_FALSE(join({name}).has_value()) << testing::PrintToString(name);
     EXPECT_FALSE(join({"a", name, "b"}).has_value()) << testing::PrintToString(name);
   }

@@ -11,7 +11,8 @@ char32_t fold(char32_t c) noexcept {
   if (c >= 'A' && c <= 'Z') return c + 32;
   if (c < 0xc0) return c;
   if (c <= 0xde) return c == 0xd7 ? c : c + 32;  // Latin-1 without the multiplication sign
-  if ((c >= 0x100 && c <= 0x12f) || (c >= 0x132 && c <= 0x137) || (c >= 0x14a && c <= 0x177)) return c | 1;
+  if ((c >= 0x100 && c <= 0x12f) || (c >= 0x132 && c <= 0x137) || (c >= 0x14a && c <= 0x177))
+    return c | 1;
   if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e)) return c % 2 != 0 ? c + 1 : c;
   if (c == 0x178) return 0xff;
   if (c == 0x386) return 0x3ac;
@@ -22,7 +23,8 @@ char32_t fold(char32_t c) noexcept {
   if (c == 0x3c2) return 0x3c3;  // final sigma
   if (c >= 0x400 && c <= 0x40f) return c + 80;
   if (c >= 0x410 && c <= 0x42f) return c + 32;
-  if ((c >= 0x460 && c <= 0x481) || (c >= 0x48a && c <= 0x4bf) || (c >= 0x4d0 && c <= 0x52f)) return c | 1;
+  if ((c >= 0x460 && c <= 0x481) || (c >= 0x48a && c <= 0x4bf) || (c >= 0x4d0 && c <= 0x52f))
+    return c | 1;
   return c;
 }
 
@@ -55,7 +57,10 @@ std::optional<char32_t> Utf8Reader::next() noexcept {
     ++position_;
     return first;
   }
-  std::size_t const length = first >= 0xf0 && first < 0xf8 ? 4 : first >= 0xe0 && first < 0xf0 ? 3 : first >= 0xc2 && first < 0xe0 ? 2 : 0;
+  std::size_t const length = first >= 0xf0 && first < 0xf8   ? 4
+                             : first >= 0xe0 && first < 0xf0 ? 3
+                             : first >= 0xc2 && first < 0xe0 ? 2
+                                                             : 0;
   if (length == 0 || text_.size() - position_ < length) return std::nullopt;
   char32_t c = first & (0xffu >> (length + 1));
   for (std::size_t i = 1; i < length; ++i) {

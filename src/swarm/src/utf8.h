@@ -29,8 +29,8 @@ class Utf8Reader {
 /// escaped.
 [[nodiscard]] std::string quoted(std::string_view text);
 
-/// The same text for comparisons that ignore case. Covers ASCII, Latin-1, Latin Extended-A, Greek and
-/// Cyrillic one character to one, as case-insensitive file systems do; `text` is valid UTF-8.
+/// The same text for comparisons that ignore case. Covers ASCII, Latin-1, Latin Extended-A, Greek
+/// and Cyrillic one character to one, as case-insensitive file systems do; `text` is valid UTF-8.
 [[nodiscard]] std::string fold_case(std::string_view text);
 
 }  // namespace mutirao::swarm
