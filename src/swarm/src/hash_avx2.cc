@@ -1,5 +1,7 @@
 // 8 messages at a time with AVX2; compiled for such a processor alone.
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #include "hash_lanes.h"
 
 namespace mutirao::swarm::kernels {

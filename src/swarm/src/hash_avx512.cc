@@ -1,5 +1,7 @@
 // 16 messages at a time with AVX-512 (F and BW); compiled for such a processor alone.
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #include "hash_lanes.h"
 
 namespace mutirao::swarm::kernels {

@@ -25,9 +25,12 @@ struct HashFunctions {
   std::size_t lanes_min = 1;
 };
 
-[[nodiscard]] HashFunctions const& sha1_functions(HashEngine engine = best_hash_engine()) noexcept;
-[[nodiscard]] HashFunctions const& sha256_functions(
-    HashEngine engine = best_hash_engine()) noexcept;
+/// Of the engine that is fastest here for that hash.
+[[nodiscard]] HashFunctions const& sha1_functions() noexcept;
+[[nodiscard]] HashFunctions const& sha256_functions() noexcept;
+/// Of a named one.
+[[nodiscard]] HashFunctions const& sha1_functions(HashEngine engine) noexcept;
+[[nodiscard]] HashFunctions const& sha256_functions(HashEngine engine) noexcept;
 
 /// Runs all jobs to their end; a lane that becomes free takes the next job.
 void run_jobs(std::span<HashJob const> jobs, HashFunctions const& functions) noexcept;

@@ -1,11 +1,10 @@
 #pragma once
 
-#include <immintrin.h>
-
 #include "hash_kernels.h"
 
 /// SHA-1 and SHA-256 on the lanes of a vector: word `i` of every message sits in one register, and
-/// each instruction advances all messages. `Vector` gives the operations of one instruction set:
+/// each instruction advances all messages. A plain integer is a vector of one lane. `Vector` gives
+/// the operations of one instruction set:
 ///
 ///   type V, kLanes, load, store, set1, add, rotate_left<N>, rotate_right<N>, shift_right<N>,
 ///   xor3, choice (x ? y : z by bit), majority, load_words(data, offset, w): the next 64 bytes of
