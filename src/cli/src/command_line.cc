@@ -56,7 +56,7 @@ void add_share(CLI::App& app, Options& options) {
       ->add_option("--tracker", options.trackers,
                    "One more tracker, besides this node; may be repeated")
       ->type_name("URL")
-      
+
       ->allow_extra_args(false);
   share->add_flag("--private", options.is_private, "Only the trackers may introduce peers");
   share->add_option("--comment", options.comment, "A text for those who get it")->type_name("TEXT");

@@ -104,7 +104,7 @@ Check check_node(Context const& context, world::World& world, bool& runs) {
             fmt::format("process {} answers, listens on {}", status->process_id, status->listen),
             ""};
   return {Verdict::warn, "node", status.error().what,
-          "mutirao up --detach (share and get start it as well)"};
+          "mutirao up --detach; share and get start it as well"};
 }
 
 Check check_port(world::World& world, bool node_runs) {

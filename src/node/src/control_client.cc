@@ -41,7 +41,7 @@ Result<void> ControlClient::stream(std::string method, std::string target, std::
   if (!connection)
     return fail(Fault::unreachable,
                 fmt::format("no node answers on {}: {}", socket_path_, connection.error().what),
-                "start one: mutirao up --detach");
+                "mutirao up --detach");
   net::HttpRequest request{
       .method = std::move(method),
       .url = {.scheme = "http", .host = "node", .port = 80, .target = std::move(target)},
@@ -165,7 +165,7 @@ Result<void> ControlClient::watch(std::string_view name, Duration interval,
       },
       deadline));
   if (!left)
-    return fail(Fault::closed, "the node went away", "start it again: mutirao up --detach");
+    return fail(Fault::closed, "the node went away", "mutirao up --detach");
   return {};
 }
 
