@@ -67,8 +67,9 @@ bool Store::claim(std::uint64_t offset, std::uint64_t length) {
 
   bool completed = false;
   std::lock_guard const lock{state.mutex};
+  std::size_t const before = state.blocks.count();
   for (std::uint64_t block = first; block < end; ++block) completed |= state.claim_block(block);
-  state.push_pending(MapRecord::claim(first, end - first));
+  if (state.blocks.count() != before) state.push_pending(MapRecord::claim(first, end - first));
   return completed;
 }
 

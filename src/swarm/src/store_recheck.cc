@@ -165,8 +165,10 @@ class Recheck {
       std::lock_guard const lock{state_.mutex};
       for (std::size_t i = 0; i < batch.size(); ++i) {
         std::uint64_t const first = batch[i].value * per_piece;
+        std::size_t const before = state_.blocks.count();
         for (std::uint64_t block = first; block < first + per_piece; ++block)
           right[i] ? state_.claim_block(block) : state_.unclaim_block(block);
+        if (state_.blocks.count() == before) continue;
         state_.push_pending(right[i] ? MapRecord::claim(first, per_piece) : MapRecord::unclaim(first, per_piece));
       }
     }
@@ -188,6 +190,10 @@ class Recheck {
 }  // namespace
 
 Result<void> Store::recheck(std::span<FileIndex const> only, std::function<void(std::uint64_t, std::uint64_t)> progress) {
+  // Also where no claim changes: the date under which the content was found right is the one to keep.
+  for (Extent const& extent : state_->layout.extents())
+    if (only.empty() || std::ranges::find(only, extent.file) != only.end()) state_->files.note_unsynced(extent.file);
+
   auto checked = Recheck{*state_, pieces_of(state_->layout, only), std::move(progress)}.run();
   if (checked) {
     std::lock_guard const lock{state_->mutex};

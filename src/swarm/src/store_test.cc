@@ -366,6 +366,20 @@ TEST(Store, rechecks_a_changed_file_alone) {
   }
 }
 
+TEST(Store, trusts_a_file_under_the_date_at_which_a_recheck_found_it_right) {
+  on_machine(one_file(), [](Machine& machine) {
+    machine.take_all();
+    machine.reopen();
+    ASSERT_TRUE(threads::sleep_for(1s).has_value());
+    ByteView const same = machine.torrent().piece(0);
+    machine.overwrite(machine.torrent().metainfo->files()[0].path, 0, {same.begin(), same.end()});
+    ASSERT_TRUE(machine.store().recheck({}, {}).has_value());
+    machine.reopen();
+    EXPECT_TRUE(machine.store().needs_recheck().empty());
+    EXPECT_TRUE(machine.store().pieces().all());
+  });
+}
+
 TEST(Store, distrusts_a_file_that_was_cut_replaced_or_removed) {
   for (int change = 0; change < 3; ++change) {
     on_machine(one_file(), [change](Machine& machine) {

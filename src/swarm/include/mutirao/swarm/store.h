@@ -62,14 +62,14 @@ class Store {
   /// Flushes when the interval or the byte limit has passed; called by the owner's timer.
   Result<void> flush_if_due();
 
-  /// Files that changed behind our back since the map was written, at open.
+  /// Files that changed behind our back, at open; where there is no map, those that are there already.
   [[nodiscard]] std::vector<FileIndex> needs_recheck() const;
   /// Hashes what is on disk and sets the claims to what is right. `only` empty: everything. Stops
   /// between pieces when the thread is asked to stop; what was checked until then is kept.
   Result<void> recheck(std::span<FileIndex const> only, std::function<void(std::uint64_t bytes_done, std::uint64_t bytes_total)> progress);
 
-  /// Makes the empty files and folders that no piece will ever write, and sets the executable bit
-  /// where the torrent says so; called when the download begins and when it ends.
+  /// Makes the empty files, with their folders, that no piece will ever write; called when the
+  /// download begins and when it ends.
   Result<void> create_files();
 
   /// Removes the map, and with `content` the files and the folders that are empty then.
