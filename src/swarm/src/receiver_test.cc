@@ -99,6 +99,7 @@ std::vector<std::string> receive(Bytes const& stream, std::vector<BlockRange> as
       Script script{stream, std::move(chunk)};
       std::size_t seen = 0;
       while (receiver.receive(script, asked, 16, diary, Deadline::never())) {
+        diary.kept.clear();  // who waits for more must hold none
         for (; seen < diary.entries.size(); ++seen) {
           std::erase_if(asked, [&](BlockRange const& each) {
             return diary.entries[seen] == fmt::format("block {} {} {}", each.piece.value, each.begin, each.length);
