@@ -72,7 +72,8 @@ wire::HttpFields file_fields(SitePlace const& place, TorrentFile const& file, bo
 
 std::optional<FileIndex> find_file(Metainfo const& metainfo, std::string_view path) {
   auto const files = metainfo.files();
-  auto const found = std::ranges::find_if(files, [&](TorrentFile const& file) { return !file.pad && file.path == path; });
+  // Pad files too: a client that knows nothing of BEP 47 asks a web seed for them.
+  auto const found = std::ranges::find(files, path, &TorrentFile::path);
   if (found == files.end()) return std::nullopt;
   return FileIndex{static_cast<std::uint32_t>(found - files.begin())};
 }
@@ -134,7 +135,8 @@ Result<void> send_site_file(world::World& world, SiteSource& source, SitePlace c
   Bytes chunk(std::min<std::uint64_t>(kChunkBytes, length));
   for (std::uint64_t done = 0; done < length;) {
     auto const into = MutableBytes{chunk}.first(std::min<std::uint64_t>(chunk.size(), length - done));
-    MUT_TRY(source.read(place.id, *place.file, offset + done, into, Deadline::at(world.clock().now() + kReadPatience)));
+    // Padding is zeros, as the chunk is from the start.
+    if (!file.pad) MUT_TRY(source.read(place.id, *place.file, offset + done, into, Deadline::at(world.clock().now() + kReadPatience)));
     MUT_TRY(responder.write(into));
     done += into.size();
   }

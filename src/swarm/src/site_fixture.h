@@ -16,6 +16,7 @@ namespace mutirao::swarm {
 struct FixtureFile {
   std::string path;  ///< below the torrent's name; empty: the torrent is this one file
   std::uint64_t length;
+  bool pad = false;
 };
 
 /// A v1 torrent whose piece hashes are of no content at all.
@@ -30,7 +31,9 @@ inline std::shared_ptr<Metainfo const> fixture_metainfo(std::string const& name,
   } else {
     writer.key("files").begin_list();
     for (auto const& file : files) {
-      writer.begin_dictionary().key("length").integer(static_cast<std::int64_t>(file.length)).key("path").begin_list();
+      writer.begin_dictionary();
+      if (file.pad) writer.key("attr").string("p");
+      writer.key("length").integer(static_cast<std::int64_t>(file.length)).key("path").begin_list();
       for (std::string_view rest = file.path; !rest.empty();) {
         auto const slash = std::min(rest.find('/'), rest.size());
         writer.string(rest.substr(0, slash));

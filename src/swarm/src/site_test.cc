@@ -207,6 +207,19 @@ TEST(Site, lets_no_strangers_file_run_in_its_name) {
   });
 }
 
+// aria2 knows no pad files and fetches them from web seeds like any other.
+TEST(Site, serves_pad_files_as_zeros_and_lists_them_nowhere) {
+  with_site([](SiteHost& site) {
+    site.source.add(fixture_metainfo("set", {{"a", 100}, {".pad/262044", 262'044, true}, {"b", 5}}), TorrentPhase::seeding, 9);
+    auto const pad = site.get("/files/set/.pad/262044");
+    EXPECT_EQ(pad.head.status, 200);
+    EXPECT_EQ(pad.body, std::string(262'044, '\0'));
+    EXPECT_EQ(site.source.reads, 0u);
+    EXPECT_THAT(site.get("/").body, Not(HasSubstr(".pad")));
+    EXPECT_THAT(site.get("/files/set/").body, Not(HasSubstr(".pad")));
+  });
+}
+
 TEST(Site, tells_torrents_of_the_same_name_apart) {
   with_site([](SiteHost& site) {
     auto const one = site.source.add(fixture_metainfo("same", {{"", 10}}), TorrentPhase::seeding, 9).id;
