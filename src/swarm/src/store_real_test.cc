@@ -20,8 +20,8 @@
 namespace mutirao::swarm {
 namespace {
 
-using test::Kind;
-using test::Torrent;
+using store_test::Kind;
+using store_test::Torrent;
 
 constexpr std::uint32_t kPiece = 64 * 1024;
 
@@ -58,7 +58,7 @@ class RealStore : public testing::Test {
 };
 
 Torrent some_torrent() {
-  return test::make_torrent({{"a/one", test::some_bytes(20 * kPiece + 999, 1)}, {"b/two", test::some_bytes(30 * kPiece, 2)}}, kPiece, Kind::hybrid);
+  return store_test::make_torrent({{"a/one", store_test::some_bytes(20 * kPiece + 999, 1)}, {"b/two", store_test::some_bytes(30 * kPiece, 2)}}, kPiece, Kind::hybrid);
 }
 
 TEST_F(RealStore, takes_pieces_from_many_threads_while_it_flushes) {

@@ -15,8 +15,8 @@ namespace mutirao::swarm {
 namespace {
 
 using namespace std::chrono_literals;
-using test::Kind;
-using test::Torrent;
+using store_test::Kind;
+using store_test::Torrent;
 
 constexpr std::uint32_t kPiece = 64 * 1024;
 
@@ -93,15 +93,15 @@ class Machine {
 };
 
 Torrent one_file(Kind kind = Kind::hybrid, std::size_t size = 10 * kPiece + 12345) {
-  return test::make_torrent({{"one.bin", test::some_bytes(size, 1)}}, kPiece, kind);
+  return store_test::make_torrent({{"one.bin", store_test::some_bytes(size, 1)}}, kPiece, kind);
 }
 
 Torrent many_files(Kind kind) {
-  return test::make_torrent({{"a/long", test::some_bytes(5 * kPiece + 777, 1)},
-                             {"a/short", test::some_bytes(100, 2)},
-                             {"b/c/d/deep", test::some_bytes(kPiece, 3)},
+  return store_test::make_torrent({{"a/long", store_test::some_bytes(5 * kPiece + 777, 1)},
+                             {"a/short", store_test::some_bytes(100, 2)},
+                             {"b/c/d/deep", store_test::some_bytes(kPiece, 3)},
                              {"empty", {}},
-                             {"last", test::some_bytes(3 * kPiece - 1, 4)}},
+                             {"last", store_test::some_bytes(3 * kPiece - 1, 4)}},
                             kPiece, kind);
 }
 

@@ -14,7 +14,7 @@
 #include "mutirao/wire/bencode.h"
 
 /// For the tests of the store: small torrents of every kind, with their content in memory.
-namespace mutirao::swarm::test {
+namespace mutirao::swarm::store_test {
 
 enum class Kind { v1, v2, hybrid };
 
@@ -182,4 +182,4 @@ inline Torrent make_torrent(std::vector<Content> files, std::uint32_t piece_leng
   return TorrentMaker{std::move(files), piece_length, kind}.make();
 }
 
-}  // namespace mutirao::swarm::test
+}  // namespace mutirao::swarm::store_test
