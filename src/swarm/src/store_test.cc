@@ -98,11 +98,11 @@ Torrent one_file(Kind kind = Kind::hybrid, std::size_t size = 10 * kPiece + 1234
 
 Torrent many_files(Kind kind) {
   return store_test::make_torrent({{"a/long", store_test::some_bytes(5 * kPiece + 777, 1)},
-                             {"a/short", store_test::some_bytes(100, 2)},
-                             {"b/c/d/deep", store_test::some_bytes(kPiece, 3)},
-                             {"empty", {}},
-                             {"last", store_test::some_bytes(3 * kPiece - 1, 4)}},
-                            kPiece, kind);
+                                   {"a/short", store_test::some_bytes(100, 2)},
+                                   {"b/c/d/deep", store_test::some_bytes(kPiece, 3)},
+                                   {"empty", {}},
+                                   {"last", store_test::some_bytes(3 * kPiece - 1, 4)}},
+                                  kPiece, kind);
 }
 
 void on_machine(Torrent torrent, std::function<void(Machine&)> body, std::uint64_t seed = 1) {
