@@ -36,13 +36,14 @@ bool lwp_pool::start(processor& first) {
 bool lwp_pool::start_lwp(processor* first) {
   auto fresh = std::make_unique<lwp>(owner_);
   fresh->own = first;
+  alive_.fetch_add(1, std::memory_order_relaxed);  // before it can look
   try {
     fresh->kernel_thread = std::thread{live, std::ref(*fresh)};
   } catch (std::system_error const&) {
+    alive_.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
   all_.push_back(std::move(fresh));
-  alive_.fetch_add(1, std::memory_order_relaxed);
   return true;
 }
 
