@@ -1,6 +1,7 @@
 #include "run_queue.h"
 
-#include "thread_control.h"
+#include <algorithm>
+#include <bit>
 
 namespace mutirao::threads {
 
@@ -23,18 +24,12 @@ thread_control* run_queue::pop() noexcept {
   return nullptr;
 }
 
-thread_control* run_queue::take_half(std::uint32_t& count) noexcept {
+std::size_t run_queue::take_half(half& into) noexcept {
   auto head = head_.load(std::memory_order_acquire);
   for (;;) {
-    count = (tail_.load(std::memory_order_relaxed) - head) / 2;
-    if (count == 0) return nullptr;
-    std::array<thread_control*, kCapacity / 2> taken;
-    for (std::uint32_t i = 0; i < count; ++i) taken[i] = slot(head + i).load(std::memory_order_relaxed);
-    if (!head_.compare_exchange_weak(head, head + count, std::memory_order_acq_rel, std::memory_order_acquire))
-      continue;
-    for (std::uint32_t i = 0; i + 1 < count; ++i) taken[i]->next_ready = taken[i + 1];
-    taken[count - 1]->next_ready = nullptr;
-    return taken[0];
+    std::uint32_t const count = (tail_.load(std::memory_order_relaxed) - head) / 2;
+    for (std::uint32_t i = 0; i < count; ++i) into[i] = slot(head + i).load(std::memory_order_relaxed);
+    if (head_.compare_exchange_weak(head, head + count, std::memory_order_acq_rel, std::memory_order_acquire)) return count;
   }
 }
 
@@ -61,32 +56,29 @@ thread_control* run_queue::steal_from(run_queue& victim) noexcept {
   }
 }
 
-void shared_queue::push(thread_control* ready) noexcept {
-  ready->next_ready = nullptr;
-  push_all(ready, 1);
+void shared_queue::push_all(std::span<thread_control* const> ready) {
+  spin_guard const guard{lock_};
+  std::size_t const size = size_.load(std::memory_order_relaxed);
+  if (size + ready.size() > ring_.size()) grow(size + ready.size());
+  for (std::size_t i = 0; i < ready.size(); ++i) ring_[(head_ + size + i) % ring_.size()] = ready[i];
+  size_.fetch_add(ready.size(), std::memory_order_seq_cst);
 }
 
-void shared_queue::push_all(thread_control* first, std::uint32_t count) noexcept {
-  spin_guard const guard{lock_};
-  if (last_ == nullptr) {
-    first_ = first;
-  } else {
-    last_->next_ready = first;
-  }
-  while (first->next_ready != nullptr) first = first->next_ready;
-  last_ = first;
-  size_.fetch_add(count, std::memory_order_seq_cst);
+void shared_queue::grow(std::size_t least) {
+  std::vector<thread_control*> larger(std::bit_ceil(std::max<std::size_t>(least, 64)));
+  for (std::size_t i = 0; i < size_.load(std::memory_order_relaxed); ++i) larger[i] = ring_[(head_ + i) % ring_.size()];
+  ring_.swap(larger);
+  head_ = 0;
 }
 
-thread_control* shared_queue::pop() noexcept {
-  if (size() == 0) return nullptr;
+std::size_t shared_queue::pop_some(std::span<thread_control*> into) noexcept {
+  if (size() == 0) return 0;
   spin_guard const guard{lock_};
-  thread_control* const ready = first_;
-  if (ready == nullptr) return nullptr;
-  first_ = ready->next_ready;
-  if (first_ == nullptr) last_ = nullptr;
-  size_.fetch_sub(1, std::memory_order_seq_cst);
-  return ready;
+  std::size_t const count = std::min(into.size(), size_.load(std::memory_order_relaxed));
+  for (std::size_t i = 0; i < count; ++i) into[i] = ring_[(head_ + i) % ring_.size()];
+  if (count > 0) head_ = (head_ + count) % ring_.size();
+  size_.fetch_sub(count, std::memory_order_seq_cst);
+  return count;
 }
 
 }  // namespace mutirao::threads

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "spinlock.h"
 
@@ -21,8 +23,9 @@ class run_queue {
   [[nodiscard]] bool push(thread_control* ready) noexcept;
   /// Owner only.
   [[nodiscard]] thread_control* pop() noexcept;
-  /// Owner only: takes the older half out, linked by `next_ready`, so that there is room.
-  [[nodiscard]] thread_control* take_half(std::uint32_t& count) noexcept;
+  /// Owner only: takes the older half out, so that there is room; how many it put into `into`.
+  using half = std::array<thread_control*, kCapacity / 2>;
+  [[nodiscard]] std::size_t take_half(half& into) noexcept;
   /// The thief's: moves half of `victim` here and returns one of them to run at once.
   [[nodiscard]] thread_control* steal_from(run_queue& victim) noexcept;
 
@@ -43,20 +46,23 @@ class run_queue {
 };
 
 /// Ready threads that belong to no processor: from outside the runtime, from blocking calls that
-/// ended, and from processors that have too many.
+/// ended, and from processors that have too many. A ring of pointers: a chain through the threads
+/// would touch the cold memory of each.
 class shared_queue {
  public:
-  void push(thread_control* ready) noexcept;
-  /// A chain linked by `next_ready`.
-  void push_all(thread_control* first, std::uint32_t count) noexcept;
-  [[nodiscard]] thread_control* pop() noexcept;
-  [[nodiscard]] std::uint32_t size() const noexcept { return size_.load(std::memory_order_seq_cst); }
+  void push(thread_control* ready) { push_all({&ready, 1}); }
+  void push_all(std::span<thread_control* const> ready);
+  /// How many it put into `into`.
+  [[nodiscard]] std::size_t pop_some(std::span<thread_control*> into) noexcept;
+  [[nodiscard]] std::size_t size() const noexcept { return size_.load(std::memory_order_seq_cst); }
 
  private:
+  void grow(std::size_t least);
+
   spin_word lock_{0};
-  thread_control* first_ = nullptr;
-  thread_control* last_ = nullptr;
-  std::atomic<std::uint32_t> size_{0};
+  std::vector<thread_control*> ring_;  // a power of two long
+  std::size_t head_ = 0;
+  std::atomic<std::size_t> size_{0};
 };
 
 }  // namespace mutirao::threads

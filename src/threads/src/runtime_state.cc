@@ -70,8 +70,8 @@ void runtime::state::ready(thread_control& thread) noexcept {
 
 void runtime::state::push_local(processor& own, thread_control& thread) noexcept {
   while (!own.queue.push(&thread)) {
-    std::uint32_t count = 0;
-    if (thread_control* const half = own.queue.take_half(count)) shared.push_all(half, count);
+    run_queue::half older;
+    shared.push_all(std::span{older}.first(own.queue.take_half(older)));
   }
   // A single ready thread is left for this processor: most often the running one parks at once, and
   // waking an LWP would cost more than the switch. The slice, or the monitor, sees to the rest.
@@ -149,7 +149,8 @@ thread_control* runtime::state::next_thread(lwp& self) noexcept {
     // Now and then the shared queue goes first, or two threads that wake each other for ever would
     // keep everything in it waiting.
     if (picks % 61 == 0) {
-      if (auto* const next = shared.pop()) return next;
+      thread_control* next = nullptr;
+      if (shared.pop_some({&next, 1}) == 1) return next;
     }
     if (auto* const next = own.queue.pop()) {
       if (!own.queue.empty()) notify_idle();
@@ -162,20 +163,17 @@ thread_control* runtime::state::next_thread(lwp& self) noexcept {
 }
 
 thread_control* runtime::state::take_shared(processor& own) noexcept {
-  thread_control* const first = shared.pop();
-  if (first == nullptr) return nullptr;
-  auto const share = std::min<std::uint32_t>(shared.size() / static_cast<std::uint32_t>(processors.size()),
-                                             run_queue::kCapacity / 2);
-  for (std::uint32_t i = 0; i < share; ++i) {
-    thread_control* const next = shared.pop();
-    if (next == nullptr) break;
-    if (!own.queue.push(next)) {
-      shared.push(next);
-      break;
-    }
+  // Called with an empty queue of its own, into which its share fits.
+  run_queue::half taken;
+  std::size_t const share = std::min(shared.size() / processors.size() + 1, taken.size());
+  std::size_t const count = shared.pop_some(std::span{taken}.first(share));
+  if (count == 0) return nullptr;
+  for (std::size_t i = 1; i < count; ++i) {
+    bool const fits = own.queue.push(taken[i]);
+    MUT_ASSERT(fits);
   }
-  if (!own.queue.empty() || shared.size() > 0) notify_idle();
-  return first;
+  if (count > 1 || shared.size() > 0) notify_idle();
+  return taken[0];
 }
 
 thread_control* runtime::state::steal(processor& own) noexcept {

@@ -38,8 +38,6 @@ struct thread_control {
   Deadline deadline = Deadline::never();
   unsigned shields = 0;
 
-  thread_control* next_ready = nullptr;  ///< link of the queue that it waits in
-
   /// Guards what a stop request touches: the flag, the wait to end, the scopes made on this thread.
   spin_word stop_lock{0};
   std::atomic<bool> stop{false};

@@ -14,8 +14,7 @@ constexpr std::size_t kChildren = 4;
 void timer_heap::add(timer& entry) {
   spin_guard const guard{lock_};
   entry.heap = this;
-  entry.order = next_order_++;
-  heap_.push_back(&entry);
+  heap_.push_back({entry.when, next_order_++, &entry});
   entry.index = heap_.size() - 1;
   sift_up(entry.index);
   if (entry.index == 0) publish_earliest();
@@ -34,8 +33,8 @@ timer* timer_heap::take_due(TimePoint now) noexcept {
   spin_guard const guard{lock_};
   timer* first = nullptr;
   timer** last = &first;
-  while (!heap_.empty() && heap_.front()->when <= now) {
-    timer& due = *heap_.front();
+  while (!heap_.empty() && heap_.front().when <= now) {
+    timer& due = *heap_.front().owner;
     take_out(due);
     // When the thread has not parked yet, or was woken already, it takes care of itself.
     if (park_access::interrupt(*due.token, wake_reason::timed_out)) {
@@ -49,24 +48,24 @@ timer* timer_heap::take_due(TimePoint now) noexcept {
 
 void timer_heap::take_out(timer& entry) noexcept {
   std::size_t const index = std::exchange(entry.index, timer::kAbsent);
-  timer* const moved = heap_.back();
+  node const moved = heap_.back();
   heap_.pop_back();
-  if (moved == &entry) return;
+  if (moved.owner == &entry) return;
   place(index, moved);
   sift_up(index);
-  sift_down(moved->index);
+  sift_down(moved.owner->index);
 }
 
-void timer_heap::place(std::size_t index, timer* entry) noexcept {
+void timer_heap::place(std::size_t index, node const& entry) noexcept {
   heap_[index] = entry;
-  entry->index = index;
+  entry.owner->index = index;
 }
 
 void timer_heap::sift_up(std::size_t index) noexcept {
-  timer* const entry = heap_[index];
+  node const entry = heap_[index];
   while (index > 0) {
     std::size_t const parent = (index - 1) / kChildren;
-    if (!before(*entry, *heap_[parent])) break;
+    if (!before(entry, heap_[parent])) break;
     place(index, heap_[parent]);
     index = parent;
   }
@@ -74,16 +73,16 @@ void timer_heap::sift_up(std::size_t index) noexcept {
 }
 
 void timer_heap::sift_down(std::size_t index) noexcept {
-  timer* const entry = heap_[index];
+  node const entry = heap_[index];
   for (;;) {
     std::size_t const first = index * kChildren + 1;
     if (first >= heap_.size()) break;
     std::size_t best = first;
     std::size_t const end = std::min(first + kChildren, heap_.size());
     for (std::size_t child = first + 1; child < end; ++child) {
-      if (before(*heap_[child], *heap_[best])) best = child;
+      if (before(heap_[child], heap_[best])) best = child;
     }
-    if (!before(*heap_[best], *entry)) break;
+    if (!before(heap_[best], entry)) break;
     place(index, heap_[best]);
     index = best;
   }
@@ -91,7 +90,7 @@ void timer_heap::sift_down(std::size_t index) noexcept {
 }
 
 void timer_heap::publish_earliest() noexcept {
-  TimePoint const when = heap_.empty() ? TimePoint::max() : heap_.front()->when;
+  TimePoint const when = heap_.empty() ? TimePoint::max() : heap_.front().when;
   earliest_.store(when.time_since_epoch().count(), std::memory_order_relaxed);
 }
 

@@ -18,7 +18,6 @@ class timer_heap;
 struct timer {
   TimePoint when;
   park_token* token = nullptr;
-  std::uint64_t order = 0;                // among equal times: first come, first served
   std::size_t index = kAbsent;
   timer_heap* heap = nullptr;
   timer* next_fired = nullptr;
@@ -41,17 +40,24 @@ class timer_heap {
   [[nodiscard]] std::size_t size() const noexcept { return heap_.size(); }
 
  private:
-  static bool before(timer const& a, timer const& b) noexcept {
+  /// The key beside the pointer: timers lie on the cold stacks of parked threads, and comparing must
+  /// not touch them.
+  struct node {
+    TimePoint when;
+    std::uint64_t order;  ///< among equal times: first come, first served
+    timer* owner;
+  };
+  static bool before(node const& a, node const& b) noexcept {
     return a.when != b.when ? a.when < b.when : a.order < b.order;
   }
-  void place(std::size_t index, timer* entry) noexcept;
+  void place(std::size_t index, node const& entry) noexcept;
   void sift_up(std::size_t index) noexcept;
   void sift_down(std::size_t index) noexcept;
   void take_out(timer& entry) noexcept;
   void publish_earliest() noexcept;
 
   spin_word lock_{0};
-  std::vector<timer*> heap_;
+  std::vector<node> heap_;
   std::uint64_t next_order_ = 0;
   std::atomic<Duration::rep> earliest_{TimePoint::max().time_since_epoch().count()};
 };
