@@ -172,7 +172,7 @@ double fiber_spawn_join() {
 }
 
 constexpr int kSleepers = 10'000;
-constexpr int kSleeps = 50;
+constexpr int kSleeps = 200;
 
 double simulated_event_ns() {
   double ns = 0;

@@ -35,8 +35,8 @@ std::size_t bytes_of(stack_size size_class) noexcept {
 /// Free stacks that keep their pages; those beyond it give them back.
 std::size_t warm_max(stack_size size_class) noexcept {
   switch (size_class) {
-    case stack_size::small: return 2048;
-    case stack_size::standard: return 1024;
+    case stack_size::small: return 8192;
+    case stack_size::standard: return 4096;
     case stack_size::large: return 16;
     case stack_size::huge: return 4;
   }
@@ -57,6 +57,7 @@ stack_pool::stack_pool() : guard_{kernel_has_guards() ? guard_kind::madvise : gu
 stack_pool::~stack_pool() {
   for (auto& pool : classes_) {
     for (auto& block : pool.free) destroy_fiber(block.sanitizer_fiber);
+    for (auto& block : pool.cold) destroy_fiber(block.sanitizer_fiber);
     for (auto const& [start, size] : pool.slabs) munmap(start, size);
   }
 }
@@ -67,9 +68,9 @@ std::optional<stack_block> stack_pool::take(stack_size size_class) {
   stack_block block{nullptr, size, size_class, nullptr};
   {
     spin_guard const guard{pool.lock};
-    if (!pool.free.empty()) {
-      block = pool.free.back();
-      pool.free.pop_back();
+    if (auto& reused = pool.free.empty() ? pool.cold : pool.free; !reused.empty()) {
+      block = reused.back();
+      reused.pop_back();
       forget_poison(block.low, block.size);
       return block;
     }
@@ -94,7 +95,7 @@ void stack_pool::give_back(stack_block block) noexcept {
     madvise(block.low, block.size, MADV_DONTNEED);
     write_canary(block.low);
     spin_guard const again{pool.lock};
-    pool.free.insert(pool.free.begin() + static_cast<std::ptrdiff_t>(pool.free.size() / 2), block);
+    pool.cold.push_back(block);
     return;
   }
   pool.free.push_back(block);

@@ -51,7 +51,8 @@ class stack_pool {
  private:
   struct size_class_pool {
     spin_word lock{0};
-    std::vector<stack_block> free;
+    std::vector<stack_block> free;  // warm: the last to come is the first to go
+    std::vector<stack_block> cold;  // without pages
     std::byte* unused = nullptr;  // the part of the newest slab that was never handed out
     std::byte* slab_end = nullptr;
     std::vector<std::pair<std::byte*, std::size_t>> slabs;
