@@ -272,8 +272,9 @@ void runtime::state::run(std::move_only_function<void()> main) {
       std::abort();
     }
     ending.wait(false, std::memory_order_acquire);
-    lwps.close();
+    // The monitor first: it starts spare LWPs, and none may come once the others are sent home.
     watch.stop();
+    lwps.close();
     idle.store(0, std::memory_order_relaxed);
   }
   if (escaped_) std::rethrow_exception(std::exchange(escaped_, nullptr));
