@@ -10,7 +10,7 @@
 namespace mutirao::threads {
 
 namespace {
-constexpr std::chrono::microseconds kFast{100};
+constexpr std::chrono::microseconds kFast{500};
 constexpr std::chrono::milliseconds kSlow{10};
 constexpr unsigned kQuietLooks = 10;      // slow looks without activity before it sleeps
 constexpr unsigned kFastLooksPerSlow = 100;

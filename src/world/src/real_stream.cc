@@ -17,7 +17,7 @@
 namespace mutirao::world {
 
 namespace {
-constexpr std::size_t kBuffersMax = 64;  // handed to the kernel at a time
+constexpr std::size_t kBuffersMax = 130;  // handed to the kernel at a time: 64 blocks with their headers
 
 void set_no_delay(int socket) noexcept {
   int const on = 1;
