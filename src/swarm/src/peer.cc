@@ -19,7 +19,7 @@ constexpr auto kWriteMax = std::chrono::seconds{60};    // for one batch
 constexpr std::size_t kUploadBytesMin = 32 * 1024;
 constexpr std::size_t kUploadBytesMax = 256 * 1024;
 constexpr double kUploadBatch_s = 0.25;
-constexpr double kReadBatch_s = 0.002;
+constexpr double kReadBatch_s = 0.004;
 constexpr std::size_t kBatchMax = 64;
 
 }  // namespace

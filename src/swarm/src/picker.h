@@ -161,6 +161,7 @@ class Picker {
     bool snubbed = false;
     bool suspect = false;
     std::uint32_t in_flight = 0;  // blocks
+    std::uint32_t cursor = 0;     // the piece of its stripe that had the last turn
   };
   struct Want {
     std::uint32_t piece;

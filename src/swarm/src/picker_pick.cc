@@ -88,22 +88,31 @@ void Picker::pick_wants(Turn& turn) {
   }
 }
 
+/// Pieces that it fetches alone: one after the other, the one that is nearest to its end first; or, for
+/// hashing in lanes, a stripe of them side by side, each in its turn.
 void Picker::pick_led(Turn& turn) {
   auto const stripe = stripe_for(turn.peer);
   while (turn.count > 0) {
-    Active* chosen = nullptr;
+    Active* nearest = nullptr;
+    Active* next = nullptr;   // after the cursor
+    Active* first = nullptr;
     std::uint32_t led = 0;
     for (auto& [piece, active] : active_) {
       if (active.lead != turn.slot || active.free == 0 || !turn.allows(piece)) continue;
       ++led;
-      // Side by side, the one that is furthest behind; else the one that is nearest to its end.
-      if (chosen == nullptr || (stripe > 1 ? active.free > chosen->free : active.free < chosen->free)) chosen = &active;
+      if (first == nullptr) first = &active;
+      if (next == nullptr && piece > turn.peer.cursor) next = &active;
+      if (nearest == nullptr || active.free < nearest->free) nearest = &active;
     }
-    if (stripe > 1 && led < stripe && chosen != nullptr && chosen->free < chosen->blocks.size() && led > 0) {
-      if (auto* const opened = open_for(turn)) chosen = opened;
+    if (led == 0) return;
+    if (stripe == 1) {
+      take_run(turn, *nearest, turn.count);
+      continue;
     }
-    if (chosen == nullptr) return;
-    take_run(turn, *chosen, stripe > 1 ? options_.run_blocks : turn.count);
+    auto* const opened = led < stripe && first->free < first->blocks.size() ? open_for(turn) : nullptr;
+    auto& chosen = opened != nullptr ? *opened : next != nullptr ? *next : *first;
+    turn.peer.cursor = chosen.piece;
+    take_run(turn, chosen, options_.run_blocks);
   }
 }
 

@@ -35,7 +35,7 @@ class ReceiveHandler {
 /// One thread.
 class Receiver {
  public:
-  static constexpr std::size_t kBlocksAtOnceMax = 16;
+  static constexpr std::size_t kBlocksAtOnceMax = 64;
 
   explicit Receiver(BlockPool& pool) noexcept : pool_{pool} {}
   void set_limits(MessageLimits const& limits) noexcept { limits_ = limits; }
