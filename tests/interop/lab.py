@@ -128,11 +128,14 @@ ODD = ["plain", "with space", "dot.dot..dot", ".hidden", "percent%20", "hash#mar
        "кириллица", "emoji😀", "e\u0301 combining", "-dash-first", "n" * 180, "pipe|", "less<more>"]
 
 
-def odd_folder(folder, files=1000, seed=2):
+def odd_folder(folder, files=1000, seed=2, portable=False):
+    """Many small files; `portable`: under names that Transmission too finds again on its disk."""
     draw = random.Random(seed)
     root = pathlib.Path(folder) / "odd names"
     for number in range(files):
         name = ODD[number % len(ODD)]
+        if portable:
+            name = name.translate(UNPORTABLE)
         where = root / f"{name[:60]} {number // 100}" if number % 3 else root
         where.mkdir(parents=True, exist_ok=True)
         (where / f"{name}-{number}").write_bytes(draw.randbytes(draw.choice([1, 7, 300, 5000, 17000])))
@@ -177,10 +180,12 @@ class Aria2:
 
     def run(self, what, folder, peers=()):
         del peers  # it learns of peers from trackers only
+        # Without content the check would end a magnet as a checksum error.
+        check = ["--check-integrity=true"] if any(pathlib.Path(folder).iterdir()) else []
         self.lab.start(
             self.label, "aria2c", f"--dir={folder}", "--no-conf", "--enable-dht=false",
             "--enable-dht6=false", "--bt-enable-lpd=false", "--enable-peer-exchange=false",
-            "--seed-ratio=0", "--check-integrity=true", "--allow-overwrite=true", "--disable-ipv6",
+            "--seed-ratio=0", *check, "--allow-overwrite=true", "--disable-ipv6",
             f"--interface={self.address}", "--listen-port=6881", "--file-allocation=none",
             "--bt-tracker-interval=1", "--follow-torrent=mem", what)
 

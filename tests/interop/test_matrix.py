@@ -15,6 +15,10 @@ from lab import Aria2, Lab, Libtorrent, Mutirao, Nginx, Opentracker, Transmissio
 
 CLIENTS = {"aria2": Aria2, "transmission": Transmission, "libtorrent": Libtorrent}
 CONTENT = {"file": lab.one_file, "folder": lab.odd_folder}
+# What Debian 12's clients can read. Transmission 3.00 refuses every hybrid .torrent as unreadable, and
+# aria2 1.36 computes a v1 hash of its own for one, also for libtorrent's, so that no tracker and no
+# peer knows what it asks for.
+KINDS = {"aria2": ["v1"], "transmission": ["v1"], "libtorrent": ["v1", "hybrid", "v2"]}
 PIECE_BYTES = {"file": 256 << 10, "folder": 16 << 10}
 
 
@@ -64,7 +68,8 @@ class Row(unittest.TestCase):
 
 def they_seed(client, kind, content):
     def run(self):
-        path = CONTENT[content](self.source)
+        portable = {"portable": True} if client == "transmission" and content == "folder" else {}
+        path = CONTENT[content](self.source, **portable)
         torrent = self.torrent(path, kind, content)
         CLIENTS[client](self.lab, "seed").run(str(torrent), self.source)
         Mutirao(self.lab, "leech").up().run(str(torrent), self.target)
@@ -86,7 +91,7 @@ def they_seed_by_magnet(client):
     def run(self):
         import libtorrent as lt
         path = lab.one_file(self.source)
-        torrent = self.torrent(path, "v1" if client != "libtorrent" else "hybrid", "file")
+        torrent = self.torrent(path, "hybrid" if "hybrid" in KINDS[client] else "v1", "file")
         CLIENTS[client](self.lab, "seed").run(str(torrent), self.source)
         magnet = lt.make_magnet_uri(lt.torrent_info(str(torrent)))
         Mutirao(self.lab, "leech").up().run(magnet, self.target)
@@ -98,7 +103,8 @@ def we_seed_by_magnet(client):
     def run(self):
         path = lab.one_file(self.source)
         node = Mutirao(self.lab, "seed").up()
-        CLIENTS[client](self.lab, "leech").run(node.share(path)["magnet"], self.target)
+        kind = "hybrid" if "hybrid" in KINDS[client] else "v1"
+        CLIENTS[client](self.lab, "leech").run(node.share(path, "--format", kind)["magnet"], self.target)
         self.arrives()
     return run
 
@@ -154,15 +160,15 @@ def aria2_takes_our_web_seed(self):
 
 def add_rows():
     for client in CLIENTS:
-        for kind in ("v1", "hybrid"):
+        for kind in KINDS[client]:
             for content in CONTENT:
                 setattr(Row, f"test_{client}_seeds_{kind}_{content}_to_us", they_seed(client, kind, content))
                 setattr(Row, f"test_we_seed_{kind}_{content}_to_{client}", we_seed(client, kind, content))
         setattr(Row, f"test_{client}_seeds_to_us_by_magnet", they_seed_by_magnet(client))
         setattr(Row, f"test_we_seed_to_{client}_by_magnet", we_seed_by_magnet(client))
     for content in CONTENT:
-        setattr(Row, f"test_libtorrent_seeds_v2_{content}_to_us", they_seed("libtorrent", "v2", content))
-        setattr(Row, f"test_we_seed_v2_{content}_to_libtorrent", we_seed("libtorrent", "v2", content))
+        # Its peers are out of aria2's reach (see KINDS), the web seed in our .torrent is not.
+        setattr(Row, f"test_aria2_takes_a_hybrid_{content}_by_web_seed", we_seed("aria2", "hybrid", content))
         setattr(Row, f"test_nginx_is_web_seed_of_a_{content}", web_seed_of_nginx(content))
     Row.test_opentracker_serves_us_over_http = tracker_of_others(udp=False)
     Row.test_opentracker_serves_us_over_udp = tracker_of_others(udp=True)
