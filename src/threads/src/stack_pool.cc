@@ -58,7 +58,10 @@ stack_pool::~stack_pool() {
   for (auto& pool : classes_) {
     for (auto& block : pool.free) destroy_fiber(block.sanitizer_fiber);
     for (auto& block : pool.cold) destroy_fiber(block.sanitizer_fiber);
-    for (auto const& [start, size] : pool.slabs) munmap(start, size);
+    for (auto const& [start, size] : pool.slabs) {
+      forget_poison(start, size);  // or the stack of a later kernel thread at this address has it
+      munmap(start, size);
+    }
   }
 }
 
