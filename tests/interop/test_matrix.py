@@ -104,7 +104,8 @@ def we_seed_by_magnet(client):
         path = lab.one_file(self.source)
         node = Mutirao(self.lab, "seed").up()
         kind = "hybrid" if "hybrid" in KINDS[client] else "v1"
-        CLIENTS[client](self.lab, "leech").run(node.share(path, "--format", kind)["magnet"], self.target)
+        magnet = node.share(path, "--format", kind)["magnet"]
+        CLIENTS[client](self.lab, "leech").run(magnet, self.target)
         self.arrives()
     return run
 
@@ -165,7 +166,8 @@ def add_rows():
                 setattr(Row, f"test_{client}_seeds_{kind}_{content}_to_us", they_seed(client, kind, content))
                 setattr(Row, f"test_we_seed_{kind}_{content}_to_{client}", we_seed(client, kind, content))
         setattr(Row, f"test_{client}_seeds_to_us_by_magnet", they_seed_by_magnet(client))
-        setattr(Row, f"test_we_seed_to_{client}_by_magnet", we_seed_by_magnet(client))
+        if client != "aria2":  # it gets the metadata from us and then asks no tracker for peers
+            setattr(Row, f"test_we_seed_to_{client}_by_magnet", we_seed_by_magnet(client))
     for content in CONTENT:
         # Its peers are out of aria2's reach (see KINDS), the web seed in our .torrent is not.
         setattr(Row, f"test_aria2_takes_a_hybrid_{content}_by_web_seed", we_seed("aria2", "hybrid", content))
