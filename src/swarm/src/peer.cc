@@ -94,8 +94,10 @@ Result<void> Peer::read_loop(ByteView read_ahead) {
       if (torrent_->metainfo_ && shared.in_picker) limits.piece_count = torrent_->metainfo_->piece_count();
       limits.extended_bytes_max = 64 * 1024;
       receiver_.set_limits(limits);
+      // No more buffers than the stream fills: twice what it brought last time.
       auto const by_rate = shared.window.bytes_per_s() * kReadBatch_s / kBlockBytes + 1;
-      at_once = static_cast<std::size_t>(std::min<double>(by_rate, Receiver::kBlocksAtOnceMax));
+      auto const by_last = static_cast<double>(receiver_.last_read()) * 2 / kBlockBytes + 2;
+      at_once = static_cast<std::size_t>(std::min<double>({by_rate, by_last, Receiver::kBlocksAtOnceMax}));
       for (auto const& request : shared.in_flight) {
         if (expected.size() > at_once) break;
         expected.push_back(request.range);

@@ -73,8 +73,9 @@ Picker::Peer& Picker::peer(PeerSlot slot) {
 
 Picker::Peer const& Picker::peer(PeerSlot slot) const { return const_cast<Picker*>(this)->peer(slot); }
 
-PeerSlot Picker::join() {
+PeerSlot Picker::join(std::uint64_t name) {
   auto const slot = next_slot_++;
+  peers_[slot].name = name;
   peers_[slot].pieces = Bitfield{have_.size()};
   return slot;
 }
@@ -154,6 +155,7 @@ bool Picker::peer_has_piece(PeerSlot slot, PieceIndex piece) const { return has(
 std::uint32_t Picker::peer_count(PeerSlot slot) const { return static_cast<std::uint32_t>(peer(slot).pieces.count()); }
 bool Picker::interesting(PeerSlot slot) const { return peer(slot).wanted > 0; }
 void Picker::set_pace(PeerSlot slot, Pace pace) { peer(slot).pace = pace; }
+void Picker::set_giving(PeerSlot slot, bool giving) { peer(slot).giving = giving; }
 void Picker::set_snubbed(PeerSlot slot, bool snubbed) { peer(slot).snubbed = snubbed; }
 void Picker::set_suspect(PeerSlot slot, bool suspect) { peer(slot).suspect = suspect; }
 

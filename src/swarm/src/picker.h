@@ -27,6 +27,10 @@ using PeerSlot = std::uint32_t;
 /// are begun; then new ones by (priority, rarity, chance). When nothing is left to ask, a fast peer
 /// takes over what a slow one would deliver last, within a budget of 1 % duplicate bytes.
 ///
+/// A seed is asked for what only seeds have, as long as others can give the rest; and of that, each node
+/// first asks for those pieces that fall to it by a number all of them can compute. So a seed uploads
+/// little more than one copy, and the nodes exchange it among themselves.
+///
 /// One fast peer fetches a piece alone, as long as there are enough pieces: its blocks lie together
 /// on both disks, they arrive in hashing order, and a wrong piece has one culprit. Slow peers share
 /// pieces instead, so that pieces get whole.
@@ -46,6 +50,7 @@ class Picker {
     std::uint64_t total_bytes = 0;  ///< what 1 % of duplicates is measured by
     std::uint32_t stripe = 1;       ///< most pieces that one fast peer fetches side by side
     std::uint32_t run_blocks = 4;   ///< blocks in a row from each of these
+    std::uint64_t own_name = 0;     ///< what others join() us by
   };
   /// What is known of a peer's speed when blocks are chosen for it.
   struct Pace {
@@ -70,7 +75,8 @@ class Picker {
   [[nodiscard]] std::uint32_t missing() const noexcept { return missing_; }
 
   // --- peers ---
-  [[nodiscard]] PeerSlot join();
+  /// `name` is any number that all nodes of the swarm know the peer by, such as the head of its peer id.
+  [[nodiscard]] PeerSlot join(std::uint64_t name = 0);
   /// Frees what it was asked for. Gives the pieces that have to begin anew (see solo).
   std::vector<PieceIndex> leave(PeerSlot slot);
   void peer_has(PeerSlot slot, PieceIndex piece);
@@ -85,6 +91,8 @@ class Picker {
   /// A wanted, missing piece that no peer has, and how many there are.
   [[nodiscard]] std::pair<std::optional<PieceIndex>, std::uint32_t> unavailable() const;
   void set_pace(PeerSlot slot, Pace pace);
+  /// It does not choke us.
+  void set_giving(PeerSlot slot, bool giving);
   /// It gives nothing at present: its blocks are for the taking.
   void set_snubbed(PeerSlot slot, bool snubbed);
   /// A suspect shares no piece with others, so that the next wrong one tells.
@@ -158,6 +166,8 @@ class Picker {
     std::uint32_t wanted = 0;  // pieces it has that we miss
     std::uint32_t fresh = 0;   // and that nobody has begun
     Pace pace;
+    std::uint64_t name = 0;
+    bool giving = false;
     bool snubbed = false;
     bool suspect = false;
     std::uint32_t in_flight = 0;  // blocks
@@ -209,6 +219,8 @@ class Picker {
   void pick_shared(Turn& turn, bool any_lead);
   void pick_stolen(Turn& turn);
   Active* open_for(Turn& turn);
+  [[nodiscard]] bool spare_the_seed(Peer const& seed) const;
+  [[nodiscard]] bool ours_to_spread(std::uint32_t piece) const;
   [[nodiscard]] bool duplicates_allowed() const noexcept;
   [[nodiscard]] double wait_of(Peer const& peer) const noexcept;
 

@@ -13,6 +13,8 @@ constexpr double kAlonePieceMax_s = 10;
 // A stripe must be over soon, or half of the torrent lies about half done.
 constexpr double kStripeMax_s = 2;
 constexpr std::size_t kBegunSlack = 16;
+constexpr std::size_t kEndPieces = 8;
+constexpr double kOthersEnough = 0.5;
 // How much sooner a block must come from the taker than from whom it was asked before.
 constexpr double kStealFactor = 2;
 constexpr double kStealMargin_s = 0.05;
@@ -34,7 +36,8 @@ void Picker::pick(PeerSlot slot, std::size_t count, std::vector<Pick>& out, std:
     // Led pieces together are read in turns; what was just begun joins them.
     pick_led(turn);
   }
-  if (turn.count > 0) pick_shared(turn, true);
+  if (turn.count == 0 || spare_the_seed(turn.peer)) return;
+  pick_shared(turn, true);
   if (turn.count > 0) pick_stolen(turn);
 }
 
@@ -132,10 +135,40 @@ void Picker::pick_shared(Turn& turn, bool any_lead) {
   }
 }
 
+/// True while others give us at least half as much as this seed does, and there is more than the end
+/// left to fetch: then a seed is for what nobody else has.
+bool Picker::spare_the_seed(Peer const& seed) const {
+  if (!seed.all || buckets_.size() <= std::max<std::size_t>(kEndPieces, have_.size() / 100)) return false;
+  auto others = 0.0;
+  for (auto const& [slot, each] : peers_) {
+    if (!each.all && each.giving && !each.snubbed) others += each.pace.bytes_per_s;
+  }
+  return others > 0 && others >= seed.pace.bytes_per_s * kOthersEnough;
+}
+
+/// Whether the piece falls to us among the nodes that fetch: highest random weight of (piece, name).
+bool Picker::ours_to_spread(std::uint32_t piece) const {
+  auto const weight = [piece](std::uint64_t name) {
+    auto z = (name ^ piece * 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+  };
+  auto const own = weight(options_.own_name);
+  return std::ranges::none_of(peers_, [&](auto const& each) { return !each.second.all && weight(each.second.name) > own; });
+}
+
 Picker::Active* Picker::open_for(Turn& turn) {
   if (turn.peer.fresh == 0) return nullptr;
   if (active_.size() >= 2 * peers_.size() + options_.stripe + kBegunSlack) return nullptr;
-  auto const piece = buckets_.find([&](std::uint32_t candidate) { return turn.allows(candidate); }, kNoPiece);
+  auto piece = kNoPiece;
+  auto spare = false;
+  if (turn.peer.all) {
+    spare = spare_the_seed(turn.peer);
+    piece = buckets_.find([&](std::uint32_t each) { return availability_[each] == 0 && turn.allows(each) && ours_to_spread(each); }, kNoPiece);
+  }
+  if (piece == kNoPiece) {
+    piece = buckets_.find([&](std::uint32_t each) { return turn.allows(each) && !(spare && availability_[each] > 0); }, kNoPiece);
+  }
   if (piece == kNoPiece) return nullptr;
   auto& active = open(piece);
   active.lead = turn.slot;

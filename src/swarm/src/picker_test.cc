@@ -250,6 +250,37 @@ TEST(Picker, fetches_pieces_side_by_side_in_runs_when_told_to) {
   for (std::size_t i = 0; i < picks.size(); i += 2) EXPECT_EQ(picks[i].range.piece, picks[i + 1].range.piece);
 }
 
+TEST(Picker, asks_a_seed_for_what_only_seeds_have_while_others_give_the_rest) {
+  auto picker = make_picker(100);
+  auto const seed = picker.join(1);
+  auto const peer = picker.join(2);
+  picker.peer_has_all(seed);
+  for (std::uint32_t piece = 0; piece < 50; ++piece) picker.peer_has(peer, PieceIndex{piece});
+  picker.set_pace(seed, {.bytes_per_s = 1e6, .latency_s = 0.01});
+  picker.set_pace(peer, {.bytes_per_s = 1e6, .latency_s = 0.01});
+  picker.set_giving(peer, true);
+  auto const asked = pieces_of(pick(picker, seed, 60 * kBlocks));
+  EXPECT_GE(*asked.begin(), 50u);
+  // When the other gives nothing, the seed is asked for everything.
+  picker.set_giving(peer, false);
+  EXPECT_LT(*pieces_of(pick(picker, seed, kBlocks)).begin(), 50u);
+}
+
+// Goal: nodes that fetch from one seed at the same time ask it for different pieces, without a word.
+TEST(Picker, divides_the_pieces_of_a_seed_among_the_nodes_that_fetch) {
+  std::map<std::uint32_t, int> asked;
+  for (std::uint64_t own = 1; own <= 4; ++own) {
+    Picker picker{400, [](PieceIndex) { return Picker::Shape{4 * kBlockBytes, 4 * kBlockBytes}; }, {.seed = own, .own_name = own * 77}};
+    for (std::uint64_t other = 1; other <= 4; ++other) {
+      if (other != own) static_cast<void>(picker.join(other * 77));
+    }
+    auto const seed = picker.join(5);
+    picker.peer_has_all(seed);
+    for (auto const piece : pieces_of(pick(picker, seed, 20 * kBlocks))) ++asked[piece];
+  }
+  EXPECT_EQ(asked.size(), 80u) << "each of four asks for 20 pieces that no other asks for";
+}
+
 TEST(Picker, knows_what_no_peer_has) {
   auto picker = make_picker(3);
   auto const a = picker.join();

@@ -12,8 +12,9 @@ namespace {
 constexpr std::uint32_t kLanes = 16;
 constexpr auto kTick = std::chrono::seconds{1};
 constexpr auto kChokeRound = std::chrono::seconds{10};  // BEP 3
-constexpr std::size_t kPoolBlocks = 512;                // 8 MiB
+constexpr std::size_t kPoolBlocks = 320;                // 5 MiB
 constexpr std::uint64_t kRoomMin = 16 << 20;
+constexpr auto kHaveInterval = std::chrono::milliseconds{100};
 constexpr auto kLayersMax = std::chrono::seconds{15};
 
 std::shared_ptr<Metainfo const> metainfo_of(AddRequest const& request) {
@@ -179,7 +180,8 @@ void Torrent::make_picker() {
   // SHA-1 of a v1 piece is one chain; pieces that arrive side by side are hashed in lanes.
   auto const lanes = metainfo_->has_v2() ? 1u : kLanes;
   picker_ = std::make_unique<Picker>(count, [this](PieceIndex piece) { return shape(piece); },
-                                     Picker::Options{.seed = engine_.world.entropy().next(), .total_bytes = metainfo_->total_size(), .stripe = lanes});
+                                     Picker::Options{.seed = engine_.world.entropy().next(), .total_bytes = metainfo_->total_size(),
+                                                     .stripe = lanes, .own_name = name_of(engine_.peer_id)});
   auto const pieces = store_->pieces();
   std::uint64_t in_whole_pieces = 0;
   for (std::uint32_t piece = 0; piece < count; ++piece) {
@@ -271,7 +273,9 @@ void Torrent::session_loop(threads::scope& scope) {
       lock.lock();
       if (session_over()) break;
     }
-    static_cast<void>(control_.wait(lock, Deadline::at(engine_.world.clock().now() + kTick)));
+    if (!unsaid_haves_.empty() && now - haves_said_ >= kHaveInterval) say_haves();
+    auto const wake = now + (unsaid_haves_.empty() ? Duration{kTick} : Duration{kHaveInterval});
+    static_cast<void>(control_.wait(lock, Deadline::at(wake)));
   }
 }
 
@@ -302,6 +306,23 @@ void Torrent::complete() {
   drop_useless();
   book_changed_.notify_all();
   changed_.notify_all();
+}
+
+/// A `have` between blocks costs its receiver a copy of what follows it; a few at a time cost one.
+void Torrent::say_haves() {
+  haves_said_ = engine_.world.clock().now();
+  for (auto const& peer : peers_) {
+    if (!peer->shared.in_picker) continue;
+    std::vector<PieceIndex> news;
+    for (auto const piece : unsaid_haves_) {
+      if (!picker_->peer_has_piece(peer->shared.slot, piece)) news.push_back(piece);
+    }
+    if (news.empty()) continue;
+    peer->outbox.post(9 * news.size(), [&](MessageWriter& writer) {
+      for (auto const piece : news) writer.about_piece(MessageType::have, piece);
+    });
+  }
+  unsaid_haves_.clear();
 }
 
 void Torrent::tick(TimePoint now) {

@@ -114,6 +114,7 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   void session_loop(threads::scope& scope);
   void begin_download(threads::scope& scope);
   void tick(TimePoint now);
+  void say_haves();
   void complete();
   void set_phase(TorrentPhase phase);
   void fail_with(Error error);
@@ -125,6 +126,7 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   Result<void> admit(std::shared_ptr<Peer> const& peer);
   void dismiss(Peer& peer);
   void enter_picker(Peer& peer);
+  [[nodiscard]] static std::uint64_t name_of(PeerId const& id);
   void update_interest(Peer& peer);
   void fill(Peer& peer);
   void fill_all();
@@ -258,6 +260,8 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   TimePoint last_choke_round_;
   TimePoint last_tick_;
   std::vector<std::unique_ptr<Tracked>> trackers_;
+  std::vector<PieceIndex> unsaid_haves_;
+  TimePoint haves_said_;
   std::uint64_t wasted_ = 0;
   std::atomic<std::uint64_t> downloaded_{0};
   std::atomic<std::uint64_t> uploaded_{0};

@@ -9,6 +9,7 @@
 namespace mutirao::swarm {
 
 namespace {
+constexpr auto kHaveInterval = std::chrono::milliseconds{100};
 constexpr std::size_t kRereadBytes = 256 * 1024;
 }
 
@@ -294,8 +295,13 @@ void Torrent::piece_verified(PieceIndex piece) {
   picker_->set_have(piece);
   for (auto const& peer : peers_) {
     if (!peer->shared.in_picker) continue;
-    if (!picker_->peer_has_piece(peer->shared.slot, piece)) peer->post_piece(MessageType::have, piece);
     if (peer->shared.we_interested) update_interest(*peer);
+  }
+  unsaid_haves_.push_back(piece);
+  if (picker_->done() || engine_.world.clock().now() - haves_said_ >= kHaveInterval) {
+    say_haves();
+  } else if (unsaid_haves_.size() == 1) {
+    control_.notify_all();
   }
   if (picker_->done()) control_.notify_all();
   changed_.notify_all();

@@ -16,6 +16,9 @@ constexpr std::uint32_t kRejectsMax = 256;
 constexpr std::uint32_t kSnubbedBlocks = 1;
 }  // namespace
 
+/// The picker knows nodes by the end of their peer id, where chance is.
+std::uint64_t Torrent::name_of(PeerId const& id) { return base::load_be<std::uint64_t>(ByteView{id}.last(8)); }
+
 Error Torrent::run_peer(std::unique_ptr<world::Stream> stream, Handshake const& theirs, bool incoming,
                         world::Endpoint endpoint, ByteView read_ahead) {
   std::shared_ptr<Peer> peer;
@@ -89,7 +92,8 @@ void Torrent::dismiss(Peer& peer) {
 
 void Torrent::enter_picker(Peer& peer) {
   auto& shared = peer.shared;
-  shared.slot = picker_->join();
+  shared.slot = picker_->join(name_of(peer.handshake().peer_id));
+  picker_->set_giving(shared.slot, !shared.they_choke);
   shared.in_picker = true;
   if (shared.early_all) {
     picker_->peer_has_all(shared.slot);
