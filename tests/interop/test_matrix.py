@@ -15,7 +15,7 @@ from lab import Aria2, Lab, Libtorrent, Mutirao, Nginx, Opentracker, Transmissio
 
 CLIENTS = {"aria2": Aria2, "transmission": Transmission, "libtorrent": Libtorrent}
 CONTENT = {"file": lab.one_file, "folder": lab.odd_folder}
-# What Debian 12's clients can read. Transmission 3.00 refuses every hybrid .torrent as unreadable, and
+# What Debian 12's clients can read. Transmission 3.00 refused the hybrids of libtorrent and ours, and
 # aria2 1.36 computes a v1 hash of its own for one, also for libtorrent's, so that no tracker and no
 # peer knows what it asks for.
 KINDS = {"aria2": ["v1"], "transmission": ["v1"], "libtorrent": ["v1", "hybrid", "v2"]}
@@ -166,7 +166,7 @@ def add_rows():
                 setattr(Row, f"test_{client}_seeds_{kind}_{content}_to_us", they_seed(client, kind, content))
                 setattr(Row, f"test_we_seed_{kind}_{content}_to_{client}", we_seed(client, kind, content))
         setattr(Row, f"test_{client}_seeds_to_us_by_magnet", they_seed_by_magnet(client))
-        if client != "aria2":  # it gets the metadata from us and then asks no tracker for peers
+        if client != "aria2":  # fails: the metadata arrives, the content does not; the cause is not known
             setattr(Row, f"test_we_seed_to_{client}_by_magnet", we_seed_by_magnet(client))
     for content in CONTENT:
         # Its peers are out of aria2's reach (see KINDS), the web seed in our .torrent is not.
