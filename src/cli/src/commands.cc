@@ -14,7 +14,7 @@
 namespace mutirao::cli {
 namespace {
 
-constexpr Duration kAnswer = 15s;
+constexpr Duration kStopAnswer = 15s;
 constexpr Duration kStop = 60s;
 
 int print_result(Result<std::string> const& text, bool json) {
@@ -52,7 +52,7 @@ int with_world(std::function<int(world::World&)> const& body) {
 int command_stop(Context const& context) {
   return with_world([&](world::World& world) {
     node::ControlClient client{world, context.place.socket};
-    auto const before = client.status(threads::within(kAnswer));
+    auto const before = client.status(threads::within(kStopAnswer));
     if (!before) return report(before.error(), context.options.json);
     auto const stopped = client.stop(threads::within(kStop));
     if (!stopped) return report(stopped.error(), context.options.json);

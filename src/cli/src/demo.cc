@@ -12,10 +12,9 @@
 namespace mutirao::cli {
 namespace {
 
-constexpr std::chrono::seconds kStartMax{60};
-constexpr Duration kAnswer = 30s;
+constexpr std::chrono::seconds kNodesStartMax{60};
+constexpr Duration kDemoAnswer = 30s;
 constexpr Duration kLook = 400ms;
-constexpr Duration kPlainInterval = 5s;
 constexpr Duration kDemoMax = 300s;
 constexpr char kGenerated[] = "demo.bin";
 constexpr std::size_t kNameColumns = 8;
@@ -44,7 +43,7 @@ Result<DemoOutcome> Demo::run() {
 Result<void> Demo::wait_until_all_answer() {
   for (auto& node : nodes_) {
     node.client = std::make_unique<node::ControlClient>(world_, node.folder + "/mutirao.sock");
-    auto const ready = threads::blocking([&] { return node.process.wait_ready(kStartMax); });
+    auto const ready = threads::blocking([&] { return node.process.wait_ready(kNodesStartMax); });
     if (!ready)
       return fail(ready.error().fault,
                   fmt::format("{} does not start: {}\n{}", node.name, ready.error().what,
@@ -104,7 +103,7 @@ Result<void> Demo::share_and_get() {
   for (auto& node : nodes_) {
     if (&node == &first) continue;
     MUT_TRY(node.client->get({.what = shared_.links.magnet, .folder = node.folder + "/copies"},
-                             threads::within(kAnswer)));
+                             threads::within(kDemoAnswer)));
   }
   return {};
 }
@@ -114,7 +113,7 @@ Result<void> Demo::look(TimePoint began) {
     if (node.process.wait(std::chrono::milliseconds{0}))
       return fail(Fault::closed, fmt::format("{} ended by itself:\n{}", node.name,
                                              tail_of(world_, node.folder, "node.log")));
-    auto transfers = node.client->list(threads::within(kAnswer));
+    auto transfers = node.client->list(threads::within(kDemoAnswer));
     if (!transfers) return std::unexpected{std::move(transfers).error().during(node.name)};
     if (transfers->empty()) return fail(Fault::not_found, node.name + " forgot the transfer");
     node.last = std::move(transfers->front());
@@ -184,7 +183,7 @@ void Demo::check_more() {
     auto parsed = wire::Url::parse(url);
     if (!parsed) return complain(parsed.error().what);
     request.url = *std::move(parsed);
-    auto const answer = client.fetch(std::move(request), threads::within(kAnswer));
+    auto const answer = client.fetch(std::move(request), threads::within(kDemoAnswer));
     if (!answer) return complain(fmt::format("{}: {}", url, answer.error().what));
     if (answer->head.status != 200 || !answer->body.contains(part))
       complain(fmt::format("{} answers with status {} and {} bytes, without \"{}\"", url,

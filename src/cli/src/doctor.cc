@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint64_t kFreeBytesWarn = 1'000'000'000;
 constexpr std::uint64_t kOpenFilesWarn = 4096;
-constexpr Duration kAnswer = 5s;
+constexpr Duration kDoctorAnswer = 5s;
 constexpr char kProbeFile[] = "doctor.probe";
 
 struct Check {
@@ -97,7 +97,7 @@ Check check_open_files() {
 
 Check check_node(Context const& context, world::World& world, bool& runs) {
   auto const status =
-      node::ControlClient{world, context.place.socket}.status(threads::within(kAnswer));
+      node::ControlClient{world, context.place.socket}.status(threads::within(kDoctorAnswer));
   runs = status.has_value();
   if (runs)
     return {Verdict::ok, "node",

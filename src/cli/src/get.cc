@@ -19,8 +19,7 @@ namespace {
 
 constexpr Duration kRedraw = 500ms;
 constexpr Duration kJsonInterval = 1s;
-constexpr Duration kPlainInterval = 5s;
-constexpr Duration kAnswer = 60s;
+constexpr Duration kGetAnswer = 60s;
 constexpr Duration kPause = 10s;
 
 /// A link or URL as it is, a file by its full path: the node has another working folder.
@@ -49,7 +48,7 @@ class Getter {
         .folder = absolute_path(context_.options.folder.empty() ? "." : context_.options.folder,
                                 context_.environment.working_folder),
         .internal_trackers = context_.options.internal};
-    started_ = MUT_TRY(client_.get(std::move(request), threads::within(kAnswer)));
+    started_ = MUT_TRY(client_.get(std::move(request), threads::within(kGetAnswer)));
     begun_ = true;
     last_ = started_.transfer;
     if (context_.options.json) fmt::print("{}\n", node::to_json(started_));

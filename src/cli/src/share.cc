@@ -12,7 +12,6 @@
 namespace mutirao::cli {
 namespace {
 
-constexpr Duration kPlainInterval = 5s;
 
 node::ShareRequest request_for(Context const& context, std::string const& path) {
   auto const& options = context.options;

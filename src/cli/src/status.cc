@@ -12,7 +12,7 @@
 namespace mutirao::cli {
 namespace {
 
-constexpr Duration kAnswer = 15s;
+constexpr Duration kStatusAnswer = 15s;
 constexpr Duration kRemove = 120s;
 constexpr std::size_t kIdShown = 12;
 
@@ -125,7 +125,7 @@ int print(Context const& context, std::string const& text, std::string const& js
 }
 
 int remove(Context const& context, node::ControlClient& client) {
-  auto const transfer = client.show(context.options.name, threads::within(kAnswer));
+  auto const transfer = client.show(context.options.name, threads::within(kStatusAnswer));
   if (!transfer) return report(transfer.error(), context.options.json);
   auto const name = printable(transfer->status.name);
   if (context.options.dry_run)
@@ -152,7 +152,7 @@ int remove(Context const& context, node::ControlClient& client) {
 int swarm(Context const& context, node::ControlClient& client) {
   auto const verb = context.options.verb.substr(context.options.verb.find(' ') + 1);
   auto const& name = context.options.name;
-  auto const deadline = threads::within(kAnswer);
+  auto const deadline = threads::within(kStatusAnswer);
   if (verb == "list") {
     auto const transfers = client.list(deadline);
     if (!transfers) return report(transfers.error(), context.options.json);
@@ -176,7 +176,7 @@ int swarm(Context const& context, node::ControlClient& client) {
 int command_status(Context const& context) {
   return with_world([&](world::World& world) {
     auto const status =
-        node::ControlClient{world, context.place.socket}.status(threads::within(kAnswer));
+        node::ControlClient{world, context.place.socket}.status(threads::within(kStatusAnswer));
     if (!status) return report(status.error(), context.options.json);
     return print(context, status_text(*status), node::to_json(*status));
   });

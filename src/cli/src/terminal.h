@@ -4,7 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "mutirao/base/time.h"
+
 namespace mutirao::cli {
+
+/// Between two reports of progress where lines can't be redrawn.
+inline constexpr Duration kPlainInterval = std::chrono::seconds{5};
 
 /// The screen that a person looks at, if there is one: whether, how wide, and lines that stay in
 /// place while their text changes. Progress goes to standard error, so that results can be piped.

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "test_deadline.h"
 #include "test_gzip.h"
 #include "test_peers.h"
 
@@ -13,8 +14,7 @@ using test::read_head;
 using test::say;
 using test::serve_script;
 using test::simulate;
-
-Deadline soon() { return threads::within(60s); }
+using test::soon;
 
 /// What the client makes of a server that answers every connection with `answer` and then closes.
 Result<HttpResponse> fetch_of(std::string const& answer, HttpClientOptions const& options = {},

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "test_deadline.h"
 #include "test_peers.h"
 
 namespace mutirao::net {
@@ -12,8 +13,7 @@ using test::read_all;
 using test::read_head;
 using test::say;
 using test::simulate;
-
-Deadline soon() { return threads::within(120s); }
+using test::soon;
 
 wire::HttpFields no_fields() { return {}; }
 

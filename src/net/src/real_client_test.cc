@@ -4,18 +4,18 @@
 #include "mutirao/net/http_client.h"
 
 #include "real_peers.h"
+#include "test_deadline.h"
+#include "test_peers.h"
 
 namespace mutirao::net {
 namespace {
 
+using test::get;
 using test::Nginx;
 using test::output_of;
 using test::run_real;
+using test::soon;
 using test::TemporaryFolder;
-
-Deadline soon() { return threads::within(60s); }
-
-HttpRequest get(std::string const& url) { return {.url = *wire::Url::parse(url)}; }
 
 std::string const kServer = R"(
   gzip on; gzip_types text/plain; gzip_min_length 10;

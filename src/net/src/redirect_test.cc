@@ -1,6 +1,7 @@
 // Redirects and the Reach policy: where a URL from a stranger may lead.
 #include <gtest/gtest.h>
 
+#include "test_deadline.h"
 #include "test_peers.h"
 
 namespace mutirao::net {
@@ -13,8 +14,7 @@ using test::read_head;
 using test::say;
 using test::serve_script;
 using test::simulate;
-
-Deadline soon() { return threads::within(60s); }
+using test::soon;
 
 std::string redirect_to(std::string_view where, int status = 302) {
   return "HTTP/1.1 " + std::to_string(status) + " x\r\nLocation: " + std::string{where} +

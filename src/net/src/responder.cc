@@ -12,7 +12,7 @@ namespace mutirao::net {
 namespace {
 
 /// What must get out within one write timeout.
-constexpr std::size_t kStepBytes = 128 << 10;
+constexpr std::size_t kSendBytes = 128 << 10;
 
 /// IMF-fixdate (RFC 9110 §5.6.7): "Sun, 06 Nov 1994 08:49:37 GMT".
 std::string http_date(std::chrono::system_clock::time_point when) {
@@ -63,7 +63,7 @@ Result<void> Responder::send(int status, wire::HttpFields fields, std::string_vi
   body_ = Body::length;
   left_ = 0;
   auto const content = bodiless_ ? ByteView{} : base::view_of(body);
-  auto const first = content.first(std::min(content.size(), kStepBytes));
+  auto const first = content.first(std::min(content.size(), kSendBytes));
   std::array const parts{base::view_of(text), first};
   MUT_TRY(put(std::span{parts}.first(first.empty() ? 1 : 2)));
   return put_large(content.subspan(first.size()));
@@ -96,7 +96,7 @@ Result<void> Responder::write(ByteView part) {
     return put_large(part);
   }
   while (!part.empty()) {
-    auto const now = part.first(std::min(part.size(), kStepBytes));
+    auto const now = part.first(std::min(part.size(), kSendBytes));
     auto const size = wire::http_chunk_head(now.size());
     std::array const parts{base::view_of(size), now, base::view_of("\r\n")};
     MUT_TRY(put(parts));
@@ -121,7 +121,7 @@ bool Responder::finish() {
 
 Result<void> Responder::put_large(ByteView part) {
   while (!part.empty()) {
-    std::array const step{part.first(std::min(part.size(), kStepBytes))};
+    std::array const step{part.first(std::min(part.size(), kSendBytes))};
     MUT_TRY(put(step));
     part = part.subspan(step[0].size());
   }

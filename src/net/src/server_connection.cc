@@ -14,7 +14,7 @@
 namespace mutirao::net {
 namespace {
 
-constexpr std::size_t kReadBytes = 16 << 10;
+constexpr std::size_t kRequestReadBytes = 16 << 10;
 constexpr std::uint64_t kBodyBytesPerSecondLeast = 16 << 10;
 constexpr Duration kLinger = std::chrono::seconds{1};
 constexpr std::size_t kLingerBytesMax = 256 << 10;
@@ -127,7 +127,7 @@ ServerConnection::OrRefusal<std::string> ServerConnection::read_body(
                                         std::chrono::seconds{most / kBodyBytesPerSecondLeast});
   std::string body;
   if (reader.finished()) return body;
-  Bytes buffer(kReadBytes);
+  Bytes buffer(kRequestReadBytes);
   while (!reader.finished()) {
     auto const count = reader.read_some(stream_, buffer, deadline);
     if (!count)
@@ -175,7 +175,7 @@ void ServerConnection::refuse(Refusal const& refusal) {
 void ServerConnection::linger() {
   stream_.stream().finish_writing();
   auto const deadline = threads::within(kLinger);
-  Bytes buffer(kReadBytes);
+  Bytes buffer(kRequestReadBytes);
   for (std::size_t read = 0; read < kLingerBytesMax;) {
     auto const count = stream_.read_some(buffer, deadline);
     if (!count || *count == 0) return;

@@ -64,4 +64,9 @@ T must(Result<T> result) {
   if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
+/// Opens a file for writing, made where there was none.
+inline std::unique_ptr<world::File> create(world::Directory& folder, std::string_view path) {
+  return must(folder.open(path, {.writable = true, .create = true}));
+}
+
 }  // namespace mutirao::sim

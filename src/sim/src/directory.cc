@@ -9,10 +9,6 @@ namespace mutirao::sim {
 namespace {
 constexpr auto kFileBytesMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
 
-std::unexpected<Error> system_failure(int number, std::string_view path) {
-  return std::unexpected{base::system_error(number, path)};
-}
-
 world::FileInfo info_of(Inode const& inode) {
   return {.kind = inode.directory ? world::FileKind::directory : world::FileKind::regular,
           .size = inode.content.size(),

@@ -6,10 +6,6 @@
 namespace mutirao::sim {
 namespace {
 
-std::unique_ptr<world::File> create(world::Directory& folder, std::string_view path) {
-  return must(folder.open(path, {.writable = true, .create = true}));
-}
-
 void put(world::Directory& folder, std::string_view path, std::string_view text) {
   must(create(folder, path)->write_at(0, base::view_of(text)));
 }

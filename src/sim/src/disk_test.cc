@@ -23,10 +23,6 @@ void simulate(std::uint64_t seed, std::function<void(Simulation&, Host&)> const&
 
 std::unique_ptr<world::Directory> root(Host& host) { return must(host.world().disk().open_directory("/", false)); }
 
-std::unique_ptr<world::File> create(world::Directory& folder, std::string_view path) {
-  return must(folder.open(path, {.writable = true, .create = true}));
-}
-
 Bytes content(world::Directory& folder, std::string_view path) {
   auto const file = must(folder.open(path, {}));
   Bytes bytes(must(file->info()).size);

@@ -12,10 +12,6 @@ namespace mutirao::sim {
 namespace {
 constexpr std::size_t kNameBytesMax = 255;
 
-std::unexpected<Error> system_failure(int number, std::string_view path) {
-  return std::unexpected{base::system_error(number, path)};
-}
-
 void set_entry(std::map<std::string, InodeRef, std::less<>>& entries, std::string const& name, InodeRef const& inode) {
   if (inode) {
     entries[name] = inode;

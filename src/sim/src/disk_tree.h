@@ -12,6 +12,11 @@
 
 namespace mutirao::sim {
 
+/// A failure as the kernel would report it, of `path`.
+[[nodiscard]] inline std::unexpected<Error> system_failure(int number, std::string_view path) {
+  return std::unexpected{base::system_error(number, path)};
+}
+
 struct Inode;
 using InodeRef = std::shared_ptr<Inode>;
 

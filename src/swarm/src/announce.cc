@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint64_t kAnswerBytesMax = 1 << 20;
 constexpr std::string_view kUdpScheme = "udp://";
-constexpr std::size_t kUrlBytesMax = 2048;
+constexpr std::size_t kAnnounceUrlBytesMax = 2048;
 
 net::HttpClientOptions for_trackers(net::HttpClientOptions options) {
   options.body_bytes_max = std::min(options.body_bytes_max, kAnswerBytesMax);
@@ -44,7 +44,7 @@ Error http_error(net::HttpResponse const& response) {
 }
 
 Result<void> check_length(std::string const& url) {
-  if (url.size() <= kUrlBytesMax) return {};
+  if (url.size() <= kAnnounceUrlBytesMax) return {};
   return fail(Fault::invalid, fmt::format("the tracker's address has {} bytes", url.size()));
 }
 

@@ -12,7 +12,7 @@ using testing::HasSubstr;
 
 Result<AnnounceAnswer> parse(std::string_view body) { return parse_http_announce_answer(base::view_of(body)); }
 
-AnnounceRequest request() {
+AnnounceRequest query_request() {
   AnnounceRequest request;
   request.info_hash.fill(0x12);
   request.info_hash[0] = ' ';
@@ -24,7 +24,7 @@ AnnounceRequest request() {
 }
 
 TEST(AnnounceHttp, asks_in_the_words_of_the_standard) {
-  auto const target = http_announce_target("/announce", request());
+  auto const target = http_announce_target("/announce", query_request());
   EXPECT_EQ(target,
             "/announce?info_hash=%20%12%12%12%12%12%12%12%12%12%12%12%12%12%12%12%12%12%12%12"
             "&peer_id=AAAAAAAAAAAAAAAAAAAA&port=6881&uploaded=0&downloaded=0&left=99&compact=1&no_peer_id=1"
@@ -32,7 +32,7 @@ TEST(AnnounceHttp, asks_in_the_words_of_the_standard) {
 }
 
 TEST(AnnounceHttp, keeps_the_query_of_a_private_tracker_and_escapes_its_id) {
-  auto asked = request();
+  auto asked = query_request();
   asked.event = AnnounceEvent::started;
   asked.tracker_id = "a b&c";
   auto const target = http_announce_target("/announce?passkey=s3cret", asked);

@@ -18,7 +18,7 @@ constexpr Duration kConnectionLife = std::chrono::seconds{60};  // BEP 15
 constexpr std::size_t kIdleMax = 64;
 constexpr std::size_t kAddressesMax = 4;
 // The longest answer that means anything, and one byte that tells a longer one.
-constexpr std::size_t kAnswerBytesMax = 20 + kAnswerPeersMax * kCompactV6Bytes;
+constexpr std::size_t kUdpAnswerBytesMax = 20 + kAnswerPeersMax * kCompactV6Bytes;
 
 std::string unanswered(UdpTrackerClient::Target const& target, unsigned questions) {
   return fmt::format("udp://{}:{} gave no answer to {} question{}", target.host, target.port, questions,
@@ -136,7 +136,7 @@ Result<Bytes> UdpTrackerClient::try_once(Channel& channel, UdpAction action, Que
 Result<Bytes> UdpTrackerClient::exchange(Channel& channel, UdpAction action, Bytes const& question,
                                          std::uint32_t transaction, Deadline until) {
   MUT_TRY(channel.socket->send_to(question, channel.tracker, until));
-  Bytes datagram(kAnswerBytesMax + 1);
+  Bytes datagram(kUdpAnswerBytesMax + 1);
   for (;;) {
     auto const received = MUT_TRY(channel.socket->receive(datagram, until));
     auto const bytes = ByteView{datagram}.first(received.size);
@@ -145,7 +145,7 @@ Result<Bytes> UdpTrackerClient::exchange(Channel& channel, UdpAction action, Byt
     if (received.from != channel.tracker || !head || head->transaction != transaction) continue;
     if (head->action == UdpAction::error) return std::unexpected{parse_udp_error(bytes)};
     if (head->action != action) continue;
-    if (bytes.size() > kAnswerBytesMax) return fail(Fault::corrupt, "the tracker's answer is too long");
+    if (bytes.size() > kUdpAnswerBytesMax) return fail(Fault::corrupt, "the tracker's answer is too long");
     datagram.resize(received.size);
     return datagram;
   }

@@ -5,7 +5,7 @@
 namespace mutirao::swarm {
 namespace {
 
-AnnounceRequest request() {
+AnnounceRequest datagram_request() {
   AnnounceRequest request;
   request.info_hash.fill(1);
   request.peer_id.fill(2);
@@ -24,7 +24,7 @@ TEST(AnnounceUdp, the_connect_question_is_the_one_of_the_standard) {
 }
 
 TEST(AnnounceUdp, the_announce_lays_its_fields_where_the_standard_has_them) {
-  auto const bytes = write_udp(UdpAnnounceQuestion{0x1122334455667788, 0x01020304, request(), "/announce"});
+  auto const bytes = write_udp(UdpAnnounceQuestion{0x1122334455667788, 0x01020304, datagram_request(), "/announce"});
   EXPECT_EQ(base::to_hex(bytes),
             "1122334455667788" "00000001" "01020304"
             "0101010101010101010101010101010101010101"
@@ -36,13 +36,13 @@ TEST(AnnounceUdp, the_announce_lays_its_fields_where_the_standard_has_them) {
 
 TEST(AnnounceUdp, the_tracker_reads_what_the_client_wrote) {
   std::string const url(600, 'u');
-  auto const question = parse_udp_question(write_udp(UdpAnnounceQuestion{8, 9, request(), url}));
+  auto const question = parse_udp_question(write_udp(UdpAnnounceQuestion{8, 9, datagram_request(), url}));
   ASSERT_TRUE(question) << question.error().what;
   auto const& announce = std::get<UdpAnnounceQuestion>(*question);
   EXPECT_EQ(announce.connection, 8u);
   EXPECT_EQ(announce.transaction, 9u);
   EXPECT_EQ(announce.url_data, url);
-  auto const wanted = request();
+  auto const wanted = datagram_request();
   EXPECT_EQ(announce.request.info_hash, wanted.info_hash);
   EXPECT_EQ(announce.request.peer_id, wanted.peer_id);
   EXPECT_EQ(announce.request.port, wanted.port);
@@ -55,13 +55,13 @@ TEST(AnnounceUdp, the_tracker_reads_what_the_client_wrote) {
 }
 
 TEST(AnnounceUdp, minus_one_peers_leaves_the_number_to_the_tracker) {
-  auto bytes = write_udp(UdpAnnounceQuestion{8, 9, request(), {}});
+  auto bytes = write_udp(UdpAnnounceQuestion{8, 9, datagram_request(), {}});
   base::store_be<std::uint32_t>(MutableBytes{bytes}.subspan(92), 0xffffffff);
   EXPECT_EQ(std::get<UdpAnnounceQuestion>(parse_udp_question(bytes).value()).request.peers_wanted, kPeersWantedDefault);
 }
 
 TEST(AnnounceUdp, options_that_nobody_knows_are_passed_over_and_cut_ones_refused) {
-  auto const plain = write_udp(UdpAnnounceQuestion{8, 9, request(), {}});
+  auto const plain = write_udp(UdpAnnounceQuestion{8, 9, datagram_request(), {}});
   auto const with = [&](std::initializer_list<std::uint8_t> options) {
     auto bytes = plain;
     bytes.insert(bytes.end(), options);
@@ -73,7 +73,7 @@ TEST(AnnounceUdp, options_that_nobody_knows_are_passed_over_and_cut_ones_refused
 }
 
 TEST(AnnounceUdp, refuses_questions_that_are_cut_unknown_or_of_another_protocol) {
-  auto announce = write_udp(UdpAnnounceQuestion{8, 9, request(), {}});
+  auto announce = write_udp(UdpAnnounceQuestion{8, 9, datagram_request(), {}});
   for (std::size_t size = 0; size < announce.size(); ++size)
     EXPECT_FALSE(parse_udp_question(ByteView{announce}.first(size))) << size;
   auto connect = write_udp(UdpConnectQuestion{1});

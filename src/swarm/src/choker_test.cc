@@ -30,7 +30,7 @@ class SeededEntropy final : public world::Entropy {
 constexpr TimePoint kStart{1h};
 
 /// Peers and a choker, and the rounds that its owner would run.
-struct Torrent {
+struct TorrentOfPeers {
   std::vector<ChokerPeer> peers;
   TimePoint now = kStart;
 
@@ -56,7 +56,7 @@ struct Torrent {
 TEST(TitForTat, gives_its_slots_to_those_who_give_most) {
   SeededEntropy entropy{1};
   TitForTat choker{{.unchoked_max = 4}, entropy};
-  Torrent torrent;
+  TorrentOfPeers torrent;
   for (std::uint64_t id = 1; id <= 10; ++id) torrent.add(id, 1000.0 * static_cast<double>(id));
   for (int i = 0; i < 50; ++i) {
     auto const picked = torrent.round(choker);
@@ -68,7 +68,7 @@ TEST(TitForTat, gives_its_slots_to_those_who_give_most) {
 TEST(TitForTat, takes_the_slot_from_a_peer_that_stopped_giving_at_the_next_round) {
   SeededEntropy entropy{2};
   TitForTat choker{{.unchoked_max = 3}, entropy};
-  Torrent torrent;
+  TorrentOfPeers torrent;
   for (std::uint64_t id = 1; id <= 3; ++id) torrent.add(id, 5000);
   torrent.add(4, 1000);
   torrent.round(choker);
@@ -86,7 +86,7 @@ TEST(TitForTat, takes_the_slot_from_a_peer_that_stopped_giving_at_the_next_round
 TEST(TitForTat, does_not_trade_places_between_equal_peers) {
   SeededEntropy entropy{3};
   TitForTat choker{{.unchoked_max = 4, .optimistic_interval = 1h}, entropy};
-  Torrent torrent;
+  TorrentOfPeers torrent;
   for (std::uint64_t id = 1; id <= 12; ++id) torrent.add(id, 0);
   auto const first = torrent.round(choker);
   for (int i = 0; i < 30; ++i) {
@@ -98,7 +98,7 @@ TEST(TitForTat, does_not_trade_places_between_equal_peers) {
 TEST(TitForTat, moves_the_optimistic_slot_every_interval_and_not_sooner) {
   SeededEntropy entropy{4};
   TitForTat choker{{.unchoked_max = 2, .optimistic_interval = 30s}, entropy};
-  Torrent torrent;
+  TorrentOfPeers torrent;
   torrent.add(1, 9000);
   for (std::uint64_t id = 2; id <= 9; ++id) torrent.add(id, 0);
   std::uint64_t before = 0;
@@ -117,7 +117,7 @@ TEST(TitForTat, lets_nobody_starve) {
   for (std::uint64_t seed = 0; seed < 16; ++seed) {
     SeededEntropy entropy{seed};
     TitForTat choker{{.unchoked_max = 4}, entropy};
-    Torrent torrent;
+    TorrentOfPeers torrent;
     for (std::uint64_t id = 1; id <= 3; ++id) torrent.add(id, 1e6);
     for (std::uint64_t id = 4; id <= 13; ++id) torrent.add(id, 0);
     std::set<std::uint64_t> served;
@@ -132,7 +132,7 @@ TEST(TitForTat, prefers_newcomers_three_to_one_for_the_optimistic_slot) {
   int constexpr kDraws = 4000;
   for (int i = 0; i < kDraws; ++i) {
     TitForTat choker{{.unchoked_max = 2}, entropy};
-    Torrent torrent;
+    TorrentOfPeers torrent;
     torrent.add(1, 9000);
     torrent.add(2);
     torrent.add(3).connected_at = kStart - 5s;
@@ -144,7 +144,7 @@ TEST(TitForTat, prefers_newcomers_three_to_one_for_the_optimistic_slot) {
 TEST(TitForTat, gives_a_peer_that_snubs_us_no_slot_but_the_optimistic_one) {
   SeededEntropy entropy{6};
   TitForTat choker{{.unchoked_max = 3}, entropy};
-  Torrent torrent;
+  TorrentOfPeers torrent;
   torrent.add(1, 9000).snubbed = true;
   torrent.add(2, 10);
   torrent.add(3, 5);
@@ -162,7 +162,7 @@ TEST(TitForTat, gives_a_peer_that_snubs_us_no_slot_but_the_optimistic_one) {
 TEST(TitForTat, unchokes_all_when_there_are_slots_enough) {
   SeededEntropy entropy{7};
   TitForTat choker{{.unchoked_max = 8}, entropy};
-  Torrent torrent;
+  TorrentOfPeers torrent;
   for (std::uint64_t id = 1; id <= 8; ++id) torrent.add(id, id % 2 ? 0 : 100);
   for (bool const seeding : {false, true})
     for (int i = 0; i < 20; ++i) EXPECT_EQ(torrent.round(choker, seeding).size(), 8u);
@@ -171,7 +171,7 @@ TEST(TitForTat, unchokes_all_when_there_are_slots_enough) {
 TEST(TitForTat, ignores_peers_that_want_nothing) {
   SeededEntropy entropy{8};
   TitForTat choker{{.unchoked_max = 2}, entropy};
-  Torrent torrent;
+  TorrentOfPeers torrent;
   torrent.add(1, 9e9).interested = false;
   torrent.add(2, 1);
   for (bool const seeding : {false, true}) EXPECT_EQ(torrent.round(choker, seeding), (std::set<std::uint64_t>{2}));
@@ -181,7 +181,7 @@ TEST(TitForTat, ignores_peers_that_want_nothing) {
 TEST(TitForTat, serves_the_fastest_receivers_while_seeding_and_all_others_by_turns) {
   SeededEntropy entropy{9};
   TitForTat choker{{.unchoked_max = 4, .seeding_turn = 30s}, entropy};
-  Torrent torrent;
+  TorrentOfPeers torrent;
   torrent.add(1, 0, 9e6);
   torrent.add(2, 0, 8e6);
   for (std::uint64_t id = 3; id <= 12; ++id) torrent.add(id, 0, 100);
@@ -199,7 +199,7 @@ TEST(TitForTat, is_a_function_of_its_inputs_and_its_seed) {
   auto const history = [] {
     SeededEntropy entropy{10};
     TitForTat choker{{.unchoked_max = 4}, entropy};
-    Torrent torrent;
+    TorrentOfPeers torrent;
     for (std::uint64_t id = 1; id <= 20; ++id) torrent.add(id, static_cast<double>(id * 37 % 11));
     std::vector<std::set<std::uint64_t>> rounds;
     for (int i = 0; i < 100; ++i) rounds.push_back(torrent.round(choker, i > 50));
@@ -210,7 +210,7 @@ TEST(TitForTat, is_a_function_of_its_inputs_and_its_seed) {
 
 TEST(Cooperative, chokes_nobody_below_its_limit) {
   Cooperative choker{32};
-  Torrent torrent;
+  TorrentOfPeers torrent;
   for (std::uint64_t id = 1; id <= 32; ++id) torrent.add(id, 0);
   for (bool const seeding : {false, true})
     for (int i = 0; i < 10; ++i) EXPECT_EQ(torrent.round(choker, seeding).size(), 32u);
@@ -218,7 +218,7 @@ TEST(Cooperative, chokes_nobody_below_its_limit) {
 
 TEST(Cooperative, lets_who_is_served_finish_and_then_the_first_who_came) {
   Cooperative choker{2};
-  Torrent torrent;
+  TorrentOfPeers torrent;
   for (std::uint64_t id = 1; id <= 4; ++id) torrent.add(id).connected_at = kStart - std::chrono::seconds{id};
   EXPECT_EQ(torrent.round(choker), (std::set<std::uint64_t>{3, 4}));
   torrent.add(5).connected_at = kStart - 1h;

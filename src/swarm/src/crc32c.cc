@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint32_t kReversedPolynomial = 0x82f63b78;  // RFC 3720, B.4
 
-constexpr std::array<std::uint32_t, 256> make_table() {
+constexpr std::array<std::uint32_t, 256> make_crc_table() {
   std::array<std::uint32_t, 256> table{};
   for (std::uint32_t i = 0; i < 256; ++i) {
     std::uint32_t crc = i;
@@ -21,10 +21,10 @@ constexpr std::array<std::uint32_t, 256> make_table() {
   }
   return table;
 }
-constexpr auto kTable = make_table();
+constexpr auto kCrcTable = make_crc_table();
 
 std::uint32_t by_table(ByteView bytes, std::uint32_t crc) noexcept {
-  for (std::uint8_t const byte : bytes) crc = crc >> 8 ^ kTable[(crc ^ byte) & 0xff];
+  for (std::uint8_t const byte : bytes) crc = crc >> 8 ^ kCrcTable[(crc ^ byte) & 0xff];
   return crc;
 }
 

@@ -16,7 +16,6 @@ constexpr wire::BencodeLimits kHandshakeLimits{
 constexpr wire::BencodeLimits kMetadataLimits{
     .bytes_max = 64 * 1024, .tokens_max = 64, .depth_max = 4, .sorted_keys = false, .allow_rest = true};
 
-std::unexpected<Error> broken(std::string what) { return fail(Fault::corrupt, std::move(what)); }
 
 template <class T>
 std::optional<T> number_in(std::optional<std::int64_t> value, std::int64_t least, std::int64_t most) {
@@ -86,7 +85,7 @@ Result<ExtensionHandshake> parse_extension_handshake(ByteView payload) {
   auto const document = wire::BencodeDocument::decode(payload, kHandshakeLimits);
   if (!document) return std::unexpected{Error{document.error()}.during("extension handshake")};
   wire::BencodeValue const root = document->root();
-  if (!root.is_dictionary()) return broken("extension handshake: not a dictionary");
+  if (!root.is_dictionary()) return fail(Fault::corrupt, "extension handshake: not a dictionary");
 
   ExtensionHandshake handshake;
   if (auto const names = root.find("m"); names && names->is_dictionary()) handshake.extensions = parse_names(*names);
@@ -129,23 +128,23 @@ Result<std::optional<MetadataMessage>> parse_metadata_message(ByteView payload) 
   if (!document) return std::unexpected{Error{document.error()}.during("ut_metadata")};
   wire::BencodeValue const root = document->root();
   auto const kind = root.integer("msg_type");
-  if (!kind) return broken("ut_metadata: no msg_type");
+  if (!kind) return fail(Fault::corrupt, "ut_metadata: no msg_type");
   if (*kind < 0 || *kind > 2) return std::nullopt;
 
   MetadataMessage message;
   message.kind = static_cast<MetadataMessage::Kind>(*kind);
   auto const piece = number_in<std::uint32_t>(root.integer("piece"), 0, kMetadataBytesMax / kBlockBytes - 1);
-  if (!piece) return broken("ut_metadata: no piece, or one beyond 10 MiB");
+  if (!piece) return fail(Fault::corrupt, "ut_metadata: no piece, or one beyond 10 MiB");
   message.piece = *piece;
   if (message.kind != MetadataMessage::Kind::data) return message;
 
   auto const total = number_in<std::uint32_t>(root.integer("total_size"), 1, kMetadataBytesMax);
-  if (!total) return broken("ut_metadata: no total_size, or one beyond 10 MiB");
+  if (!total) return fail(Fault::corrupt, "ut_metadata: no total_size, or one beyond 10 MiB");
   message.total_size = *total;
   message.data = document->rest();
   std::uint32_t const due = metadata_piece_bytes(*total, *piece);
   if (due == 0 || message.data.size() != due)
-    return broken(fmt::format("ut_metadata: piece {} with {} bytes instead of {}", *piece, message.data.size(), due));
+    return fail(Fault::corrupt, fmt::format("ut_metadata: piece {} with {} bytes instead of {}", *piece, message.data.size(), due));
   return message;
 }
 

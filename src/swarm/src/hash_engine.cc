@@ -45,7 +45,7 @@ struct Table {
   std::array<HashFunctions, kEngines> sha256;
 };
 
-Table make_table() noexcept {
+Table make_hash_table() noexcept {
   HashFunctions sha1{.single = kernels::sha1_plain, .words = 5};
   HashFunctions sha256{.single = kernels::sha256_plain, .words = 8};
   Table table;
@@ -80,7 +80,7 @@ Table make_table() noexcept {
 }
 
 Table const& table() noexcept {
-  static Table const made = make_table();
+  static Table const made = make_hash_table();
   return made;
 }
 

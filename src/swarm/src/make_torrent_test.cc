@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint32_t kPiece = 32768;
 
-struct Content {
+struct Written {
   std::string path;
   Bytes bytes;
 };
@@ -30,8 +30,8 @@ Bytes pattern(std::string const& path, std::size_t length) {
 
 /// The folder that the torrents of libtorrent in the corpus describe (a path counts characters
 /// there).
-std::vector<Content> sample() {
-  std::vector<Content> files;
+std::vector<Written> sample() {
+  std::vector<Written> files;
   for (auto const& [path, length] :
        std::vector<std::pair<std::string, std::size_t>>{{"a.bin", 100000},
                                                         {"b/empty", 0},
@@ -52,11 +52,11 @@ void write(world::World& world, std::string const& path, ByteView bytes) {
 }
 
 /// Runs `body` on a simulated machine with these files below /share/sample.
-void on_disk(std::vector<Content> const& files, std::function<void(world::World&)> body) {
+void on_disk(std::vector<Written> const& files, std::function<void(world::World&)> body) {
   sim::Simulation simulation;
   simulation.run([&](sim::Simulation& running) {
     world::World& world = running.add_host("maker").world();
-    for (Content const& file : files) write(world, "share/sample/" + file.path, file.bytes);
+    for (Written const& file : files) write(world, "share/sample/" + file.path, file.bytes);
     body(world);
   });
 }
@@ -69,17 +69,17 @@ std::shared_ptr<Metainfo const> make(world::World& world, std::string const& pat
 }
 
 /// The torrent's space as it is defined: files where the description puts them, zeros between.
-Bytes space_of(Metainfo const& metainfo, std::vector<Content> const& files) {
+Bytes space_of(Metainfo const& metainfo, std::vector<Written> const& files) {
   Bytes space(metainfo.space_size());
   for (TorrentFile const& file : metainfo.files()) {
-    for (Content const& content : files)
+    for (Written const& content : files)
       if (file.path == "sample/" + content.path)
         std::ranges::copy(content.bytes, space.begin() + static_cast<std::ptrdiff_t>(file.offset));
   }
   return space;
 }
 
-void expect_true_digests(Metainfo const& metainfo, std::vector<Content> const& files) {
+void expect_true_digests(Metainfo const& metainfo, std::vector<Written> const& files) {
   Bytes const space = space_of(metainfo, files);
   for (std::uint32_t i = 0; i < metainfo.piece_count(); ++i) {
     PieceIndex const piece{i};

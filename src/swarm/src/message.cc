@@ -29,7 +29,6 @@ constexpr std::uint32_t kHashFieldBytes = 48;
 // A tree over 2^40 leaves of 16 KiB is beyond any file; nobody has a use for higher layers.
 constexpr std::uint32_t kTreeHeightMax = 40;
 
-std::unexpected<Error> broken(std::string what) { return fail(Fault::corrupt, std::move(what)); }
 
 /// Bytes of a message after its id: those of fixed size, and how much payload may follow.
 struct Shape {
@@ -119,15 +118,15 @@ void load_fields(MessageHeader& header, ByteView fields) {
 
 Result<void> check_piece(PieceIndex piece, MessageLimits const& limits) {
   std::uint64_t const end = limits.piece_count.value_or(static_cast<std::uint32_t>(Metainfo::kPiecesMax));
-  if (piece.value >= end) return broken(fmt::format("piece {} of a torrent of {}", piece.value, end));
+  if (piece.value >= end) return fail(Fault::corrupt, fmt::format("piece {} of a torrent of {}", piece.value, end));
   return {};
 }
 
 Result<void> check_block(BlockRange const& block, MessageLimits const& limits) {
   MUT_TRY(check_piece(block.piece, limits));
   if (block.length == 0 || block.length > limits.block_bytes_max)
-    return broken(fmt::format("a block of {} bytes, where at most {} are agreed", block.length, limits.block_bytes_max));
-  if (block.begin > UINT32_MAX - block.length) return broken("a block that ends beyond 4 GiB");
+    return fail(Fault::corrupt, fmt::format("a block of {} bytes, where at most {} are agreed", block.length, limits.block_bytes_max));
+  if (block.begin > UINT32_MAX - block.length) return fail(Fault::corrupt, "a block that ends beyond 4 GiB");
   return {};
 }
 
@@ -143,10 +142,10 @@ Result<void> check_fields(MessageHeader const& header, MessageLimits const& limi
     case MessageType::piece: return check_block(header.block, limits);
     case MessageType::bitfield:
       if (limits.piece_count && header.payload_bytes != bitfield_bytes_max(limits))
-        return broken(fmt::format("a bitfield of {} bytes for {} pieces", header.payload_bytes, *limits.piece_count));
+        return fail(Fault::corrupt, fmt::format("a bitfield of {} bytes for {} pieces", header.payload_bytes, *limits.piece_count));
       return {};
     case MessageType::hashes:
-      if (header.payload_bytes % sizeof(Sha256Digest) != 0) return broken("hashes that are not whole");
+      if (header.payload_bytes % sizeof(Sha256Digest) != 0) return fail(Fault::corrupt, "hashes that are not whole");
       return {};
     default: return {};
   }
@@ -204,7 +203,7 @@ Result<std::optional<MessageHeader>> parse_message_header(ByteView stream, Messa
   std::uint32_t const body = length - 1;
   // The type's own limit, before waiting for anything of it to arrive.
   if (body < shape.fixed || body - shape.fixed > shape.payload_max)
-    return broken(fmt::format("message {} with a length of {}", stream[4], length));
+    return fail(Fault::corrupt, fmt::format("message {} with a length of {}", stream[4], length));
   if (stream.size() < 5 + shape.fixed) return std::nullopt;
 
   header.header_bytes = static_cast<std::uint8_t>(5 + shape.fixed);

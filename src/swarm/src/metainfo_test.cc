@@ -32,7 +32,7 @@ std::string leaf(long long length, std::string const& root) {
   return D({{"", D({{"length", I(length)}, {"pieces root", S(root)}})}});
 }
 
-constexpr std::uint32_t kPiece = 32768;
+constexpr std::uint32_t kFixturePiece = 32768;
 
 /// Three files in pieces of two blocks: "a" of 2.5 pieces, "b/c" of one block, "b/d" empty, "e" of
 /// exactly one piece.
@@ -42,17 +42,17 @@ struct Tree {
   std::string root_c = std::string(32, 'c');
   std::string root_e = std::string(32, 'e');
   Dict v2{{"file tree",
-           D({{"a", leaf(2 * kPiece + 100, root_a)},
+           D({{"a", leaf(2 * kFixturePiece + 100, root_a)},
               {"b", D({{"c", leaf(16384, root_c)}, {"d", D({{"", D({{"length", I(0)}})}})}})},
-              {"e", leaf(kPiece, root_e)}})},
+              {"e", leaf(kFixturePiece, root_e)}})},
           {"meta version", I(2)},
           {"name", S("folder")},
-          {"piece length", I(kPiece)}};
+          {"piece length", I(kFixturePiece)}};
   Dict hybrid = [this] {
     Dict info = v2;
-    info["files"] = L({entry(2 * kPiece + 100, {"a"}), entry(kPiece - 100, {".pad", "x"}, "p"),
+    info["files"] = L({entry(2 * kFixturePiece + 100, {"a"}), entry(kFixturePiece - 100, {".pad", "x"}, "p"),
                        entry(16384, {"b", "c"}, "x"), entry(0, {"b", "d"}), entry(16384, {}, "p"),
-                       entry(kPiece, {"e"})});
+                       entry(kFixturePiece, {"e"})});
     std::string pieces;
     for (char c = '0'; c < '5'; ++c) pieces += std::string(20, c);
     info["pieces"] = S(pieces);
@@ -144,10 +144,10 @@ TEST(Metainfo, begins_each_file_of_v2_at_a_piece) {
   EXPECT_FALSE(metainfo->has_v1());
   EXPECT_EQ(metainfo->info_hash().v2, sha256(base::view_of(D(tree.v2))));
   EXPECT_EQ(metainfo->piece_count(), 5u);
-  EXPECT_EQ(metainfo->space_size(), 5u * kPiece);
-  EXPECT_EQ(metainfo->total_size(), 2u * kPiece + 100 + 16384 + kPiece);
+  EXPECT_EQ(metainfo->space_size(), 5u * kFixturePiece);
+  EXPECT_EQ(metainfo->total_size(), 2u * kFixturePiece + 100 + 16384 + kFixturePiece);
   EXPECT_EQ(metainfo->files()[1].path, "folder/b/c");
-  EXPECT_EQ(metainfo->files()[1].offset, 3u * kPiece);
+  EXPECT_EQ(metainfo->files()[1].offset, 3u * kFixturePiece);
   EXPECT_EQ(metainfo->piece_size(PieceIndex{2}), 100u);
   EXPECT_EQ(metainfo->piece_size(PieceIndex{3}), 16384u);
   EXPECT_EQ(metainfo->file_of_piece(PieceIndex{2}).value, 0u);
@@ -158,8 +158,8 @@ TEST(Metainfo, begins_each_file_of_v2_at_a_piece) {
   EXPECT_TRUE(metainfo->v2_digest_is_file_root(PieceIndex{3}));
   EXPECT_TRUE(metainfo->v2_digest_is_file_root(PieceIndex{4}));
   EXPECT_FALSE(metainfo->files()[2].pieces_root.has_value());
-  EXPECT_EQ(slices(*metainfo, 0, 5 * kPiece).size(), 3u);
-  EXPECT_TRUE(slices(*metainfo, 2 * kPiece + 100, 1000).empty());
+  EXPECT_EQ(slices(*metainfo, 0, 5 * kFixturePiece).size(), 3u);
+  EXPECT_TRUE(slices(*metainfo, 2 * kFixturePiece + 100, 1000).empty());
 }
 
 TEST(Metainfo, gives_a_hybrid_the_padding_of_v1_and_the_roots_of_v2) {
@@ -173,7 +173,7 @@ TEST(Metainfo, gives_a_hybrid_the_padding_of_v1_and_the_roots_of_v2) {
   EXPECT_TRUE(metainfo->files()[1].pad);
   EXPECT_EQ(metainfo->files()[4].path, "folder/.pad/16384");
   EXPECT_TRUE(metainfo->files()[2].executable);
-  EXPECT_EQ(metainfo->piece_size(PieceIndex{2}), kPiece);
+  EXPECT_EQ(metainfo->piece_size(PieceIndex{2}), kFixturePiece);
   EXPECT_EQ(metainfo->content_size(PieceIndex{2}), 100u);
   EXPECT_EQ(metainfo->file_of_piece(PieceIndex{3}).value, 2u);
   EXPECT_EQ(base::text_of(*metainfo->v1_digest(PieceIndex{3})), std::string(20, '3'));
@@ -185,7 +185,7 @@ TEST(Metainfo, takes_one_file_named_like_the_torrent_as_alone) {
                   {"length", I(100)},
                   {"meta version", I(2)},
                   {"name", S("one")},
-                  {"piece length", I(kPiece)},
+                  {"piece length", I(kFixturePiece)},
                   {"pieces", S(std::string(20, 'p'))}};
   EXPECT_EQ(parsed(torrent(info))->files()[0].path, "one");
   EXPECT_EQ(parsed(torrent(with(with(info, "length", ""), "pieces", "")))->files()[0].path, "one");

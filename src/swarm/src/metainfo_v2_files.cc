@@ -12,7 +12,7 @@ namespace {
 
 using wire::BencodeValue;
 
-constexpr std::size_t kFoldersMax = 64;  // as safe_path; asked before a folder is entered
+constexpr std::size_t kTreeDepthMax = 64;  // as safe_path; asked before a folder is entered
 
 /// Walks the tree without recursion: its depth is a stranger's choice, our stacks are small.
 class TreeReader {
@@ -62,8 +62,8 @@ class TreeReader {
     auto const properties = node.find("");
     if (!properties) {
       if (node.size() == 0) return corrupt("{} is neither a file nor a folder with files", label);
-      if (open_.size() > kFoldersMax)
-        return too_large("{} is more than {} folders deep", label, kFoldersMax);
+      if (open_.size() > kTreeDepthMax)
+        return too_large("{} is more than {} folders deep", label, kTreeDepthMax);
       enter(node, key);
       return {};
     }

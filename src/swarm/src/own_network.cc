@@ -11,13 +11,13 @@ namespace {
 constexpr std::uint8_t kChallenge = 0;
 constexpr std::uint8_t kAnswer = 1;
 constexpr std::string_view kPurpose = "mutirao peer of one network";
-constexpr std::size_t kHashBlockBytes = 64;
+constexpr std::size_t kHmacBlockBytes = 64;
 
 }  // namespace
 
 /// RFC 2104
 Sha256Digest hmac_sha256(ByteView key, ByteView message) {
-  std::array<std::uint8_t, kHashBlockBytes> padded{};
+  std::array<std::uint8_t, kHmacBlockBytes> padded{};
   if (key.size() > padded.size()) {
     std::ranges::copy(sha256(key), padded.begin());
   } else {

@@ -13,7 +13,6 @@ namespace mutirao::swarm {
 
 namespace {
 
-constexpr auto kSilenceMax = std::chrono::minutes{3};
 constexpr auto kKeepAlive = std::chrono::seconds{110};  // BEP 3: 2 min
 constexpr auto kWriteMax = std::chrono::seconds{60};    // for one batch
 constexpr std::size_t kUploadBytesMin = 32 * 1024;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "choker.h"
@@ -26,6 +27,11 @@ struct Engine;
 /// Ids that we give to extensions in our handshake.
 inline constexpr std::uint8_t kOurMetadataId = 1;
 inline constexpr std::uint8_t kOurNetworkId = 2;
+inline constexpr std::string_view kMetadataName = "ut_metadata";  // BEP 9
+
+inline constexpr auto kHandshakeMax = std::chrono::seconds{10};
+/// A peer that said nothing for so long is gone (BEP 3: a keep-alive every 2 minutes).
+inline constexpr auto kSilenceMax = std::chrono::minutes{3};
 
 struct ArrivedBlock {
   BlockRange range;

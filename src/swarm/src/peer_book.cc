@@ -7,8 +7,8 @@
 namespace mutirao::swarm {
 
 namespace {
-constexpr auto kRetryFirst = std::chrono::seconds{5};
-constexpr auto kRetryMax = std::chrono::minutes{10};
+constexpr auto kDialRetryFirst = std::chrono::seconds{5};
+constexpr auto kDialRetryMax = std::chrono::minutes{10};
 constexpr auto kAfterUse = std::chrono::seconds{2};
 constexpr std::size_t kBannedMax = 1000;
 }  // namespace
@@ -69,7 +69,7 @@ void PeerBook::failed(world::Endpoint peer, TimePoint now) {
     peers_.erase(found);
     return;
   }
-  entry.due = now + std::min<Duration>(kRetryFirst * (1u << entry.failures) / 2, kRetryMax);
+  entry.due = now + std::min<Duration>(kDialRetryFirst * (1u << entry.failures) / 2, kDialRetryMax);
 }
 
 void PeerBook::ended(world::Endpoint peer, TimePoint now) {

@@ -16,7 +16,6 @@ constexpr std::size_t kUploadQueueMax = 2000;  // as we tell peers by `reqq`
 constexpr std::size_t kEarlyHavesMax = 10'000;
 constexpr std::size_t kAllowedFastMax = 64;
 constexpr std::size_t kAllowFastOurs = 8;
-constexpr std::string_view kMetadataName = "ut_metadata";  // BEP 9
 constexpr std::string_view kNetworkName = "mu_net";
 
 std::unexpected<Error> lie(std::string what) { return fail(Fault::corrupt, std::move(what)); }

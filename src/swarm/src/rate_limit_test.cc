@@ -14,52 +14,52 @@ namespace mutirao::swarm {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr TimePoint kStart{1h};
+constexpr TimePoint kFirst{1h};
 
 TEST(TokenBucket, lets_a_burst_pass_and_then_only_its_rate) {
   TokenBucket bucket{1000, 500};
-  EXPECT_EQ(bucket.take(500, kStart), kStart);
-  EXPECT_EQ(bucket.take(1000, kStart), kStart + 1s);
-  EXPECT_EQ(bucket.take(250, kStart), kStart + 1250ms);
+  EXPECT_EQ(bucket.take(500, kFirst), kFirst);
+  EXPECT_EQ(bucket.take(1000, kFirst), kFirst + 1s);
+  EXPECT_EQ(bucket.take(250, kFirst), kFirst + 1250ms);
 }
 
 TEST(TokenBucket, saves_no_more_than_its_burst_over_a_pause) {
   TokenBucket bucket{1000, 500};
-  EXPECT_EQ(bucket.take(500, kStart + 24h), kStart + 24h);
-  EXPECT_EQ(bucket.take(100, kStart + 24h), kStart + 24h + 100ms);
+  EXPECT_EQ(bucket.take(500, kFirst + 24h), kFirst + 24h);
+  EXPECT_EQ(bucket.take(100, kFirst + 24h), kFirst + 24h + 100ms);
 }
 
 TEST(TokenBucket, keeps_its_rate_over_any_pattern_of_takers) {
   TokenBucket bucket{1'000'000, 32768};
-  TimePoint now = kStart;
+  TimePoint now = kFirst;
   std::uint64_t passed = 0;
   for (int i = 0; i < 5000; ++i) {
     std::uint64_t const bytes = 1 + static_cast<std::uint64_t>(i) * 7919 % 16384;
     now = bucket.take(bytes, now);
     passed += bytes;
   }
-  double const seconds = std::chrono::duration<double>(now - kStart).count();
+  double const seconds = std::chrono::duration<double>(now - kFirst).count();
   EXPECT_LE(static_cast<double>(passed), 1e6 * seconds + 32768 + 1);
   EXPECT_GE(static_cast<double>(passed), 1e6 * seconds * 0.999);
 }
 
 TEST(TokenBucket, without_a_rate_limits_nothing) {
   TokenBucket bucket{0, 0};
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(bucket.take(UINT64_MAX, kStart), kStart);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(bucket.take(UINT64_MAX, kFirst), kFirst);
 }
 
 TEST(TokenBucket, forgets_a_queue_that_grew_at_an_old_rate) {
   TokenBucket bucket{1, 1};
-  EXPECT_GT(bucket.take(1000, kStart), kStart + 900s);
+  EXPECT_GT(bucket.take(1000, kFirst), kFirst + 900s);
   bucket.set_rate(1'000'000);
-  EXPECT_LE(bucket.take(1000, kStart), kStart + 1ms);
+  EXPECT_LE(bucket.take(1000, kFirst), kFirst + 1ms);
 }
 
 TEST(TokenBucket, takes_back_what_did_not_pass) {
   TokenBucket bucket{1000, 0};
-  EXPECT_EQ(bucket.take(1000, kStart), kStart + 1s);
+  EXPECT_EQ(bucket.take(1000, kFirst), kFirst + 1s);
   bucket.give_back(1000);
-  EXPECT_EQ(bucket.take(500, kStart), kStart + 500ms);
+  EXPECT_EQ(bucket.take(500, kFirst), kFirst + 500ms);
 }
 
 TEST(TokenBucket, loses_and_invents_nothing_among_many_threads) {
@@ -67,10 +67,10 @@ TEST(TokenBucket, loses_and_invents_nothing_among_many_threads) {
   std::vector<std::thread> takers;
   for (int i = 0; i < 4; ++i)
     takers.emplace_back([&] {
-      for (int k = 0; k < 10'000; ++k) static_cast<void>(bucket.take(100, kStart));
+      for (int k = 0; k < 10'000; ++k) static_cast<void>(bucket.take(100, kFirst));
     });
   for (std::thread& taker : takers) taker.join();
-  EXPECT_EQ(bucket.take(0, kStart), kStart + 4s);
+  EXPECT_EQ(bucket.take(0, kFirst), kFirst + 4s);
 }
 
 void in_virtual_time(std::move_only_function<void()> body) {

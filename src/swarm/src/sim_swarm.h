@@ -168,4 +168,13 @@ class Node {
   std::unique_ptr<threads::scope> scope_;
 };
 
+/// Runs `body` in a simulated network of its own for each of a few seeds.
+inline void for_seeds(std::size_t count, std::function<void(sim::Simulation&, std::uint64_t)> const& body) {
+  for (auto const seed : sim::seeds(count)) {
+    SCOPED_TRACE(sim::replay_hint(seed));
+    sim::Simulation simulation{{.seed = seed, .network = {}}};
+    simulation.run([&](sim::Simulation& network) { body(network, seed); });
+  }
+}
+
 }  // namespace mutirao::swarm::test

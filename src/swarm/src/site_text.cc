@@ -140,11 +140,11 @@ constexpr SiteText kPortuguese{
     .bad_request = "O Host que este pedido traz não é um nome válido.",
 };
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+char lower_case(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 SiteText const* for_tag(std::string_view tag) {
   auto const primary = tag.substr(0, tag.find('-'));
-  auto const is = [&](std::string_view language) { return std::ranges::equal(primary, language, {}, lower); };
+  auto const is = [&](std::string_view language) { return std::ranges::equal(primary, language, {}, lower_case); };
   if (is("pt")) return &kPortuguese;
   if (is("en") || primary == "*") return &kEnglish;
   return nullptr;

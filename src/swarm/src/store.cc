@@ -36,12 +36,6 @@ Result<std::unique_ptr<world::Directory>> open_folder(world::Disk& disk, std::st
   return made;
 }
 
-std::uint64_t total_of(std::span<ByteView const> runs) {
-  std::uint64_t total = 0;
-  for (ByteView const run : runs) total += run.size();
-  return total;
-}
-
 }  // namespace
 
 std::int64_t civil_ns(world::World& world) {

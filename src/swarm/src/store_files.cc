@@ -42,12 +42,6 @@ class RunReader {
   std::array<ByteView, kViewsMax> views_;
 };
 
-std::uint64_t total_of(std::span<ByteView const> runs) {
-  std::uint64_t total = 0;
-  for (ByteView const run : runs) total += run.size();
-  return total;
-}
-
 }  // namespace
 
 StoreFiles::StoreFiles(std::unique_ptr<world::Directory> folder, std::string folder_path, StoreLayout const& layout,

@@ -15,6 +15,12 @@
 
 namespace mutirao::swarm {
 
+[[nodiscard]] inline std::uint64_t total_of(std::span<ByteView const> runs) {
+  std::uint64_t total = 0;
+  for (ByteView const run : runs) total += run.size();
+  return total;
+}
+
 /// The files of a torrent as one space of bytes, and what of them is not synced yet.
 ///
 /// A torrent may have a hundred thousand files and a process a thousand descriptors: the files used

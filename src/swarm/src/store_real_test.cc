@@ -23,7 +23,7 @@ namespace {
 using store_test::Kind;
 using store_test::Torrent;
 
-constexpr std::uint32_t kPiece = 64 * 1024;
+constexpr std::uint32_t kRealPiece = 64 * 1024;
 
 class RealStore : public testing::Test {
  protected:
@@ -46,7 +46,7 @@ class RealStore : public testing::Test {
     return opened ? *std::move(opened) : nullptr;
   }
   static Result<void> take(Store& store, Torrent const& torrent, std::uint32_t piece) {
-    std::uint64_t const offset = std::uint64_t{piece} * kPiece;
+    std::uint64_t const offset = std::uint64_t{piece} * kRealPiece;
     ByteView const bytes = torrent.piece(piece);
     MUT_TRY(store.write(offset, {&bytes, 1}));
     store.claim(offset, bytes.size());
@@ -58,7 +58,7 @@ class RealStore : public testing::Test {
 };
 
 Torrent some_torrent() {
-  return store_test::make_torrent({{"a/one", store_test::some_bytes(20 * kPiece + 999, 1)}, {"b/two", store_test::some_bytes(30 * kPiece, 2)}}, kPiece, Kind::hybrid);
+  return store_test::make_torrent({{"a/one", store_test::some_bytes(20 * kRealPiece + 999, 1)}, {"b/two", store_test::some_bytes(30 * kRealPiece, 2)}}, kRealPiece, Kind::hybrid);
 }
 
 TEST_F(RealStore, takes_pieces_from_many_threads_while_it_flushes) {
@@ -99,7 +99,7 @@ TEST_F(RealStore, finds_by_a_recheck_on_all_processors_what_is_right_and_what_is
     store.reset();
     std::string const path = torrent.metainfo->files().back().path;
     std::fstream file{folder_ / "content" / path, std::ios::in | std::ios::out | std::ios::binary};
-    file.seekp(7 * kPiece + 5);
+    file.seekp(7 * kRealPiece + 5);
     file.put('!').put('?').put('#');
     file.close();
     store = open(world, torrent);

@@ -16,8 +16,8 @@ namespace {
 
 /// One lane of the processor for each message: as many pieces (v1) or leaves (v2) at a time.
 constexpr std::size_t kLanes = 16;
-constexpr std::size_t kRunBytes = 64 * 1024;
-constexpr std::size_t kBufferBytes = kLanes * kRunBytes;
+constexpr std::size_t kRecheckRunBytes = 64 * 1024;
+constexpr std::size_t kBufferBytes = kLanes * kRecheckRunBytes;
 
 std::size_t leaf_count(std::uint32_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes; }
 
@@ -50,14 +50,14 @@ class PieceChecker {
     std::vector<bool> readable(which.size(), true);
     std::vector<Sha1State*> lanes;
     std::vector<ByteView> runs;
-    for (std::uint64_t done = 0; done < metainfo_.piece_length(); done += kRunBytes) {
+    for (std::uint64_t done = 0; done < metainfo_.piece_length(); done += kRecheckRunBytes) {
       lanes.clear();
       runs.clear();
       for (std::size_t lane = 0; lane < which.size(); ++lane) {
         PieceIndex const piece = pieces[which[lane]];
         std::uint64_t const size = metainfo_.piece_size(piece);
         if (!readable[lane] || done >= size) continue;
-        MutableBytes const run = MutableBytes{buffer_}.subspan(lane * kRunBytes, std::min<std::uint64_t>(kRunBytes, size - done));
+        MutableBytes const run = MutableBytes{buffer_}.subspan(lane * kRecheckRunBytes, std::min<std::uint64_t>(kRecheckRunBytes, size - done));
         readable[lane] = files_.read(begin_of(piece) + done, run).has_value();
         if (!readable[lane]) continue;
         lanes.push_back(&states[lane]);

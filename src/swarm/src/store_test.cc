@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 using store_test::Kind;
 using store_test::Torrent;
 
-constexpr std::uint32_t kPiece = 64 * 1024;
+constexpr std::uint32_t kStorePiece = 64 * 1024;
 
 /// One host with a store, that can lose power.
 class Machine {
@@ -92,17 +92,17 @@ class Machine {
   std::unique_ptr<Store> store_;
 };
 
-Torrent one_file(Kind kind = Kind::hybrid, std::size_t size = 10 * kPiece + 12345) {
-  return store_test::make_torrent({{"one.bin", store_test::some_bytes(size, 1)}}, kPiece, kind);
+Torrent one_file(Kind kind = Kind::hybrid, std::size_t size = 10 * kStorePiece + 12345) {
+  return store_test::make_torrent({{"one.bin", store_test::some_bytes(size, 1)}}, kStorePiece, kind);
 }
 
 Torrent many_files(Kind kind) {
-  return store_test::make_torrent({{"a/long", store_test::some_bytes(5 * kPiece + 777, 1)},
+  return store_test::make_torrent({{"a/long", store_test::some_bytes(5 * kStorePiece + 777, 1)},
                                    {"a/short", store_test::some_bytes(100, 2)},
-                                   {"b/c/d/deep", store_test::some_bytes(kPiece, 3)},
+                                   {"b/c/d/deep", store_test::some_bytes(kStorePiece, 3)},
                                    {"empty", {}},
-                                   {"last", store_test::some_bytes(3 * kPiece - 1, 4)}},
-                                  kPiece, kind);
+                                   {"last", store_test::some_bytes(3 * kStorePiece - 1, 4)}},
+                                  kStorePiece, kind);
 }
 
 void on_machine(Torrent torrent, std::function<void(Machine&)> body, std::uint64_t seed = 1) {
@@ -153,13 +153,13 @@ TEST(Store, is_whole_when_every_piece_of_every_kind_of_torrent_was_claimed) {
 TEST(Store, claims_single_blocks_and_says_when_they_complete_a_piece) {
   on_machine(one_file(), [](Machine& machine) {
     Store& store = machine.store();
-    ASSERT_TRUE(machine.write(kPiece, kPiece).has_value());
-    for (int block : {2, 0, 3}) EXPECT_FALSE(store.claim(kPiece + block * kBlockBytes, kBlockBytes));
-    EXPECT_TRUE(store.has(kPiece + 2 * kBlockBytes + 5, kBlockBytes + 7));
-    EXPECT_FALSE(store.has(kPiece + kBlockBytes - 1, 1 + 1));
-    EXPECT_TRUE(store.claim(kPiece + kBlockBytes, kBlockBytes));
-    EXPECT_FALSE(store.claim(kPiece + kBlockBytes, kBlockBytes)) << "completed twice";
-    EXPECT_EQ(store.verified_bytes(), kPiece);
+    ASSERT_TRUE(machine.write(kStorePiece, kStorePiece).has_value());
+    for (int block : {2, 0, 3}) EXPECT_FALSE(store.claim(kStorePiece + block * kBlockBytes, kBlockBytes));
+    EXPECT_TRUE(store.has(kStorePiece + 2 * kBlockBytes + 5, kBlockBytes + 7));
+    EXPECT_FALSE(store.has(kStorePiece + kBlockBytes - 1, 1 + 1));
+    EXPECT_TRUE(store.claim(kStorePiece + kBlockBytes, kBlockBytes));
+    EXPECT_FALSE(store.claim(kStorePiece + kBlockBytes, kBlockBytes)) << "completed twice";
+    EXPECT_EQ(store.verified_bytes(), kStorePiece);
     EXPECT_EQ(store.pieces().count(), 1u);
   });
 }
@@ -181,7 +181,7 @@ TEST(Store, takes_padding_for_granted_and_never_writes_it) {
     ASSERT_NE(short_file, metainfo.files().end());
     ASSERT_TRUE(machine.write(short_file->offset, 100).has_value());
     EXPECT_TRUE(machine.store().claim(short_file->offset, 100)) << "the content alone is the piece";
-    Bytes piece(kPiece, 0xff);
+    Bytes piece(kStorePiece, 0xff);
     ASSERT_TRUE(machine.store().read(short_file->offset, piece).has_value());
     EXPECT_TRUE(std::all_of(piece.begin() + 100, piece.end(), [](auto byte) { return byte == 0; }));
     EXPECT_FALSE(machine.folder()->info("t/.pad").has_value());
@@ -194,7 +194,7 @@ TEST(Store, forgets_a_piece_that_turned_out_to_be_wrong_at_once_and_for_good) {
     ASSERT_TRUE(machine.store().flush().has_value());
     machine.store().unclaim(PieceIndex{3});
     EXPECT_FALSE(machine.store().has_piece(PieceIndex{3}));
-    EXPECT_EQ(machine.store().verified_bytes(), machine.torrent().metainfo->total_size() - kPiece);
+    EXPECT_EQ(machine.store().verified_bytes(), machine.torrent().metainfo->total_size() - kStorePiece);
     machine.lose_power();
     EXPECT_FALSE(machine.store().has_piece(PieceIndex{3}));
     EXPECT_TRUE(machine.store().has_piece(PieceIndex{2}));
@@ -307,7 +307,7 @@ TEST(Store, says_that_the_disk_is_full_and_goes_on_when_there_is_room) {
     ASSERT_TRUE(machine.store().flush().has_value());
     machine.take_piece(1);
     machine.disk().set_full(true);
-    auto const refused = machine.write(2 * kPiece, kPiece);
+    auto const refused = machine.write(2 * kStorePiece, kStorePiece);
     ASSERT_FALSE(refused.has_value());
     EXPECT_EQ(refused.error().fault, Fault::exhausted);
     EXPECT_NE(refused.error().what.find("one.bin"), std::string::npos) << refused.error().what;
@@ -349,14 +349,14 @@ TEST(Store, rechecks_a_changed_file_alone) {
       machine.take_all();
       machine.close();
       auto const& files = machine.torrent().metainfo->files();
-      auto const changed = std::ranges::find(files, kPiece, &TorrentFile::length);
+      auto const changed = std::ranges::find(files, kStorePiece, &TorrentFile::length);
       FileIndex const index{static_cast<std::uint32_t>(changed - files.begin())};
       ASSERT_TRUE(threads::sleep_for(1s).has_value());
       machine.overwrite(changed->path, 20'000, {1, 2, 3});
       machine.open();
       EXPECT_EQ(machine.store().needs_recheck(), std::vector{index});
       EXPECT_FALSE(machine.store().has(changed->offset, changed->length));
-      EXPECT_TRUE(machine.store().has(0, 5 * kPiece)) << "an untouched file was distrusted";
+      EXPECT_TRUE(machine.store().has(0, 5 * kStorePiece)) << "an untouched file was distrusted";
 
       ASSERT_TRUE(machine.store().recheck({&index, 1}, {}).has_value());
       EXPECT_TRUE(machine.store().needs_recheck().empty());
@@ -434,7 +434,7 @@ TEST(Store, finds_bit_rot_by_a_recheck) {
       machine.take_all();
       ASSERT_TRUE(machine.store().flush().has_value());
       std::string const path = "/content/" + machine.torrent().metainfo->files()[0].path;
-      ASSERT_TRUE(machine.disk().flip_bit(path, 4 * kPiece + 40'000, 3).has_value());
+      ASSERT_TRUE(machine.disk().flip_bit(path, 4 * kStorePiece + 40'000, 3).has_value());
       machine.reopen();
       EXPECT_TRUE(machine.store().pieces().all()) << "nothing else can see it";
       ASSERT_TRUE(machine.store().recheck({}, {}).has_value());
@@ -449,11 +449,11 @@ TEST(Store, finds_bit_rot_by_a_recheck) {
 TEST(Store, says_what_is_in_the_way_of_a_file) {
   on_machine(many_files(Kind::hybrid), [](Machine& machine) {
     auto const& files = machine.torrent().metainfo->files();
-    std::string const deep = std::ranges::find(files, kPiece, &TorrentFile::length)->path;
+    std::string const deep = std::ranges::find(files, kStorePiece, &TorrentFile::length)->path;
     std::string const parent = deep.substr(0, deep.rfind('/'));
     machine.overwrite(parent, 0, {1});
-    std::uint64_t const offset = std::ranges::find(files, kPiece, &TorrentFile::length)->offset;
-    auto const refused = machine.write(offset, kPiece);
+    std::uint64_t const offset = std::ranges::find(files, kStorePiece, &TorrentFile::length)->offset;
+    auto const refused = machine.write(offset, kStorePiece);
     ASSERT_FALSE(refused.has_value());
     EXPECT_NE(refused.error().what.find(parent), std::string::npos) << refused.error().what;
     EXPECT_FALSE(refused.error().mend.empty());

@@ -13,7 +13,6 @@ namespace mutirao::swarm {
 
 namespace {
 
-constexpr auto kHandshakeMax = std::chrono::seconds{10};
 constexpr auto kSaveInterval = std::chrono::seconds{60};
 constexpr std::size_t kIdPrefixMin = 6;
 

@@ -7,14 +7,6 @@ namespace {
 
 using namespace test;
 
-void for_seeds(std::size_t count, std::function<void(sim::Simulation&, std::uint64_t)> const& body) {
-  for (auto const seed : sim::seeds(count)) {
-    SCOPED_TRACE(sim::replay_hint(seed));
-    sim::Simulation simulation{{.seed = seed, .network = {}}};
-    simulation.run([&](sim::Simulation& network) { body(network, seed); });
-  }
-}
-
 bool connected_to(Node& node, TorrentId const& id, world::Endpoint peer) {
   auto const status = node->status(id);
   return status && std::ranges::any_of(status->peers, [&](PeerStatus const& each) { return each.endpoint == peer; });

@@ -7,14 +7,14 @@ namespace {
 
 using namespace test;
 
-struct Case {
+struct PairCase {
   char const* name;
   TorrentFormat format;
   std::size_t size;
   std::uint32_t piece_length;
 };
 
-class SwarmOfTwo : public testing::TestWithParam<Case> {};
+class SwarmOfTwo : public testing::TestWithParam<PairCase> {};
 
 // Goal: whatever the format of a torrent, a node gets its content from another, byte for byte.
 TEST_P(SwarmOfTwo, carries_a_file_from_one_to_the_other) {
@@ -45,12 +45,12 @@ TEST_P(SwarmOfTwo, carries_a_file_from_one_to_the_other) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, SwarmOfTwo,
-                         testing::Values(Case{"v1", TorrentFormat::v1, 3'000'001, 256 * 1024},
-                                         Case{"v2", TorrentFormat::v2, 3'000'001, 256 * 1024},
-                                         Case{"hybrid", TorrentFormat::hybrid, 3'000'001, 256 * 1024},
-                                         Case{"small_pieces", TorrentFormat::hybrid, 1'000'000, 16 * 1024},
-                                         Case{"one_byte", TorrentFormat::hybrid, 1, 16 * 1024},
-                                         Case{"less_than_a_piece_v2", TorrentFormat::v2, 100'000, 256 * 1024}),
+                         testing::Values(PairCase{"v1", TorrentFormat::v1, 3'000'001, 256 * 1024},
+                                         PairCase{"v2", TorrentFormat::v2, 3'000'001, 256 * 1024},
+                                         PairCase{"hybrid", TorrentFormat::hybrid, 3'000'001, 256 * 1024},
+                                         PairCase{"small_pieces", TorrentFormat::hybrid, 1'000'000, 16 * 1024},
+                                         PairCase{"one_byte", TorrentFormat::hybrid, 1, 16 * 1024},
+                                         PairCase{"less_than_a_piece_v2", TorrentFormat::v2, 100'000, 256 * 1024}),
                          [](auto const& info) { return std::string{info.param.name}; });
 
 }  // namespace

@@ -6,15 +6,6 @@ namespace {
 
 using namespace test;
 
-/// Runs `body` in a simulated network of its own for each of a few seeds.
-void for_seeds(std::size_t count, std::function<void(sim::Simulation&, std::uint64_t)> const& body) {
-  for (auto const seed : sim::seeds(count)) {
-    SCOPED_TRACE(sim::replay_hint(seed));
-    sim::Simulation simulation{{.seed = seed, .network = {}}};
-    simulation.run([&](sim::Simulation& network) { body(network, seed); });
-  }
-}
-
 TEST(SwarmTrouble, gets_the_metadata_of_a_magnet_from_peers_and_then_the_content) {
   for (auto const format : {TorrentFormat::v1, TorrentFormat::hybrid, TorrentFormat::v2}) {
     for_seeds(2, [&](sim::Simulation& network, std::uint64_t seed) {

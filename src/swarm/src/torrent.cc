@@ -9,12 +9,10 @@ namespace mutirao::swarm {
 
 namespace {
 
-constexpr std::uint32_t kLanes = 16;
+constexpr std::uint32_t kPiecesHashedAtOnce = 16;
 constexpr auto kTick = std::chrono::seconds{1};
-constexpr auto kChokeRound = std::chrono::seconds{10};  // BEP 3
 constexpr std::size_t kPoolBlocks = 320;                // 5 MiB
 constexpr std::uint64_t kRoomMin = 16 << 20;
-constexpr auto kHaveInterval = std::chrono::milliseconds{100};
 constexpr auto kLayersMax = std::chrono::seconds{15};
 
 std::shared_ptr<Metainfo const> metainfo_of(AddRequest const& request) {
@@ -178,7 +176,7 @@ void Torrent::recheck(std::vector<FileIndex> const& only) {
 void Torrent::make_picker() {
   auto const count = metainfo_->piece_count();
   // SHA-1 of a v1 piece is one chain; pieces that arrive side by side are hashed in lanes.
-  auto const lanes = metainfo_->has_v2() ? 1u : kLanes;
+  auto const lanes = metainfo_->has_v2() ? 1u : kPiecesHashedAtOnce;
   picker_ = std::make_unique<Picker>(count, [this](PieceIndex piece) { return shape(piece); },
                                      Picker::Options{.seed = engine_.world.entropy().next(), .total_bytes = metainfo_->total_size(),
                                                      .stripe = lanes, .own_name = name_of(engine_.peer_id)});

@@ -26,6 +26,8 @@ namespace mutirao::swarm {
 
 class WebSeed;
 
+inline constexpr auto kChokeRound = std::chrono::seconds{10};  // BEP 3
+
 /// One torrent of a node: its peers, its picker, its content.
 ///
 /// Everything that more than one thread looks at is guarded by one mutex, held for short steps only
@@ -260,6 +262,7 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   TimePoint last_choke_round_;
   TimePoint last_tick_;
   std::vector<std::unique_ptr<Tracked>> trackers_;
+  static constexpr auto kHaveInterval = std::chrono::milliseconds{100};  // between tellings of haves
   std::vector<PieceIndex> unsaid_haves_;
   TimePoint haves_said_;
   std::uint64_t wasted_ = 0;

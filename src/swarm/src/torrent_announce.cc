@@ -11,8 +11,8 @@ constexpr auto kAnnounceMax = std::chrono::seconds{30};
 constexpr auto kGoodbyeMax = std::chrono::seconds{2};
 constexpr auto kIntervalMin = std::chrono::seconds{30};
 constexpr auto kIntervalMax = std::chrono::hours{1};
-constexpr auto kRetryFirst = std::chrono::seconds{5};
-constexpr auto kRetryMax = std::chrono::minutes{30};
+constexpr auto kAnnounceRetryFirst = std::chrono::seconds{5};
+constexpr auto kAnnounceRetryMax = std::chrono::minutes{30};
 constexpr std::uint32_t kPeersEnough = 10;
 constexpr std::size_t kTrackersMax = 64;
 }  // namespace
@@ -77,10 +77,10 @@ Duration Torrent::announce_tier(unsigned tier, AnnounceEvent event) {
     auto const first = tracker->announced ? event : AnnounceEvent::started;
     auto const interval = announce(*tracker, first, threads::within(kAnnounceMax));
     if (interval) return *interval;
-    if (interval.error().fault == Fault::cancelled) return kRetryFirst;
+    if (interval.error().fault == Fault::cancelled) return kAnnounceRetryFirst;
     failures = tracker->failures;
   }
-  return std::min<Duration>(kRetryFirst * (1u << std::min(failures, 9u)), kRetryMax);
+  return std::min<Duration>(kAnnounceRetryFirst * (1u << std::min(failures, 9u)), kAnnounceRetryMax);
 }
 
 Result<Duration> Torrent::announce(Tracked& tracker, AnnounceEvent event, Deadline deadline) {

@@ -9,7 +9,6 @@
 namespace mutirao::swarm {
 
 namespace {
-constexpr auto kHaveInterval = std::chrono::milliseconds{100};
 constexpr std::size_t kRereadBytes = 256 * 1024;
 }
 

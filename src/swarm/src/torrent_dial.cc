@@ -7,7 +7,6 @@ namespace mutirao::swarm {
 namespace {
 constexpr std::uint32_t kConnectingMax = 16;
 constexpr auto kConnectMax = std::chrono::seconds{10};
-constexpr auto kHandshakeMax = std::chrono::seconds{10};
 constexpr auto kUsefulAfter = std::chrono::seconds{60};
 }  // namespace
 

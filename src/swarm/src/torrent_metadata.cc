@@ -7,7 +7,6 @@
 namespace mutirao::swarm {
 
 namespace {
-constexpr std::string_view kMetadataName = "ut_metadata";
 constexpr std::uint32_t kMetadataPiece = 16 * 1024;
 constexpr auto kAskAgain = std::chrono::seconds{3};
 constexpr std::size_t kAskAtOnce = 4;  // pieces of metadata from one peer

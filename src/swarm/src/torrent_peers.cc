@@ -8,9 +8,7 @@
 namespace mutirao::swarm {
 
 namespace {
-constexpr auto kChokeRound = std::chrono::seconds{10};  // BEP 3
 constexpr auto kSnubAfter = std::chrono::seconds{20};
-constexpr auto kSilenceMax = std::chrono::minutes{3};
 constexpr std::size_t kDepartedMax = 1000;
 constexpr std::uint32_t kRejectsMax = 256;
 constexpr std::uint32_t kSnubbedBlocks = 1;

@@ -11,8 +11,8 @@ namespace mutirao::swarm {
 namespace {
 constexpr std::size_t kBlocksAtOnce = 64;  // 1 MiB
 constexpr auto kAnswerMax = std::chrono::seconds{60};
-constexpr auto kRetryFirst = std::chrono::seconds{5};
-constexpr auto kRetryMax = std::chrono::minutes{10};
+constexpr auto kWebSeedRetryFirst = std::chrono::seconds{5};
+constexpr auto kWebSeedRetryMax = std::chrono::minutes{10};
 constexpr auto kIdle = std::chrono::seconds{1};
 }  // namespace
 
@@ -39,7 +39,7 @@ void Torrent::web_seed_loop(std::string const& url) {
     if (!fetched) {
       if (fetched.error().fault == Fault::cancelled) break;
       engine_.world.log().info("swarm", "{}: web seed {}: {}", name(), url, fetched.error().what);
-      wait = std::min<Duration>(kRetryFirst * (1u << std::min(failures++, 8u)), kRetryMax);
+      wait = std::min<Duration>(kWebSeedRetryFirst * (1u << std::min(failures++, 8u)), kWebSeedRetryMax);
     }
     if (auto const waited = book_changed_.wait(lock, threads::within(wait)); !waited && waited.error().fault == Fault::cancelled) break;
   }

@@ -31,7 +31,7 @@ wire::HttpFields plain_text() {
   return fields;
 }
 
-std::int64_t seconds(Duration duration) { return std::chrono::duration_cast<std::chrono::seconds>(duration).count(); }
+std::int64_t whole_seconds(Duration duration) { return std::chrono::duration_cast<std::chrono::seconds>(duration).count(); }
 
 }  // namespace
 
@@ -46,7 +46,7 @@ struct Tracker::State {
 
   /// Counts from 1, so that 0 is before everything.
   [[nodiscard]] std::uint32_t now_s() const {
-    return 1 + static_cast<std::uint32_t>(seconds(world.clock().now() - epoch));
+    return 1 + static_cast<std::uint32_t>(whole_seconds(world.clock().now() - epoch));
   }
   bool allow(world::IpAddress const& source) {
     std::lock_guard const lock{limit_mutex};
@@ -73,8 +73,8 @@ Bytes Tracker::State::announce(net::HttpServerRequest const& request) {
   auto const done = registry.announce(question->request, request.remote.address, now_s(), peers, &peers_other);
   if (!done) return write_tracker_failure("this torrent is not tracked here");
   if (!request.remote.address.is_v4()) std::swap(peers, peers_other);
-  return write_announce_answer({.interval_seconds = seconds(options.interval),
-                                .interval_min_seconds = seconds(options.interval_min),
+  return write_announce_answer({.interval_seconds = whole_seconds(options.interval),
+                                .interval_min_seconds = whole_seconds(options.interval_min),
                                 .seeds = done->seeds,
                                 .leeches = done->leeches,
                                 .completed = done->completed,

@@ -14,7 +14,7 @@
 namespace mutirao::swarm {
 namespace {
 
-constexpr std::uint16_t kPort = 6969;
+constexpr std::uint16_t kTrackerPort = 6969;
 
 InfoHash torrent() {
   InfoHash hash;
@@ -28,8 +28,8 @@ class TrackerHost {
   explicit TrackerHost(sim::Simulation& simulation, TrackerOptions options = {})
       : host{simulation.add_host("tracker")}, tracker{host.world(), options} {
     tracker.admit(torrent());
-    listener_ = host.world().network().listen({world::IpAddress::any(), kPort}).value();
-    socket_ = host.world().network().bind_datagram({world::IpAddress::any(), kPort}).value();
+    listener_ = host.world().network().listen({world::IpAddress::any(), kTrackerPort}).value();
+    socket_ = host.world().network().bind_datagram({world::IpAddress::any(), kTrackerPort}).value();
     server_ = std::make_unique<net::HttpServer>(host.world(), net::HttpServerOptions{}, [this](auto const& request, auto& responder) -> Result<void> {
       if (MUT_TRY(tracker.handle(request, responder))) return {};
       return responder.send(404, {}, "");
@@ -41,7 +41,7 @@ class TrackerHost {
     scope_.request_stop();
     static_cast<void>(scope_.join());
   }
-  static std::string url(std::string_view scheme) { return fmt::format("{}://tracker:{}/announce", scheme, kPort); }
+  static std::string url(std::string_view scheme) { return fmt::format("{}://tracker:{}/announce", scheme, kTrackerPort); }
 
   sim::Host& host;
   Tracker tracker;
@@ -189,7 +189,7 @@ TEST(Tracker, refuses_a_forged_connection_id_with_no_more_bytes_than_it_was_aske
     auto& liar = simulation.add_host("liar").world();
     auto socket = liar.network().bind_datagram({world::IpAddress::any(), 0}).value();
     auto const question = write_udp(UdpAnnounceQuestion{0x1234567812345678, 42, request(1000, 5), "/announce"});
-    ASSERT_TRUE(socket->send_to(question, {tracker.host.address(), kPort}, threads::within(1s)));
+    ASSERT_TRUE(socket->send_to(question, {tracker.host.address(), kTrackerPort}, threads::within(1s)));
     Bytes answer(2048);
     auto const received = socket->receive(answer, threads::within(10s));
     ASSERT_TRUE(received) << received.error().what;
@@ -205,7 +205,7 @@ struct SilentTracker {
   bool answers_connect = false;
 
   void serve(world::World& world) {
-    auto socket = world.network().bind_datagram({world::IpAddress::any(), kPort}).value();
+    auto socket = world.network().bind_datagram({world::IpAddress::any(), kTrackerPort}).value();
     auto const begin = world.clock().now();
     Bytes bytes(2048);
     while (auto const received = socket->receive(bytes, Deadline::never())) {
@@ -260,7 +260,7 @@ TEST(TrackerClient, uses_a_connection_id_for_a_minute_and_drops_it_when_the_trac
     auto& host = simulation.add_host("tracker");
     threads::scope scope;
     scope.spawn("tracker", [&] {
-      auto socket = host.world().network().bind_datagram({world::IpAddress::any(), kPort}).value();
+      auto socket = host.world().network().bind_datagram({world::IpAddress::any(), kTrackerPort}).value();
       Bytes bytes(2048);
       while (auto const received = socket->receive(bytes, Deadline::never())) {
         auto const question = parse_udp_question(ByteView{bytes}.first(received->size)).value();

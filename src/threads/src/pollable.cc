@@ -7,7 +7,6 @@
 namespace mutirao::threads {
 
 namespace {
-constexpr std::uintptr_t kReady = 1;
 
 std::unexpected<Error> closed() { return fail(Fault::closed, "the descriptor was closed by another thread"); }
 

@@ -16,7 +16,6 @@
 namespace mutirao::threads {
 
 namespace {
-constexpr std::uintptr_t kReady = 1;
 constexpr int kNeedlessMax = 8;
 constexpr std::size_t kChunk = 256;
 constexpr std::size_t kBatch = 128;

@@ -15,6 +15,9 @@
 
 namespace mutirao::threads {
 
+/// A side of a pollable that is ready with nobody waiting; else 0 or the address of who waits.
+inline constexpr std::uintptr_t kReady = 1;
+
 /// What the poller knows of one descriptor. Pooled and never freed before the runtime ends: an LWP
 /// may still hold an event of a descriptor that another is closing. The worst that such an event can
 /// do to the next user of the entry is a needless look at the socket.

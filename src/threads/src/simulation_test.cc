@@ -15,9 +15,9 @@ namespace mutirao::threads {
 namespace {
 
 #if defined(MUT_THREAD_SANITIZER)
-constexpr int kManyThreads = 200;
+constexpr int kManySimulatedThreads = 200;
 #else
-constexpr int kManyThreads = 20'000;
+constexpr int kManySimulatedThreads = 20'000;
 #endif
 
 TEST(SimulatedRuntime, passes_a_year_in_no_time) {
@@ -77,7 +77,7 @@ TEST(SimulatedRuntime, carries_many_threads_with_timers) {
   run_simulated(3, [] {
     scope inner;
     int ended = 0;
-    for (int i = 0; i < kManyThreads; ++i) {
+    for (int i = 0; i < kManySimulatedThreads; ++i) {
       inner.spawn("sleeper", [&, i]() -> Result<void> {
         for (int round = 0; round < 5; ++round) MUT_TRY(sleep_for(std::chrono::milliseconds{1 + i % 100}));
         ++ended;
@@ -86,7 +86,7 @@ TEST(SimulatedRuntime, carries_many_threads_with_timers) {
     }
     auto const start = now();
     EXPECT_TRUE(inner.join());
-    EXPECT_EQ(ended, kManyThreads);
+    EXPECT_EQ(ended, kManySimulatedThreads);
     EXPECT_EQ(now() - start, 500ms);
   });
 }

@@ -14,10 +14,6 @@ namespace {
 constexpr std::size_t kOverheadMax = 16 << 10;
 constexpr std::size_t kSizeDigitsMax = 16;
 
-std::unexpected<Error> broken(std::string_view why) {
-  return fail(Fault::corrupt, fmt::format("http: {}", why));
-}
-
 struct FramingFields {
   std::optional<std::string_view> content_length;
   std::optional<std::string_view> transfer_encoding;
@@ -30,12 +26,12 @@ Result<FramingFields> find_framing_fields(HttpFields const& fields) {
     if (!length && !syntax::equal_ignoring_case(name, "Transfer-Encoding")) continue;
     auto& slot = length ? found.content_length : found.transfer_encoding;
     if (slot)
-      return broken(
+      return broken_http(
           fmt::format("more than one {}", length ? "Content-Length" : "Transfer-Encoding"));
     slot = value;
   }
   if (found.content_length && found.transfer_encoding)
-    return broken("Content-Length beside Transfer-Encoding");
+    return broken_http("Content-Length beside Transfer-Encoding");
   return found;
 }
 
@@ -43,14 +39,14 @@ Result<FramingFields> find_framing_fields(HttpFields const& fields) {
 Result<std::optional<HttpFraming>> framing_of(HttpFields const& fields, int minor_version) {
   auto const [content_length, transfer_encoding] = MUT_TRY(find_framing_fields(fields));
   if (transfer_encoding) {
-    if (minor_version == 0) return broken("Transfer-Encoding in HTTP/1.0");
+    if (minor_version == 0) return broken_http("Transfer-Encoding in HTTP/1.0");
     if (!syntax::equal_ignoring_case(*transfer_encoding, "chunked"))
       return fail(Fault::unsupported, "http: a transfer coding that is not just chunked");
     return HttpFraming{.kind = HttpFraming::Kind::chunked};
   }
   if (!content_length) return std::nullopt;
   auto const length = syntax::parse_digits(*content_length);
-  if (!length) return broken("a Content-Length that is no number below 2^63");
+  if (!length) return broken_http("a Content-Length that is no number below 2^63");
   return HttpFraming{.kind = HttpFraming::Kind::length, .length = *length};
 }
 
@@ -95,19 +91,19 @@ Result<void> HttpChunkedDecoder::take(std::uint8_t byte) {
         state_ = State::size_lf;
         return {};
       }
-      if (!syntax::kValue[byte]) return broken("a control character in a chunk extension");
+      if (!syntax::kValue[byte]) return broken_http("a control character in a chunk extension");
       return count_overhead();
     case State::size_lf:
-      if (byte != '\n') return broken("a chunk size line that does not end in CR LF");
+      if (byte != '\n') return broken_http("a chunk size line that does not end in CR LF");
       state_ = left_ == 0 ? State::trailer : State::content;
       size_digits_ = 0;
       return {};
     case State::content_cr:
-      if (byte != '\r') return broken("a chunk longer than its size");
+      if (byte != '\r') return broken_http("a chunk longer than its size");
       state_ = State::content_lf;
       return {};
     case State::content_lf:
-      if (byte != '\n') return broken("a chunk that does not end in CR LF");
+      if (byte != '\n') return broken_http("a chunk that does not end in CR LF");
       state_ = State::size;
       return {};
     case State::content:
@@ -121,12 +117,12 @@ Result<void> HttpChunkedDecoder::take(std::uint8_t byte) {
 Result<void> HttpChunkedDecoder::take_size_byte(std::uint8_t byte) {
   if (syntax::is_hex(byte)) {
     if (++size_digits_ > kSizeDigitsMax || left_ >> 59 != 0)
-      return broken("a chunk size of 2^63 or more");
+      return broken_http("a chunk size of 2^63 or more");
     left_ = left_ << 4 | static_cast<std::uint64_t>(hex_digit(byte));
     return {};
   }
-  if (size_digits_ == 0) return broken("a chunk without a size");
-  if (byte != '\r' && byte != ';') return broken("a chunk size with something else in it");
+  if (size_digits_ == 0) return broken_http("a chunk without a size");
+  if (byte != '\r' && byte != ';') return broken_http("a chunk size with something else in it");
   state_ = byte == '\r' ? State::size_lf : State::extension;
   return {};
 }
@@ -137,7 +133,7 @@ Result<void> HttpChunkedDecoder::take_trailer_byte(std::uint8_t byte) {
     return {};
   }
   if (state_ == State::end_lf || state_ == State::trailer_lf) {
-    if (byte != '\n') return broken("a trailer line that does not end in CR LF");
+    if (byte != '\n') return broken_http("a trailer line that does not end in CR LF");
     state_ = state_ == State::end_lf ? State::done : State::trailer;
     return {};
   }
@@ -147,14 +143,14 @@ Result<void> HttpChunkedDecoder::take_trailer_byte(std::uint8_t byte) {
       state_ = State::trailer_lf;
       return {};
     }
-    if (!syntax::kValue[byte]) return broken("a control character in a trailer");
+    if (!syntax::kValue[byte]) return broken_http("a control character in a trailer");
     return {};
   }
   if (state_ == State::trailer_name && byte == ':') {
     state_ = State::trailer_value;
     return {};
   }
-  if (!syntax::kToken[byte]) return broken("a trailer name with a forbidden byte");
+  if (!syntax::kToken[byte]) return broken_http("a trailer name with a forbidden byte");
   state_ = State::trailer_name;
   return {};
 }

@@ -77,7 +77,7 @@ TEST(HttpFraming, a_response_follows_the_order_of_rfc_9112) {
 }
 
 /// The body, when all of `text` is one good chunked body, fed in runs of `run` bytes.
-Result<std::string> decode(std::string_view text, std::size_t run = SIZE_MAX) {
+Result<std::string> decoded_body(std::string_view text, std::size_t run = SIZE_MAX) {
   HttpChunkedDecoder decoder;
   std::string body;
   while (!text.empty()) {
@@ -96,7 +96,7 @@ TEST(HttpChunked, gives_the_body_however_it_arrives) {
       "4\r\nWiki\r\n5;name=value\r\npedia\r\n0e\r\n in\r\n\r\nchunks.\r\n0\r\nTrailer: "
       "x\r\nB:\r\n\r\n";
   for (std::size_t run = 1; run <= text.size(); ++run)
-    EXPECT_EQ(decode(text, run), "Wikipedia in\r\n\r\nchunks.") << run;
+    EXPECT_EQ(decoded_body(text, run), "Wikipedia in\r\n\r\nchunks.") << run;
 }
 
 TEST(HttpChunked, leaves_what_follows_the_body_alone) {
@@ -111,7 +111,7 @@ TEST(HttpChunked, leaves_what_follows_the_body_alone) {
 TEST(HttpChunked, every_truncation_is_unfinished_and_never_an_end) {
   std::string_view const text = "4\r\nWiki\r\n0\r\nA: b\r\n\r\n";
   for (std::size_t size = 0; size < text.size(); ++size)
-    EXPECT_EQ(decode(text.substr(0, size)).error().fault, Fault::closed) << size;
+    EXPECT_EQ(decoded_body(text.substr(0, size)).error().fault, Fault::closed) << size;
 }
 
 TEST(HttpChunked, refuses_sizes_that_overflow_or_are_no_hex_digits) {
@@ -119,36 +119,36 @@ TEST(HttpChunked, refuses_sizes_that_overflow_or_are_no_hex_digits) {
        {"8000000000000000\r\n", "ffffffffffffffff\r\n", "10000000000000000\r\n",
         "00000000000000000\r\n", "\r\n", ";a\r\n", "g\r\n", "0x5\r\n", "+5\r\n", "-5\r\n", " 5\r\n",
         "5 \r\n", "5\t;a\r\n", "5\n", "5\rx", "5\r\r\n", "5;a\nb", "5;a\x01\r\n", "5,\r\n"})
-    EXPECT_EQ(decode(text).error().fault, Fault::corrupt) << text;
-  EXPECT_EQ(decode("7fffffffffffffff\r\nabc").error().fault, Fault::closed);
+    EXPECT_EQ(decoded_body(text).error().fault, Fault::corrupt) << text;
+  EXPECT_EQ(decoded_body("7fffffffffffffff\r\nabc").error().fault, Fault::closed);
 }
 
 TEST(HttpChunked, refuses_content_that_is_longer_or_shorter_than_its_size) {
   for (std::string_view const text :
        {"3\r\nWiki\r\n0\r\n\r\n", "5\r\nWiki\r\n0\r\n\r\n", "4\r\nWiki\n0\r\n\r\n", "4\r\nWiki\rx"})
-    EXPECT_EQ(decode(text).error().fault, Fault::corrupt) << text;
+    EXPECT_EQ(decoded_body(text).error().fault, Fault::corrupt) << text;
 }
 
 TEST(HttpChunked, refuses_broken_trailers) {
   for (std::string_view const text :
        {"0\r\n\n", "0\r\nA b\r\n\r\n", "0\r\n: x\r\n\r\n", "0\r\nA\r\n\r\n", "0\r\nA: b\n\r\n",
         "0\r\nA: b\r\n folded\r\n\r\n", "0\r\nA: \x01\r\n\r\n", "0\r\n\rX"})
-    EXPECT_EQ(decode(text).error().fault, Fault::corrupt) << text;
+    EXPECT_EQ(decoded_body(text).error().fault, Fault::corrupt) << text;
 }
 
 TEST(HttpChunked, stops_endless_extensions_and_trailers) {
-  EXPECT_EQ(decode("1;" + std::string(17'000, 'x') + "\r\na\r\n0\r\n\r\n").error().fault,
+  EXPECT_EQ(decoded_body("1;" + std::string(17'000, 'x') + "\r\na\r\n0\r\n\r\n").error().fault,
             Fault::exhausted);
   std::string many;
   for (int i = 0; i < 1000; ++i) many += "1;" + std::string(20, 'x') + "\r\na\r\n";
-  EXPECT_EQ(decode(many + "0\r\n\r\n").error().fault, Fault::exhausted);
+  EXPECT_EQ(decoded_body(many + "0\r\n\r\n").error().fault, Fault::exhausted);
   std::string trailers = "0\r\n";
   for (int i = 0; i < 3000; ++i) trailers += "a: bcd\r\n";
-  EXPECT_EQ(decode(trailers + "\r\n").error().fault, Fault::exhausted);
+  EXPECT_EQ(decoded_body(trailers + "\r\n").error().fault, Fault::exhausted);
 }
 
 TEST(HttpChunked, a_written_chunk_reads_back) {
-  EXPECT_EQ(decode(http_chunk_head(11) + "hello world\r\n" + std::string{kHttpLastChunk}),
+  EXPECT_EQ(decoded_body(http_chunk_head(11) + "hello world\r\n" + std::string{kHttpLastChunk}),
             "hello world");
 }
 

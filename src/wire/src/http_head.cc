@@ -12,10 +12,6 @@ namespace {
 
 using base::text_of;
 
-std::unexpected<Error> broken(std::string why) {
-  return fail(Fault::corrupt, "http: " + std::move(why));
-}
-
 /// Text from outside on its way to a person: short, and without control characters.
 std::string shown(std::string_view text) {
   std::string out{text.substr(0, 40)};
@@ -40,20 +36,20 @@ Result<int> parse_version(std::string_view text) {
       syntax::is_digit(static_cast<std::uint8_t>(text[5])) && text[6] == '.' &&
       syntax::is_digit(static_cast<std::uint8_t>(text[7])))
     return fail(Fault::unsupported, fmt::format("http: version {}", text), "speak HTTP/1.1");
-  return broken(fmt::format("no HTTP version: \"{}\"", shown(text)));
+  return broken_http(fmt::format("no HTTP version: \"{}\"", shown(text)));
 }
 
 Result<void> parse_field(std::string_view line, HttpFields& fields) {
-  if (line.front() == ' ' || line.front() == '\t') return broken("a folded field line");
+  if (line.front() == ' ' || line.front() == '\t') return broken_http("a folded field line");
   auto const colon = line.find(':');
   if (colon == std::string_view::npos)
-    return broken(fmt::format("a field line without colon: \"{}\"", shown(line)));
+    return broken_http(fmt::format("a field line without colon: \"{}\"", shown(line)));
   auto const name = line.substr(0, colon);
   if (!syntax::is_token(name))
-    return broken(fmt::format("a field name with a forbidden byte: \"{}\"", shown(name)));
+    return broken_http(fmt::format("a field name with a forbidden byte: \"{}\"", shown(name)));
   auto const value = syntax::trim(line.substr(colon + 1));
   if (!syntax::all_of(value, syntax::kValue))
-    return broken(fmt::format("a control character in field {}", shown(name)));
+    return broken_http(fmt::format("a control character in field {}", shown(name)));
   fields.add(std::string{name}, std::string{value});
   return {};
 }
@@ -66,7 +62,7 @@ Result<void> parse_fields(std::string_view rest, HttpFields& fields, HttpLimits 
       return fail(Fault::exhausted, fmt::format("http: more than {} fields", limits.fields_max));
     MUT_TRY(parse_field(line, fields));
   }
-  if (!rest.empty()) return broken("bytes after the end of the head");
+  if (!rest.empty()) return broken_http("bytes after the end of the head");
   return {};
 }
 
@@ -75,15 +71,15 @@ Result<void> check_host(HttpRequestHead const& head) {
   auto const hosts = std::ranges::count_if(head.fields, [](auto const& field) {
     return syntax::equal_ignoring_case(field.name, "Host");
   });
-  if (hosts > 1) return broken("more than one Host");
-  if (hosts == 0 && head.minor_version > 0) return broken("no Host");
+  if (hosts > 1) return broken_http("more than one Host");
+  if (hosts == 0 && head.minor_version > 0) return broken_http("no Host");
   return {};
 }
 
 /// `head` as lines, when it is what http_head_size measures.
 Result<std::string_view> checked_text(ByteView head, HttpLimits const& limits) {
   auto const size = MUT_TRY(http_head_size(head, limits));
-  if (size != head.size()) return broken("not exactly one head");
+  if (size != head.size()) return broken_http("not exactly one head");
   return text_of(head);
 }
 
@@ -149,14 +145,14 @@ Result<std::optional<std::size_t>> http_head_size(ByteView input, HttpLimits con
     auto const cr = line.find('\r');
     if (lf == std::string_view::npos) {
       if (cr != std::string_view::npos && cr + 1 < line.size())
-        return broken("a bare CR in the head");
+        return broken_http("a bare CR in the head");
       break;
     }
-    if (cr == std::string_view::npos) return broken("a bare LF in the head");
-    if (cr + 2 != line.size()) return broken("a bare CR in the head");
+    if (cr == std::string_view::npos) return broken_http("a bare LF in the head");
+    if (cr + 2 != line.size()) return broken_http("a bare CR in the head");
     start = lf + 1;
     if (line.size() > 2) continue;
-    if (start == 2) return broken("an empty line where the head should start");
+    if (start == 2) return broken_http("an empty line where the head should start");
     return std::optional{start};
   }
   if (all.size() >= limits.head_bytes_max)
@@ -171,12 +167,12 @@ Result<HttpRequestHead> parse_http_request(ByteView bytes, HttpLimits const& lim
   auto const first = line.find(' ');
   auto const last = line.rfind(' ');
   if (first == std::string_view::npos || first == last)
-    return broken(fmt::format("no request line: \"{}\"", shown(line)));
+    return broken_http(fmt::format("no request line: \"{}\"", shown(line)));
   auto const method = line.substr(0, first);
   auto const target = line.substr(first + 1, last - first - 1);
-  if (!syntax::is_token(method)) return broken(fmt::format("no method: \"{}\"", shown(method)));
+  if (!syntax::is_token(method)) return broken_http(fmt::format("no method: \"{}\"", shown(method)));
   if (target.empty() || !syntax::all_of(target, syntax::kTarget))
-    return broken(fmt::format("a request target with a forbidden byte: \"{}\"", shown(target)));
+    return broken_http(fmt::format("a request target with a forbidden byte: \"{}\"", shown(target)));
   if (target.size() > limits.target_bytes_max)
     return fail(Fault::exhausted, fmt::format("http: a request target of more than {} bytes",
                                               limits.target_bytes_max));
@@ -193,18 +189,18 @@ Result<HttpResponseHead> parse_http_response(ByteView bytes, HttpLimits const& l
   auto rest = MUT_TRY(checked_text(bytes, limits));
   auto const line = take_line(rest);
   if (line.size() < 12 || line[8] != ' ')
-    return broken(fmt::format("no status line: \"{}\"", shown(line)));
+    return broken_http(fmt::format("no status line: \"{}\"", shown(line)));
   HttpResponseHead head;
   head.minor_version = MUT_TRY(parse_version(line.substr(0, 8)));
   auto const status = syntax::parse_digits(line.substr(9, 3));
   if (!status || *status < 100 || *status > 599)
-    return broken(fmt::format("no status: \"{}\"", shown(line)));
+    return broken_http(fmt::format("no status: \"{}\"", shown(line)));
   head.status = static_cast<int>(*status);
   // Servers in use leave out the space before an empty reason; nothing can be mistaken by it.
   if (line.size() > 12 && line[12] != ' ')
-    return broken(fmt::format("no status line: \"{}\"", shown(line)));
+    return broken_http(fmt::format("no status line: \"{}\"", shown(line)));
   auto const reason = line.substr(std::min<std::size_t>(line.size(), 13));
-  if (!syntax::all_of(reason, syntax::kValue)) return broken("a control character in the reason");
+  if (!syntax::all_of(reason, syntax::kValue)) return broken_http("a control character in the reason");
   head.reason = reason;
   MUT_TRY(parse_fields(rest, head.fields, limits));
   return head;

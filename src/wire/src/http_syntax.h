@@ -6,8 +6,21 @@
 #include <optional>
 #include <string_view>
 
+#include <fmt/format.h>
+
+#include "mutirao/base/result.h"
+
 /// Which bytes may stand where in an HTTP message (RFC 9110 §5.5, §5.6.2), as tables: one load a
 /// byte.
+namespace mutirao::wire {
+
+/// What a message is refused with.
+inline std::unexpected<Error> broken_http(std::string_view why) {
+  return fail(Fault::corrupt, fmt::format("http: {}", why));
+}
+
+}  // namespace mutirao::wire
+
 namespace mutirao::wire::syntax {
 
 using Table = std::array<bool, 256>;

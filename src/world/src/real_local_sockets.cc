@@ -17,7 +17,7 @@
 namespace mutirao::world {
 
 namespace {
-constexpr int kBacklog = 64;
+constexpr int kLocalBacklog = 64;
 
 Result<sockaddr_un> local_address(std::string_view path) {
   sockaddr_un address{};
@@ -95,7 +95,7 @@ Result<std::unique_ptr<Listener>> RealNetwork::listen_local(std::string_view pat
     error = try_bind(socket, address);
   }
   if (error != 0) return system_failure(error, step);
-  if (::listen(socket.get(), kBacklog) != 0) return system_failure(step);
+  if (::listen(socket.get(), kLocalBacklog) != 0) return system_failure(step);
   return make_real_listener(std::move(socket), std::string{path}, std::string{path});
 }
 

@@ -17,7 +17,7 @@
 namespace mutirao::world {
 
 namespace {
-constexpr std::size_t kBuffersMax = 130;  // handed to the kernel at a time: 64 blocks with their headers
+constexpr std::size_t kStreamBuffersMax = 130;  // handed to the kernel at a time: 64 blocks with their headers
 
 void set_no_delay(int socket) noexcept {
   int const on = 1;
@@ -61,9 +61,9 @@ Result<void> RealStream::finish_connect(Deadline deadline) {
 }
 
 Result<std::size_t> RealStream::read_some(std::span<MutableBytes const> into, Deadline deadline) {
-  std::array<iovec, kBuffersMax> buffers;
+  std::array<iovec, kStreamBuffersMax> buffers;
   std::size_t count = 0;
-  for (auto const& each : into.first(std::min(into.size(), kBuffersMax))) {
+  for (auto const& each : into.first(std::min(into.size(), kStreamBuffersMax))) {
     if (!each.empty()) buffers[count++] = {each.data(), each.size()};
   }
   MUT_ASSERT(count > 0);  // no room to read into: the answer would look like the end of the stream
@@ -77,11 +77,11 @@ Result<std::size_t> RealStream::read_some(std::span<MutableBytes const> into, De
 }
 
 Result<void> RealStream::write_all(std::span<ByteView const> from, Deadline deadline) {
-  std::array<iovec, kBuffersMax> buffers;
+  std::array<iovec, kStreamBuffersMax> buffers;
   std::size_t skipped = 0;  // of from.front()
   while (!from.empty()) {
     std::size_t count = 0;
-    for (auto const& each : from.first(std::min(from.size(), kBuffersMax))) {
+    for (auto const& each : from.first(std::min(from.size(), kStreamBuffersMax))) {
       auto const rest = each.subspan(count == 0 ? skipped : 0);
       buffers[count++] = {const_cast<std::uint8_t*>(rest.data()), rest.size()};
     }
