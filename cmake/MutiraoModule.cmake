@@ -40,6 +40,8 @@ function(mutirao_module name)
     foreach(used ${arg_TEST_USES})
       target_link_libraries(${name}_test PRIVATE mutirao_${used})
     endforeach()
+    # What a test says once need not be fast, and compiles in two thirds of the time.
+    target_compile_options(${name}_test PRIVATE -O1)
     target_compile_definitions(${name}_test PRIVATE MUTIRAO_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
                          PROPERTIES TIMEOUT 300 LABELS "${name}")
