@@ -43,7 +43,9 @@ endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   # clang defines the feature test that guards std::expected in libstdc++ 12 with an older value.
   target_compile_options(mutirao_flags INTERFACE -D__cpp_concepts=202002L -Wno-builtin-macro-redefined
-                         -Wno-gnu-statement-expression -Wno-unknown-warning-option)
+                         -Wno-gnu-statement-expression -Wno-unknown-warning-option
+                         # libstdc++ 12 uses one itself, in std::stable_partition.
+                         -Wno-deprecated-declarations)
 endif()
 if(MUTIRAO_SANITIZE STREQUAL "address")
   # Without the checks on every pointer that address does as well, a file compiles in half the time.

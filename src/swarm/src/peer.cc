@@ -135,7 +135,6 @@ Result<void> Peer::write_loop() {
   Bytes control;
   Bytes buffer;
   std::vector<BlockRange> blocks;
-  RateMeter meter;
   auto batch_bytes = kUploadBytesMin;
   while (true) {
     blocks.clear();
