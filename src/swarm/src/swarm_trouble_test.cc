@@ -172,6 +172,24 @@ TEST(SwarmTrouble, reads_what_is_not_here_yet_at_once_in_the_middle_of_a_bulk_do
   });
 }
 
+// Goal: a torrent whose last piece arrives while the disk is being synced is complete once that is done.
+TEST(SwarmTrouble, is_complete_at_once_when_its_last_piece_arrives_during_a_sync) {
+  for_seeds(4, [&](sim::Simulation& network, std::uint64_t seed) {
+    auto const content = make_content(seed, (15 + seed % 4) << 20, TorrentFormat::hybrid, 256 * 1024);
+    Node giver{network.add_host("giver")};
+    giver.seed(content);
+    sim::HostOptions slow;
+    slow.disk.sync_latency = 300ms;
+    Node taker{network.add_host("taker", slow)};
+    auto const id = taker.leech(content, {giver.endpoint()});
+    while (taker->status(id)->pieces_verified < content.metainfo->piece_count()) static_cast<void>(threads::sleep_for(5ms));
+    auto const arrived = threads::now();
+    ASSERT_TRUE(taker->wait_until_complete(id, threads::within(1min)));
+    // What is left of one flush, and another one: two syncs each.
+    EXPECT_LT(threads::now() - arrived, 4 * slow.disk.sync_latency + 100ms);
+  });
+}
+
 TEST(SwarmTrouble, refuses_a_read_beyond_the_end_and_of_no_file) {
   for_seeds(1, [&](sim::Simulation& network, std::uint64_t seed) {
     auto const content = make_content(seed, 100, TorrentFormat::hybrid, 16 * 1024);

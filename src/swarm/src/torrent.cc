@@ -244,6 +244,15 @@ void Torrent::run_session() {
 void Torrent::session_loop(threads::scope& scope) {
   std::unique_lock lock{mutex_};
   while (!session_over()) {
+    // First, as the mutex is free meanwhile: what becomes of the rest is not missed by the wait below.
+    if (store_ && !failed_) {
+      lock.unlock();
+      auto const flushed = store_->flush_if_due();
+      if (!flushed) disk_trouble(flushed.error());
+      if (disk_full_) look_for_room();
+      lock.lock();
+      if (session_over()) break;
+    }
     auto const now = engine_.world.clock().now();
     if (metainfo_ && !picker_) {
       auto const layers_wait = metainfo_->has_v2() && !metainfo_->missing_piece_layers().empty() &&
@@ -256,21 +265,13 @@ void Torrent::session_loop(threads::scope& scope) {
         continue;
       }
     }
-    if (picker_ && picker_->done() && !completed_) {
+    if (picker_ && picker_->done() && !completed_ && !disk_full_) {
       lock.unlock();
       complete();
       lock.lock();
       continue;
     }
     if (now - last_tick_ >= kTick) tick(now);
-    if (store_ && !failed_) {
-      lock.unlock();
-      auto const flushed = store_->flush_if_due();
-      if (!flushed) disk_trouble(flushed.error());
-      if (disk_full_) look_for_room();
-      lock.lock();
-      if (session_over()) break;
-    }
     if (!unsaid_haves_.empty() && now - haves_said_ >= kHaveInterval) say_haves();
     auto const wake = now + (unsaid_haves_.empty() ? Duration{kTick} : Duration{kHaveInterval});
     static_cast<void>(control_.wait(lock, Deadline::at(wake)));
