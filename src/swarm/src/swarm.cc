@@ -148,7 +148,9 @@ Result<TorrentId> Swarm::add(AddRequest request) {
   TorrentRecord record;
   record.folder = request.folder;
   record.trackers = request.trackers;
+  record.on_demand = request.on_demand;
   auto const peers = request.peers;
+  auto const on_demand = request.on_demand;
   auto const torrent = std::make_shared<Torrent>(state_->engine, std::move(request), std::move(record));
   std::shared_ptr<Torrent> known;
   {
@@ -163,6 +165,7 @@ Result<TorrentId> Swarm::add(AddRequest request) {
   }
   if (known) {
     known->add_peers(peers);
+    if (!on_demand) known->fetch_all();
     return known->id();
   }
   torrent->mark_metainfo_to_save();

@@ -172,6 +172,44 @@ TEST(SwarmTrouble, reads_what_is_not_here_yet_at_once_in_the_middle_of_a_bulk_do
   });
 }
 
+// Goal: a reader of single ranges gets them at once and nothing else, also after a restart; and all of
+// it when somebody wants all.
+TEST(SwarmTrouble, fetches_on_demand_only_what_is_read) {
+  for_seeds(3, [&](sim::Simulation& network, std::uint64_t seed) {
+    auto const content = make_content(seed, 8 << 20, seed % 2 ? TorrentFormat::v2 : TorrentFormat::v1, 256 * 1024);
+    Node giver{network.add_host("giver")};
+    giver.seed(content);
+    auto& host = network.add_host("taker");
+    auto const read = [&](Node& taker, TorrentId const& id, std::uint64_t offset) {
+      Bytes bytes(kBlockBytes);
+      auto const done = taker->read(id, FileIndex{0}, offset, bytes, threads::within(5s));
+      ASSERT_TRUE(done) << done.error().what;
+      EXPECT_TRUE(std::ranges::equal(bytes, ByteView{content.bytes}.subspan(offset, bytes.size())));
+    };
+    TorrentId id;
+    AddRequest const wanted{.what = content.metainfo, .folder = std::string{kFolder}, .on_demand = true, .peers = {giver.endpoint()}, .trackers = {}};
+    {
+      Node taker{host};
+      id = *taker->add(wanted);
+      read(taker, id, 3 << 20);
+      static_cast<void>(threads::sleep_for(10s));
+      EXPECT_EQ(taker->status(id)->pieces_verified, 1u);
+      EXPECT_EQ(taker->status(id)->phase, TorrentPhase::downloading);
+      EXPECT_TRUE(taker->status(id)->why.contains("fetches what is read")) << taker->status(id)->why;
+    }
+    Node taker{host};
+    ASSERT_TRUE(taker->restore());
+    ASSERT_TRUE(taker->add(wanted));
+    read(taker, id, 5 << 20);
+    static_cast<void>(threads::sleep_for(10s));
+    EXPECT_EQ(taker->status(id)->pieces_verified, 2u);
+    EXPECT_EQ(taker.leech(content, {}), id);
+    auto const done = taker->wait_until_complete(id, threads::within(5min));
+    ASSERT_TRUE(done) << done.error().what;
+    EXPECT_TRUE(taker.has(content));
+  });
+}
+
 // Goal: a torrent whose last piece arrives while the disk is being synced is complete once that is done.
 TEST(SwarmTrouble, is_complete_at_once_when_its_last_piece_arrives_during_a_sync) {
   for_seeds(4, [&](sim::Simulation& network, std::uint64_t seed) {

@@ -13,6 +13,7 @@ constexpr std::uint32_t kPiecesHashedAtOnce = 16;
 constexpr auto kTick = std::chrono::seconds{1};
 constexpr std::size_t kPoolBlocks = 320;                // 5 MiB
 constexpr std::uint64_t kRoomMin = 16 << 20;
+constexpr std::uint8_t kBulkPriority = 4;
 constexpr auto kLayersMax = std::chrono::seconds{15};
 
 std::shared_ptr<Metainfo const> metainfo_of(AddRequest const& request) {
@@ -94,6 +95,17 @@ void Torrent::request_verify() {
   verify_ = true;
   failed_.reset();
   control_.notify_all();
+}
+
+void Torrent::fetch_all() {
+  std::lock_guard const lock{mutex_};
+  if (!std::exchange(record_.on_demand, false) || !picker_) return;
+  for (std::uint32_t piece = 0; piece < metainfo_->piece_count(); ++piece) {
+    if (!picker_->wanted(PieceIndex{piece})) picker_->set_priority(PieceIndex{piece}, kBulkPriority);
+  }
+  for (auto const& peer : peers_) update_interest(*peer);
+  fill_all();
+  book_changed_.notify_all();
 }
 
 void Torrent::run() {
@@ -183,6 +195,7 @@ void Torrent::make_picker() {
   auto const pieces = store_->pieces();
   std::uint64_t in_whole_pieces = 0;
   for (std::uint32_t piece = 0; piece < count; ++piece) {
+    if (record_.on_demand) picker_->set_priority(PieceIndex{piece}, std::nullopt);
     if (!pieces.test(piece)) continue;
     picker_->set_have(PieceIndex{piece});
     in_whole_pieces += shape(PieceIndex{piece}).content;
@@ -265,7 +278,7 @@ void Torrent::session_loop(threads::scope& scope) {
         continue;
       }
     }
-    if (picker_ && picker_->done() && !completed_ && !disk_full_) {
+    if (picker_ && picker_->have().all() && !completed_ && !disk_full_) {
       lock.unlock();
       complete();
       lock.lock();
@@ -282,7 +295,7 @@ void Torrent::begin_download(threads::scope& scope) {
   if (auto const made = store_->create_files(); !made) return disk_trouble(made.error());
   auto urls = metainfo_->web_seeds();
   urls.insert(urls.end(), magnet_.web_seeds.begin(), magnet_.web_seeds.end());
-  if (picker_->done()) return;
+  if (picker_->have().all()) return;
   for (auto const& url : urls) {
     scope.spawn("web seed", [this, url] { web_seed_loop(url); }, {.isolated = true});
   }

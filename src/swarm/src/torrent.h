@@ -43,6 +43,8 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   void stop();
   void set_paused(bool paused);
   void request_verify();
+  /// Ends the restraint of a torrent that was added on demand.
+  void fetch_all();
 
   [[nodiscard]] TorrentId const& id() const noexcept { return id_; }
   [[nodiscard]] InfoHash info_hash() const { return info_hash_; }

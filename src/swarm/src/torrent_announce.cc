@@ -48,7 +48,7 @@ void Torrent::announce_loop(unsigned tier) {
   bool was_complete = false;
   {
     std::lock_guard const lock{mutex_};
-    was_complete = picker_ && picker_->done();
+    was_complete = picker_ && picker_->have().all();
   }
   while (!threads::stop_requested()) {
     auto const wait = announce_tier(tier, event);

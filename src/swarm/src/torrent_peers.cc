@@ -113,7 +113,9 @@ void Torrent::enter_picker(Peer& peer) {
 void Torrent::update_interest(Peer& peer) {
   auto& shared = peer.shared;
   if (!shared.in_picker) return;
-  auto const interested = picker_->interesting(shared.slot);
+  // On demand, whoever has anything may be asked next, and shall not choke us then.
+  auto const on_demand = record_.on_demand && !picker_->have().all() && picker_->peer_count(shared.slot) > 0;
+  auto const interested = on_demand || picker_->interesting(shared.slot);
   if (interested == shared.we_interested) return;
   shared.we_interested = interested;
   peer.post(interested ? MessageType::interested : MessageType::not_interested);
@@ -213,7 +215,7 @@ void Torrent::choke_round(TimePoint now) {
                             .snubbed = shared.snubbed, .bytes_per_s_from = shared.down_rate.bytes_per_s(),
                             .bytes_per_s_to = shared.up_rate.bytes_per_s(), .connected_at = shared.connected_at});
     }
-    auto const picked = choker.pick(candidates, picker_ && picker_->done(), now);
+    auto const picked = choker.pick(candidates, picker_ && picker_->have().all(), now);
     for (auto const& peer : peers_) {
       if (peer->shared.own_network != own) continue;
       auto const unchoked = std::ranges::find(picked, peer->id()) != picked.end();

@@ -60,6 +60,7 @@ Result<void> Torrent::read_space(std::uint64_t offset, MutableBytes into, Deadli
         asked = picker_.get();
         wants.clear();
         for (auto piece = first; piece <= last; ++piece) want_part(PieceIndex{piece}, offset, into.size(), deadline, priority, wants);
+        if (!web_seed_slots_.empty()) book_changed_.notify_all();
       }
       result = why_not();
       if (result) result = changed_.wait(lock, deadline);

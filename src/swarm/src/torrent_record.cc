@@ -20,6 +20,7 @@ Bytes to_bencode(TorrentRecord const& record) {
   writer.key("downloaded").integer(static_cast<std::int64_t>(record.downloaded));
   writer.key("folder").string(record.folder);
   writer.key("magnet").string(record.magnet);
+  writer.key("on demand").integer(record.on_demand ? 1 : 0);
   writer.key("paused").integer(record.paused ? 1 : 0);
   writer.key("trackers").begin_list();
   for (auto const& url : record.trackers) writer.string(url);
@@ -37,6 +38,7 @@ Result<TorrentRecord> parse_torrent_record(ByteView bytes) {
   TorrentRecord record;
   record.folder = *folder;
   record.magnet = root.string("magnet").value_or("");
+  record.on_demand = root.integer("on demand").value_or(0) != 0;
   record.paused = root.integer("paused").value_or(0) != 0;
   record.uploaded = static_cast<std::uint64_t>(std::max<std::int64_t>(0, root.integer("uploaded").value_or(0)));
   record.downloaded = static_cast<std::uint64_t>(std::max<std::int64_t>(0, root.integer("downloaded").value_or(0)));

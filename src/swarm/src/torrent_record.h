@@ -17,6 +17,7 @@ struct TorrentRecord {
   std::string magnet;                 ///< while the metadata is unknown, else empty
   std::vector<std::string> trackers;  ///< named by the user
   bool paused = false;
+  bool on_demand = false;  ///< fetches what is read and nothing else
   std::uint64_t uploaded = 0;    ///< bytes of payload, over all runs
   std::uint64_t downloaded = 0;
 };

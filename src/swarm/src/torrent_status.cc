@@ -131,6 +131,9 @@ Torrent::Reason Torrent::reason_for_waiting() const {
     auto const what = metainfo_ ? "hashes of the pieces" : "metadata";
     return {fmt::format("waiting for {} from {} of {} connected", what, asked, peers_of(peers_.size())), {}};
   }
+  if (record_.on_demand && picker_->done()) {
+    return {fmt::format("fetches what is read, and nobody reads; {} connected", peers_of(peers_.size())), {}};
+  }
   auto const [piece, missing] = picker_->unavailable();
   auto const giving = std::ranges::count_if(peers_, [](auto const& each) { return !each->shared.in_flight.empty(); });
   if (giving > 0) return {fmt::format("downloading from {} of {} connected", giving, peers_of(peers_.size())), {}};

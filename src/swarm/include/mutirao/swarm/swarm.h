@@ -92,6 +92,8 @@ struct AddRequest {
   std::string folder;                  ///< where its files go
   /// The content lies there whole and was hashed a moment ago (share): claimed without a recheck.
   bool content_is_whole = false;
+  /// Fetches nothing by itself: only the pieces that read() touches. Added again without, it fetches all.
+  bool on_demand = false;
   std::vector<world::Endpoint> peers;  ///< known from elsewhere
   std::vector<std::string> trackers;   ///< besides those of the torrent; these may be internal
 };
