@@ -5,10 +5,11 @@
 //   libtorrent_node TORRENT FOLDER ADDRESS:PORT [PEER_ADDRESS:PORT...]
 //   libtorrent_node --read COUNT TORRENT FOLDER ADDRESS:PORT PEER...
 //
-// Prints a line when it has everything; with --read the milliseconds of COUNT reads of a random piece,
+// Prints a line when it has everything, and what it uploaded when it is asked to end; with --read the milliseconds of COUNT reads of a random piece,
 // each asked for with a deadline of now.
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <random>
@@ -54,6 +55,8 @@ lt::session_params tuned(std::string const& listen) {
   parameters.disk_io_constructor = lt::posix_disk_io_constructor;
   return parameters;
 }
+
+volatile std::sig_atomic_t asked_to_end = 0;
 
 using Clock = std::chrono::steady_clock;
 
@@ -111,11 +114,17 @@ int main(int argc, char** argv) {
     read_test(session, torrent, reads);
     return 0;
   }
-  for (bool told = false;;) {
+  std::signal(SIGTERM, [](int) { asked_to_end = 1; });
+  for (bool told = false; asked_to_end == 0;) {
     if (!told && torrent.status().is_seeding) {
       told = true;
       std::cout << "\"seeding\"" << std::endl;
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    session.wait_for_alert(std::chrono::milliseconds{10});
+    std::vector<lt::alert*> alerts;
+    session.pop_alerts(&alerts);
   }
+  std::cout << "{\"uploaded\":" << torrent.status().total_payload_upload << "}" << std::endl;
+  // Without its long goodbye to trackers.
+  std::_Exit(0);
 }
