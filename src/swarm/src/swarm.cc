@@ -14,7 +14,7 @@ namespace mutirao::swarm {
 namespace {
 
 constexpr auto kSaveInterval = std::chrono::seconds{60};
-constexpr std::size_t kIdPrefixMin = 6;
+constexpr std::size_t kIdPrefixMin = 4;
 
 /// BEP 20: client and version, then chance.
 PeerId make_peer_id(world::World& world) {
@@ -68,7 +68,7 @@ struct Swarm::State {
   [[nodiscard]] Result<std::shared_ptr<Torrent>> get(TorrentId const& id) const {
     std::lock_guard const lock{mutex};
     auto const found = torrents.find(id);
-    if (found == torrents.end()) return fail(Fault::not_found, fmt::format("no torrent {}", id), "run: mutirao swarm list");
+    if (found == torrents.end()) return fail(Fault::not_found, fmt::format("no torrent {}", id), "mutirao swarm list");
     if (!found->second.torrent) return std::unexpected{*found->second.broken};
     return found->second.torrent;
   }
@@ -207,7 +207,7 @@ Result<void> Swarm::remove(TorrentId const& id, bool content) {
   {
     std::unique_lock lock{state_->mutex};
     auto const found = state_->torrents.find(id);
-    if (found == state_->torrents.end()) return fail(Fault::not_found, fmt::format("no torrent {}", id), "run: mutirao swarm list");
+    if (found == state_->torrents.end()) return fail(Fault::not_found, fmt::format("no torrent {}", id), "mutirao swarm list");
     torrent = std::move(found->second.torrent);
     state_->torrents.erase(found);
     if (torrent) {
@@ -252,7 +252,7 @@ Result<TorrentId> Swarm::find(std::string_view id_or_name) const {
   }
   auto& found = by_prefix.empty() ? by_name : by_prefix;
   if (found.size() == 1) return found.front();
-  if (found.empty()) return fail(Fault::not_found, fmt::format("no torrent {}", id_or_name), "run: mutirao swarm list");
+  if (found.empty()) return fail(Fault::not_found, fmt::format("no torrent {}", id_or_name), "mutirao swarm list");
   return fail(Fault::invalid, fmt::format("{} torrents are called {}", found.size(), id_or_name), "name it by its id: mutirao swarm list");
 }
 

@@ -23,7 +23,7 @@ Result<void> Torrent::why_not() const {
   if (failed_) return std::unexpected{*failed_};
   if (stop_) return fail(Fault::cancelled, fmt::format("{} was removed", name()));
   if (record_.paused) {
-    return fail(Fault::refused, fmt::format("{} is paused", name()), fmt::format("run: mutirao swarm resume {}", id_.substr(0, 12)));
+    return fail(Fault::refused, fmt::format("{} is paused", name()), fmt::format("mutirao swarm resume {}", id_.substr(0, 12)));
   }
   return {};
 }

@@ -88,10 +88,10 @@ Torrent::Reason Torrent::reason() const {
   auto const id = id_.substr(0, 12);
   switch (phase_) {
     case TorrentPhase::failed:
-      return failed_ ? Reason{failed_->what, failed_->mend.empty() ? fmt::format("mend it, then run: mutirao swarm resume {}", id) : failed_->mend}
+      return failed_ ? Reason{failed_->what, failed_->mend.empty() ? fmt::format("mend it, then: mutirao swarm resume {}", id) : failed_->mend}
                      : Reason{};
     case TorrentPhase::paused:
-      return {"paused by its owner", fmt::format("run: mutirao swarm resume {}", id)};
+      return {"paused by its owner", fmt::format("mutirao swarm resume {}", id)};
     case TorrentPhase::checking:
       if (check_total_ == 0) return {"opening its files", {}};
       return {fmt::format("checking what is on disk: {} of {}", base::format_bytes(check_done_), base::format_bytes(check_total_)), {}};
