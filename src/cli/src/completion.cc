@@ -28,7 +28,7 @@ std::vector<std::string> flags_of(CommandInfo const& command) {
   return names;
 }
 
-std::string in_quotes(std::string_view text) {
+std::string shell_quoted(std::string_view text) {
   std::string out = "'";
   for (char const c : text) out += c == '\'' ? std::string{"'\\''"} : std::string(1, c);
   return out + "'";
@@ -48,8 +48,8 @@ std::string bash(CommandInfo const& root) {
       auto const common = flags_of(root);
       candidates.insert(candidates.end(), common.begin(), common.end());
     }
-    cases += fmt::format("    {}) candidates={} ;;\n", in_quotes(words),
-                         in_quotes(fmt::format("{}", fmt::join(candidates, " "))));
+    cases += fmt::format("    {}) candidates={} ;;\n", shell_quoted(words),
+                         shell_quoted(fmt::format("{}", fmt::join(candidates, " "))));
   });
   std::string valued;
   walk(root, "", [&](std::string const&, CommandInfo const& command) {
@@ -101,7 +101,7 @@ std::string zsh_flags(CommandInfo const& command) {
       for (char const c : flag.about)
         about += c == '[' || c == ']' || c == ':' ? std::string{"\\"} + c : std::string(1, c);
       lines += fmt::format(
-          " {}", in_quotes(fmt::format("{}[{}]{}", name, about,
+          " {}", shell_quoted(fmt::format("{}[{}]{}", name, about,
                                     flag.value.empty() ? "" : ":" + flag.value + ":_files")));
     }
   return lines;
@@ -109,7 +109,7 @@ std::string zsh_flags(CommandInfo const& command) {
 
 std::string zsh_described(CommandInfo const& command) {
   std::string entries;
-  for (auto const& sub : command.commands) entries += " " + in_quotes(sub.name + ":" + sub.about);
+  for (auto const& sub : command.commands) entries += " " + shell_quoted(sub.name + ":" + sub.about);
   return entries;
 }
 
@@ -155,18 +155,18 @@ std::string fish(CommandInfo const& root) {
         condition += "; and __fish_seen_subcommand_from " + words.substr(space + 1);
     }
     for (auto const& sub : command.commands)
-      lines += fmt::format("complete -c mutirao -n {} -a {} -d {}\n", in_quotes(condition), sub.name,
-                           in_quotes(sub.about));
+      lines += fmt::format("complete -c mutirao -n {} -a {} -d {}\n", shell_quoted(condition), sub.name,
+                           shell_quoted(sub.about));
     for (auto const& flag : command.flags) {
       lines += "complete -c mutirao";
-      if (!words.empty()) lines += " -n " + in_quotes(condition);
+      if (!words.empty()) lines += " -n " + shell_quoted(condition);
       for (auto const& name : flag.names)
         lines += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
       if (!flag.value.empty()) lines += " -r -F";
-      lines += " -d " + in_quotes(flag.about) + "\n";
+      lines += " -d " + shell_quoted(flag.about) + "\n";
     }
     if (words == "share" || words == "get")
-      lines += fmt::format("complete -c mutirao -n {} -F\n", in_quotes(condition));
+      lines += fmt::format("complete -c mutirao -n {} -F\n", shell_quoted(condition));
   });
   return lines;
 }
