@@ -52,6 +52,8 @@ TEST(ProgressLine, lets_no_name_reach_into_the_terminal) {
       "a\x1b[2Jb\r\xc2\x9b"
       "c";
   EXPECT_THAT(progress_line(transfer), testing::StartsWith("a?[2Jb??c 61%"));
+  transfer.status.name = "\u202egnp.exe \u05d0";
+  EXPECT_THAT(progress_line(transfer), testing::StartsWith("?gnp.exe \u05d0 61%"));
 }
 
 TEST(Percent, says_100_only_when_everything_is_there) {

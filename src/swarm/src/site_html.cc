@@ -15,12 +15,24 @@ std::string asset_url(std::string_view name) {
   return fmt::format("/assets/{}?v={}", asset->name, asset->version);
 }
 
+/// U+202A to U+202E and U+2066 to U+2069: they can make `gnp.exe` look like `exe.png`.
+bool turns_direction(std::string_view text) {
+  if (text.size() < 3 || text[0] != '\xe2') return false;
+  return (text[1] == '\x80' && text[2] >= '\xaa' && text[2] <= '\xae') || (text[1] == '\x81' && text[2] >= '\xa6' && text[2] <= '\xa9');
+}
+
 }  // namespace
 
 std::string escape_html(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (char const c : text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (turns_direction(text.substr(i))) {
+      out += "\xef\xbf\xbd";  // U+FFFD
+      i += 2;
+      continue;
+    }
+    char const c = text[i];
     switch (c) {
       case '&': out += "&amp;"; break;
       case '<': out += "&lt;"; break;

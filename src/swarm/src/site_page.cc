@@ -84,20 +84,25 @@ std::string map_picture(SiteItem const& item, SiteText const& text) {
       escape_html(caption), item.map_width, kMapHeight, item.map, whole_percent(status.bytes_verified, status.bytes_total), legend);
 }
 
+/// A link that says by its name alone what it leads to, for those who jump from link to link.
+std::string action(std::string_view css, std::string_view href, std::string_view more, std::string_view label, Metainfo const& metainfo) {
+  return fmt::format("<a class=\"{}\" href=\"{}\"{} aria-label=\"{}: {}\">{}</a>", css, escape_html(href), more, label, escape_html(metainfo.name()), label);
+}
+
 std::string actions(SiteItem const& item, bool shared_name, SiteOrigin const& origin, SiteText const& text) {
   auto const& metainfo = *item.metainfo;
   auto const files = metainfo.files();
-  std::string first;
+  std::string out = "<p class=\"actions\">";
   if (is_single_file(metainfo)) {
-    first = fmt::format("<a class=\"button primary\" href=\"{}\" download>{}</a>", escape_html(site_file_path(item, files[0], shared_name)), text.download);
+    out += action("button primary", site_file_path(item, files[0], shared_name), " download", text.download, metainfo);
   } else {
     auto const folder = shared_name ? fmt::format("/files/{}/{}/", item.status.id, percent_encode_path(metainfo.name()))
                                     : fmt::format("/files/{}/", percent_encode_path(metainfo.name()));
-    first = fmt::format("<a class=\"button primary\" href=\"{}\">{}</a>", escape_html(folder), text.browse);
+    out += action("button primary", folder, "", text.browse, metainfo);
   }
-  return fmt::format(
-      "<p class=\"actions\">{}<a class=\"button\" href=\"{}\" data-magnet>{}</a><a class=\"button\" href=\"/torrents/{}.torrent\">{}</a></p>\n", first,
-      escape_html(magnet_with_origin(metainfo, item.status.id, origin)), text.magnet, item.status.id, text.torrent_file);
+  out += action("button", magnet_with_origin(metainfo, item.status.id, origin), " data-magnet", text.magnet, metainfo);
+  out += action("button", fmt::format("/torrents/{}.torrent", item.status.id), "", text.torrent_file, metainfo);
+  return out + "</p>\n";
 }
 
 std::string file_rows(SiteItem const& item, bool shared_name, SiteText const& text) {
