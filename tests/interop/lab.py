@@ -118,7 +118,10 @@ def wait_listening(address, port):
 
 def one_file(folder, size=8 << 20, seed=1):
     path = pathlib.Path(folder) / "one file.bin"
-    path.write_bytes(random.Random(seed).randbytes(size))
+    draw = random.Random(seed)
+    with open(path, "wb") as out:
+        for at in range(0, size, 1 << 20):
+            out.write(draw.randbytes(min(1 << 20, size - at)))
     return path
 
 
@@ -219,10 +222,11 @@ class Mutirao:
     name = "mutirao"
     binary = None  # set by the test's command line
 
-    def __init__(self, lab, label="mutirao", arguments=()):
+    def __init__(self, lab, label="mutirao", arguments=(), allow_internal=True):
         self.lab, self.label, self.address = lab, label, lab.address()
         self.state = lab.folder(f"{label}-state")
-        self.arguments = arguments
+        # The lab's addresses are internal ones.
+        self.arguments = (*(["--allow-internal"] if allow_internal else []), *arguments)
 
     @property
     def environment(self):
@@ -231,7 +235,7 @@ class Mutirao:
     def up(self):
         self.process = self.lab.start(
             self.label, self.binary, "up", "--listen", f"{self.address}:6881",
-            "--allow-internal", *self.arguments, env=self.environment)
+            *self.arguments, env=self.environment)
         wait_listening(self.address, 6881)
         return self
 
