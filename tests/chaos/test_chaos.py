@@ -23,6 +23,7 @@ import lab  # noqa: E402
 from lab import Lab, Mutirao  # noqa: E402
 
 KILLS = 20
+PUBLIC = "192.88.99.1"  # given back to the registry (RFC 7526): nobody's, and no internal address
 SEED = int(os.environ.get("MUTIRAO_SEED", random.SystemRandom().randrange(1 << 32)))
 
 
@@ -172,6 +173,113 @@ class Chaos(unittest.TestCase):
         memory = pathlib.Path(f"/proc/{leech.process.pid}/status").read_text()
         peak_kib = int(memory.split("VmHWM:")[1].split()[0])
         self.assertLess(peak_kib, 256 << 10)
+
+    # --- where strangers' URLs lead ----------------------------------------------------------------
+
+    def public_server(self, handle, port=80):
+        """An HTTP server at an address that is nobody's own network; `handle(path)` gives status, headers and body."""
+        return self.server(PUBLIC, port, handle)
+
+    def server(self, address, port, handle):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):  # noqa: N802
+                status, headers, body = handle(self)
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": len(body)}.items():
+                    self.send_header(name, str(value))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        server = Server((address, port), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return server
+
+    def strangers_torrent(self, size, trackers, web_seeds):
+        """A .torrent whose trackers and web seeds somebody else has chosen."""
+        import libtorrent as lt
+        path = lab.one_file(self.source, size)
+        entry = lt.bdecode(lab.make_torrent(path, "hybrid", web_seeds=web_seeds))
+        entry[b"announce-list"] = [[url] for url in trackers]
+        file = self.lab.root / "strangers.torrent"
+        file.write_bytes(lt.bencode(entry))
+        return file, path
+
+    def test_redirects_to_internal_addresses_are_refused_and_named(self):
+        for address in (f"{PUBLIC}/32", "10.9.9.9/32", "169.254.169.254/32"):
+            subprocess.run(["ip", "address", "replace", address, "dev", "lo"], check=True)
+        secrets = ["127.0.0.1", "10.9.9.9", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]", "localhost"]
+        visits = []
+        inner = socket.create_server(("::", 9000), family=socket.AF_INET6, dualstack_ipv6=True)
+        self.addCleanup(inner.close)
+        self.addCleanup(inner.shutdown, socket.SHUT_RDWR)
+
+        def watch():
+            while True:
+                try:
+                    visits.append(inner.accept())
+                except OSError:
+                    return
+        threading.Thread(target=watch, daemon=True).start()
+        asked = set()
+
+        def redirect(request):
+            number = int(request.path.split("/")[2].split("?")[0])
+            asked.add(request.path.split("?")[0])
+            return 302, {"Location": f"http://{secrets[number]}:9000{request.path}"}, b""
+        self.public_server(redirect)
+        trackers = [f"http://{PUBLIC}/tracker/{number}" for number in range(len(secrets))]
+        web_seeds = [f"http://{PUBLIC}/web/{number}" for number in range(len(secrets))]
+        torrent, path = self.strangers_torrent(24 << 20, trackers, web_seeds)
+        seed = Mutirao(self.lab, "seed", ("--upload-limit", str(4 << 20)), allow_internal=False).up()
+        seed.command("get", torrent, "-o", self.source)
+        leech = Mutirao(self.lab, "leech", allow_internal=False).up()
+        leech.command("get", torrent, "-o", self.target, "--background")
+        # Nobody introduces them, so the seed goes to the leecher: it is told of it by a link.
+        name = json.loads(leech.command("status", "--json").stdout)["transfers"][0]["id"]
+
+        def refused():
+            shown = transfer(leech, name)
+            told = [one for one in [*shown["trackers"], *shown["web_seed_states"]] if one["state"] == "failed"]
+            return told if len(told) == 2 * len(secrets) else None
+        for one in lab.wait_for(refused, "every redirect is named as refused"):
+            self.assertIn("internal address", one["why"], one["url"])
+        self.assertEqual(len(asked), 2 * len(secrets))
+        text = leech.command("swarm", "show", name).stdout
+        self.assertIn("internal address", text)
+        self.assertIn("internal address", transfer(leech, name)["why"])
+        magnet = transfer(seed, name)["magnet"].split("&tr=")[0]
+        leech.command("get", f"{magnet}&x.pe={seed.address}:6881", "-o", self.target, "--background")
+        self.arrives()
+        self.assertEqual(visits, [], "an internal service was reached")
+
+    def test_redirects_to_internal_addresses_are_followed_by_those_who_allow_it(self):
+        subprocess.run(["ip", "address", "replace", f"{PUBLIC}/32", "dev", "lo"], check=True)
+        self.public_server(lambda request: (302, {"Location": f"http://127.0.0.1:9000{request.path}"}, b""))
+        torrent, path = self.strangers_torrent(4 << 20, [f"http://{PUBLIC}/announce"], [f"http://{PUBLIC}/file"])
+        content = path.read_bytes()
+
+        def inner(request):
+            if request.path.startswith("/announce"):
+                return 200, {}, b"d8:intervali60e5:peers0:e"
+            first, last = (int(one) for one in request.headers["Range"].removeprefix("bytes=").split("-"))
+            return 206, {"Content-Range": f"bytes {first}-{last}/{len(content)}"}, content[first:last + 1]
+        self.server("127.0.0.1", 9000, inner)
+        leech = Mutirao(self.lab, "leech").up()
+        leech.command("get", torrent, "-o", self.target)
+        self.arrives()
+        name = json.loads(leech.command("status", "--json").stdout)["transfers"][0]["id"]
+        shown = transfer(leech, name)
+        self.assertEqual([one["state"] for one in shown["trackers"] if PUBLIC in one["url"]], ["working"], shown["trackers"])
+        self.assertEqual(shown["web_seed_states"][0]["downloaded"], 4 << 20)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ Result<node::NodeConfig> node_config(Options const& options, NodePlace const& pl
           absolute_path(options.folder.empty() ? "." : options.folder, environment.working_folder),
       .listen = std::nullopt,
       .base_url = options.url,
-      .reach = options.internal ? net::Reach::anywhere : net::Reach::public_only,
+      .reach = options.internal ? net::Reach::unrestricted : net::Reach::public_only,
       .upload_rate_max = options.upload_limit,
       .download_rate_max = options.download_limit,
       .process_id = ::getpid()};

@@ -95,7 +95,9 @@ std::string show_text(node::Transfer const& transfer) {
   for (auto const& tracker : status.trackers)
     text += fmt::format("  tracker  {}: {}: {}\n", printable(tracker.url), tracker.state,
                         printable(tracker.why));
-  for (auto const& url : status.web_seeds) text += fmt::format("  web seed {}\n", printable(url));
+  for (auto const& seed : status.web_seeds)
+    text += fmt::format("  web seed {}: {}: {}\n", printable(seed.url), seed.state,
+                        printable(seed.why));
   for (auto const& file : transfer.files)
     text +=
         fmt::format("  file     {} ({})\n", printable(file.path), base::format_bytes(file.bytes));

@@ -197,7 +197,7 @@ struct HttpClient::State {
         return fail(Fault::refused,
                     fmt::format("{}: redirect from https to {}", where, to->to_string()),
                     "open that address yourself if you trust it");
-      public_only = public_only || !internal;
+      public_only = public_only || (!internal && options.reach != Reach::unrestricted);
       skip_body(*body, deadline);
       redirect(request, answer.head.status, *std::move(to));
     }

@@ -179,6 +179,19 @@ TEST(Reach, a_public_server_cannot_redirect_to_an_internal_address_by_number_or_
   }
 }
 
+TEST(Reach, a_public_server_may_redirect_to_an_internal_address_when_the_user_allows_all) {
+  Trap trap;
+  trap.run(
+      [](world::World& world) {
+        HttpClient client{world, {.reach = Reach::unrestricted}};
+        auto const response = client.fetch(get("http://tracker/"), soon());
+        ASSERT_TRUE(response) << response.error().what;
+        EXPECT_EQ(response->body, "secret");
+      },
+      redirect_to("http://192.168.0.1/"));
+  EXPECT_EQ(trap.router_requests, 1);
+}
+
 TEST(Reach, an_internal_address_is_refused_when_a_stranger_named_it_and_allowed_when_the_user_did) {
   Trap trap;
   trap.run(

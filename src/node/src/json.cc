@@ -103,6 +103,17 @@ swarm::PeerStatus decode_peer(Json const& from) {
   return peer;
 }
 
+Json encode(swarm::WebSeedStatus const& seed) {
+  return {{"url", seed.url}, {"state", seed.state}, {"why", seed.why}, {"downloaded", seed.downloaded}};
+}
+
+swarm::WebSeedStatus decode_web_seed(Json const& from) {
+  return {.url = from.at("url").get<std::string>(),
+          .state = from.at("state").get<std::string>(),
+          .why = from.at("why").get<std::string>(),
+          .downloaded = from.at("downloaded").get<std::uint64_t>()};
+}
+
 Json encode(swarm::TrackerStatus const& tracker) {
   return {{"url", tracker.url},
           {"state", tracker.state},
@@ -153,7 +164,10 @@ Json encode(Transfer const& transfer) {
   for (auto const& peer : status.peers) peers.push_back(encode(peer));
   Json& trackers = json["trackers"] = Json::array();
   for (auto const& tracker : status.trackers) trackers.push_back(encode(tracker));
-  json["web_seeds"] = status.web_seeds;
+  Json& urls = json["web_seeds"] = Json::array();
+  for (auto const& seed : status.web_seeds) urls.push_back(seed.url);
+  Json& web_seeds = json["web_seed_states"] = Json::array();
+  for (auto const& seed : status.web_seeds) web_seeds.push_back(encode(seed));
   Json& files = json["files"] = Json::array();
   for (auto const& file : transfer.files)
     files.push_back({{"path", file.path}, {"bytes", file.bytes}});
@@ -195,7 +209,7 @@ Transfer decode_transfer(Json const& from) {
   for (auto const& peer : from.at("peers")) status.peers.push_back(decode_peer(peer));
   for (auto const& tracker : from.at("trackers"))
     status.trackers.push_back(decode_tracker(tracker));
-  status.web_seeds = from.at("web_seeds").get<std::vector<std::string>>();
+  for (auto const& seed : from.at("web_seed_states")) status.web_seeds.push_back(decode_web_seed(seed));
   for (auto const& file : from.at("files"))
     transfer.files.push_back(
         {file.at("path").get<std::string>(), file.at("bytes").get<std::uint64_t>()});

@@ -34,7 +34,10 @@ Transfer full_transfer() {
                              .peers = 4,
                              .seeds = 1,
                              .leeches = {}});
-  status.web_seeds.push_back("http://10.0.0.1/files/");
+  status.web_seeds.push_back({.url = "http://10.0.0.1/files/",
+                              .state = "working",
+                              .why = "fetching",
+                              .downloaded = 1'000});
   transfer.origin = Origin::shared;
   transfer.folder = "/srv";
   transfer.added_s = 1'700'000'000;

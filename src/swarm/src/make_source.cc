@@ -91,7 +91,10 @@ Result<Source> find_source(world::World& world, std::string const& path) {
   Source source;
   source.name = MUT_TRY(storable({parts.name}));
   source.folder = MUT_TRY(world.disk().open_directory(parts.folder, false));
-  auto const info = MUT_TRY(source.folder->info(parts.name));
+  auto const looked = source.folder->info(parts.name);
+  if (!looked && looked.error().fault == Fault::not_found)
+    return fail(Fault::not_found, fmt::format("there is no file or folder {}", quoted(path)), looked.error().mend);
+  auto const info = MUT_TRY(looked);
   if (info.kind == FileKind::regular) {
     source.single = true;
     source.files.push_back({parts.name, info});
@@ -99,7 +102,7 @@ Result<Source> find_source(world::World& world, std::string const& path) {
     source.folder = MUT_TRY(world.disk().open_directory(path, false));
     MUT_TRY(walk(source));
   } else {
-    return fail(Fault::unsupported, fmt::format("{} is neither a file nor a folder", quoted(path)));
+    return fail(Fault::unsupported, fmt::format("{} is neither a file nor a folder", quoted(path)), "name a file or a folder");
   }
   std::vector<std::string> paths;
   for (SourceFile const& file : source.files) paths.push_back(file.path);
@@ -110,7 +113,7 @@ Result<Source> find_source(world::World& world, std::string const& path) {
   std::ranges::sort(source.skipped);
   for (SourceFile const& file : source.files) source.total_size += file.info.size;
   if (source.total_size == 0)
-    return fail(Fault::invalid, fmt::format("{} holds no bytes to share", quoted(path)));
+    return fail(Fault::invalid, fmt::format("{} holds no bytes to share", quoted(path)), "share it when something is in it");
   return source;
 }
 

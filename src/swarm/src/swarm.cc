@@ -43,7 +43,7 @@ Engine::Engine(world::World& seam, SwarmOptions given)
       download{options.download_rate_max},
       http{seam, http_options(options, options.tracker_reach)},
       trackers{seam, http_options(options, options.tracker_reach)},
-      trackers_trusted{seam, http_options(options, net::Reach::anywhere)} {}
+      trackers_trusted{seam, http_options(options, std::min(options.tracker_reach, net::Reach::anywhere))} {}
 
 struct Swarm::State {
   State(world::World& world, SwarmOptions options)

@@ -293,10 +293,8 @@ void Torrent::session_loop(threads::scope& scope) {
 
 void Torrent::begin_download(threads::scope& scope) {
   if (auto const made = store_->create_files(); !made) return disk_trouble(made.error());
-  auto urls = metainfo_->web_seeds();
-  urls.insert(urls.end(), magnet_.web_seeds.begin(), magnet_.web_seeds.end());
   if (picker_->have().all()) return;
-  for (auto const& url : urls) {
+  for (auto const& url : web_seed_urls()) {
     scope.spawn("web seed", [this, url] { web_seed_loop(url); }, {.isolated = true});
   }
 }

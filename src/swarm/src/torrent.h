@@ -156,7 +156,8 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
 
   // --- web seeds (torrent_web_seed.cc) ---
   void web_seed_loop(std::string const& url);
-  Result<bool> fetch_from_web(WebSeed& seed, PeerSlot slot, RequestWindow& window);
+  [[nodiscard]] std::vector<std::string> web_seed_urls() const;
+  Result<std::uint64_t> fetch_from_web(WebSeed& seed, PeerSlot slot, RequestWindow& window);
   Result<void> keep_from_web(PeerSlot slot, std::span<Picker::Pick const> picks, ByteView run);
 
   // --- blocks (torrent_blocks.cc) ---
@@ -218,6 +219,8 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   };
   [[nodiscard]] Reason reason() const;
   [[nodiscard]] Reason reason_for_waiting() const;
+  [[nodiscard]] Reason reason_without_peers() const;
+  [[nodiscard]] std::size_t web_seeds_working() const;
   [[nodiscard]] PeerStatus status_of(Peer const& peer) const;
 
   [[nodiscard]] std::string name() const;  // with mutex_ held
@@ -258,6 +261,7 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   std::map<std::uint32_t, Suspicion> suspicions_;
   std::map<PeerSlot, Departed> departed_;
   std::set<PeerSlot> web_seed_slots_;
+  std::map<std::string, WebSeedStatus> web_seeds_;  // those that were begun, by URL
   std::map<std::uint32_t, std::vector<Sha256Digest>> leaves_;  // of pieces that somebody reads in part
   std::unique_ptr<Choker> strangers_;
   std::unique_ptr<Choker> friends_;

@@ -13,6 +13,7 @@ std::string count_of(std::size_t count, std::string_view one, std::string_view m
   return fmt::format("{} {}", count, count == 1 ? one : many);
 }
 
+std::string web_seeds_of(std::size_t count) { return count_of(count, "web seed", "web seeds"); }
 std::string peers_of(std::size_t count) { return count_of(count, "peer", "peers"); }
 
 }  // namespace
@@ -37,7 +38,6 @@ TorrentStatus Torrent::status(bool with_peers) const {
   if (metainfo_) {
     status.bytes_total = metainfo_->total_size();
     status.pieces_total = metainfo_->piece_count();
-    status.web_seeds = metainfo_->web_seeds();
   }
   if (store_) {
     status.bytes_verified = store_->verified_bytes();
@@ -55,6 +55,11 @@ TorrentStatus Torrent::status(bool with_peers) const {
       auto const wait = std::max<Duration>(tracker->next - engine_.world.clock().now(), Duration{0});
       each.why = fmt::format("next announce in {}", base::format_duration(wait));
     }
+  }
+  for (auto const& url : web_seed_urls()) {
+    auto const begun = web_seeds_.find(url);
+    status.web_seeds.push_back(begun != web_seeds_.end() ? begun->second
+                                                         : WebSeedStatus{.url = url, .state = "waiting", .why = completed_ ? "everything is here" : "not asked yet"});
   }
   if (with_peers) {
     for (auto const& peer : peers_) status.peers.push_back(status_of(*peer));
@@ -100,11 +105,34 @@ Torrent::Reason Torrent::reason() const {
       return reason_for_waiting();
     case TorrentPhase::seeding: {
       auto const taking = std::ranges::count_if(peers_, [](auto const& each) { return each->shared.they_interested && !each->shared.we_choke; });
-      if (peers_.empty()) return {"complete; nobody is connected", {}};
-      return {fmt::format("complete; {} of {} connected take from us", taking, peers_of(peers_.size())), {}};
+      if (peers_.empty()) return {"nobody is connected", {}};
+      return {fmt::format("{} of {} connected take from us", taking, peers_of(peers_.size())), {}};
     }
   }
   return {};
+}
+
+std::size_t Torrent::web_seeds_working() const {
+  return static_cast<std::size_t>(std::ranges::count_if(web_seeds_, [](auto const& each) { return each.second.state == "working"; }));
+}
+
+Torrent::Reason Torrent::reason_without_peers() const {
+  if (auto const working = web_seeds_working(); working > 0) {
+    return {fmt::format("downloading from {}; no peer connected, {} known", web_seeds_of(working), book_.size()), {}};
+  }
+  for (auto const& tracker : trackers_) {
+    if (tracker->status.state != "failed") continue;
+    return {fmt::format("no peer connected, {} known; tracker {}: {}", book_.size(), tracker->url, tracker->status.why),
+            "check the connection, or add a peer"};
+  }
+  if (connecting_ > 0) return {fmt::format("connecting to {}", peers_of(connecting_)), {}};
+  for (auto const& [url, seed] : web_seeds_) {
+    if (seed.state == "failed") return {fmt::format("no peer connected, {} known; web seed {}: {}", book_.size(), url, seed.why), "add a peer that has it"};
+  }
+  if (book_.size() == 0 && trackers_.empty()) {
+    return {"no peer known, and no tracker to ask", "name a peer or a tracker, or use a link that does"};
+  }
+  return {fmt::format("no peer connected, {} known", book_.size()), "wait, or add a peer that has it"};
 }
 
 Torrent::Reason Torrent::reason_for_waiting() const {
@@ -114,18 +142,7 @@ Torrent::Reason Torrent::reason_for_waiting() const {
     return {fmt::format("disk full: needs {}{} in {}", base::format_bytes(left), free, record_.folder),
             "make room there; it goes on by itself"};
   }
-  if (peers_.empty()) {
-    for (auto const& tracker : trackers_) {
-      if (tracker->status.state != "failed") continue;
-      return {fmt::format("no peer connected, {} known; tracker {}: {}", book_.size(), tracker->url, tracker->status.why),
-              "check the connection, or add a peer"};
-    }
-    if (connecting_ > 0) return {fmt::format("connecting to {}", peers_of(connecting_)), {}};
-    if (book_.size() == 0 && trackers_.empty()) {
-      return {"no peer known, and no tracker to ask", "name a peer or a tracker, or use a link that does"};
-    }
-    return {fmt::format("no peer connected, {} known", book_.size()), "wait, or add a peer that has it"};
-  }
+  if (peers_.empty()) return reason_without_peers();
   if (phase_ == TorrentPhase::metadata) {
     auto const asked = std::ranges::count_if(peers_, [](auto const& each) { return each->shared.metadata_asked != TimePoint{}; });
     auto const what = metainfo_ ? "hashes of the pieces" : "metadata";
@@ -136,7 +153,9 @@ Torrent::Reason Torrent::reason_for_waiting() const {
   }
   auto const [piece, missing] = picker_->unavailable();
   auto const giving = std::ranges::count_if(peers_, [](auto const& each) { return !each->shared.in_flight.empty(); });
-  if (giving > 0) return {fmt::format("downloading from {} of {} connected", giving, peers_of(peers_.size())), {}};
+  auto const working = web_seeds_working();
+  auto const web = working > 0 ? " and " + web_seeds_of(working) : std::string{};
+  if (giving > 0 || working > 0) return {fmt::format("downloading from {} of {} connected{}", giving, peers_of(peers_.size()), web), {}};
   if (piece) {
     auto const total = metainfo_->piece_count();
     return {fmt::format("no peer has piece {}: {} connected, {} of {} pieces available", piece->value, peers_of(peers_.size()), total - missing, total),

@@ -16,6 +16,15 @@ constexpr auto kWebSeedRetryMax = std::chrono::minutes{10};
 constexpr auto kIdle = std::chrono::seconds{1};
 }  // namespace
 
+std::vector<std::string> Torrent::web_seed_urls() const {
+  auto urls = magnet_.web_seeds;
+  if (metainfo_) urls.insert(urls.end(), metainfo_->web_seeds().begin(), metainfo_->web_seeds().end());
+  std::ranges::sort(urls);
+  auto const repeated = std::ranges::unique(urls);
+  urls.erase(repeated.begin(), repeated.end());
+  return urls;
+}
+
 void Torrent::web_seed_loop(std::string const& url) {
   WebSeed seed{engine_.http, url, metainfo_};
   PeerSlot slot = 0;
@@ -24,20 +33,40 @@ void Torrent::web_seed_loop(std::string const& url) {
     slot = picker_->join();
     picker_->peer_has_all(slot);
     web_seed_slots_.insert(slot);
+    web_seeds_.try_emplace(url, WebSeedStatus{.url = url, .state = "waiting", .why = "not asked yet"});
   }
   unsigned failures = 0;
   RequestWindow window;
   while (!threads::stop_requested()) {
     auto const fetched = fetch_from_web(seed, slot, window);
     std::unique_lock lock{mutex_};
-    if (completed_ || !web_seed_slots_.contains(slot)) break;
-    if (fetched && *fetched) {
+    auto& status = web_seeds_[url];
+    if (!web_seed_slots_.contains(slot)) {
+      status.state = "failed";
+      status.why = "it sent wrong data and is not used any more";
+      break;
+    }
+    if (completed_) {
+      status.state = "waiting";
+      status.why = "everything is here";
+      break;
+    }
+    if (fetched && *fetched > 0) {
       failures = 0;
+      status.state = "working";
+      status.why = "fetching";
+      status.downloaded += *fetched;
       continue;
     }
     Duration wait = kIdle;
+    if (fetched && status.state == "working") {
+      status.state = "waiting";
+      status.why = "nothing to ask it for at present";
+    }
     if (!fetched) {
       if (fetched.error().fault == Fault::cancelled) break;
+      status.state = "failed";
+      status.why = fetched.error().what;
       engine_.world.log().info("swarm", "{}: web seed {}: {}", name(), url, fetched.error().what);
       wait = std::min<Duration>(kWebSeedRetryFirst * (1u << std::min(failures++, 8u)), kWebSeedRetryMax);
     }
@@ -54,12 +83,12 @@ void Torrent::web_seed_loop(std::string const& url) {
   }
 }
 
-/// False when there is nothing to ask for at present.
-Result<bool> Torrent::fetch_from_web(WebSeed& seed, PeerSlot slot, RequestWindow& window) {
+/// Bytes that came; 0 when there is nothing to ask for at present.
+Result<std::uint64_t> Torrent::fetch_from_web(WebSeed& seed, PeerSlot slot, RequestWindow& window) {
   std::vector<Picker::Pick> picks;
   {
     std::lock_guard const lock{mutex_};
-    if (disk_full_ || failed_ || !in_session_) return false;
+    if (disk_full_ || failed_ || !in_session_) return 0;
     picker_->pick(slot, kBlocksAtOnce, picks);
     for (auto const& pick : picks) {
       if (!pick.taken_from) continue;
@@ -68,9 +97,9 @@ Result<bool> Torrent::fetch_from_web(WebSeed& seed, PeerSlot slot, RequestWindow
       }
     }
   }
-  if (picks.empty()) return false;
+  if (picks.empty()) return 0;
   Bytes run;
-  auto result = Result<bool>{true};
+  auto result = Result<std::uint64_t>{0};
   std::size_t next = 0;
   while (next < picks.size() && result) {
     auto const first = next;
@@ -89,6 +118,7 @@ Result<bool> Torrent::fetch_from_web(WebSeed& seed, PeerSlot slot, RequestWindow
     if (auto const kept = keep_from_web(slot, std::span{picks}.subspan(first, next - first), run); !kept) {
       result = std::unexpected{kept.error()};
     }
+    if (result) *result += length;
     window.delivered(static_cast<std::uint32_t>(length), asked_at, engine_.world.clock().now(), false);
   }
   std::lock_guard const lock{mutex_};

@@ -18,14 +18,15 @@ namespace mutirao::net {
 /// Which addresses a URL from a stranger (a torrent, a redirect) may lead to. A server on the public
 /// net must not be able to make us talk to our own loopback, router or cloud metadata (SSRF).
 enum class Reach : std::uint8_t {
-  anywhere,     ///< the user named the address
+  unrestricted, ///< the user allows internal addresses wherever they are named, redirects included
+  anywhere,     ///< the user named this address; where it redirects to is a stranger's word
   public_only,  ///< no internal address (IpAddress::is_internal), also after a redirect or a DNS answer
 };
 
 struct HttpClientOptions {
   Reach reach = Reach::anywhere;
-  /// Redirects never go from https to http, and never from a public to an internal address,
-  /// whatever `reach` says. Beyond the limit the request fails; with 0 a redirect is an answer like
+  /// Redirects never go from https to http, and never from a public to an internal address unless
+  /// `reach` is unrestricted. Beyond the limit the request fails; with 0 a redirect is an answer like
   /// any other.
   unsigned redirects_max = 5;
   std::uint64_t body_bytes_max = 16 << 20;  ///< of a collected body, after decompression

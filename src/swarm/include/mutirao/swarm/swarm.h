@@ -63,6 +63,13 @@ struct TrackerStatus {
   std::optional<std::uint32_t> leeches;
 };
 
+struct WebSeedStatus {
+  std::string url;
+  std::string state;             ///< as of a tracker
+  std::string why;
+  std::uint64_t downloaded = 0;  ///< bytes of payload, in this run
+};
+
 struct TorrentStatus {
   TorrentId id;
   std::string name;
@@ -83,7 +90,7 @@ struct TorrentStatus {
   std::uint32_t known_peers = 0;
   std::vector<PeerStatus> peers;
   std::vector<TrackerStatus> trackers;
-  std::vector<std::string> web_seeds;
+  std::vector<WebSeedStatus> web_seeds;
   std::optional<Duration> time_left;
 };
 
