@@ -194,12 +194,21 @@ class Story(unittest.TestCase):
         self.assertIn("try: mutirao up", ana.run("status", code=4).stderr)
         self.assertEqual(json.loads(ana.run("status", "--json", code=4).stdout)["error"]["fault"], "unreachable")
         ana.run("up", "--detach")
-        ana.run("share", "absent", code=3)
-        ana.run("get", "absent.torrent", code=3)
-        ana.run("get", "magnet:?dn=nothing", code=None)
-        ana.run("swarm", "show", "absent", code=3)
         (ana.work / "bad.torrent").write_bytes(b"d4:info" + b"i1e" * 9)
-        self.assertNotEqual(ana.run("get", "bad.torrent", code=None).returncode, 0)
+        (ana.work / "empty").mkdir()
+        (ana.work / "nowhere").symlink_to("absent")
+        os.mkfifo(ana.work / "pipe")
+        for words, code, said in [
+                (["share", "absent"], 3, "there is no file or folder"), (["share", "nowhere"], 3, "nowhere"),
+                (["share", "empty"], 2, "holds no bytes"), (["share", "pipe"], 1, "neither a file nor a folder"),
+                (["get", "absent.torrent"], 3, "absent.torrent"), (["get", "magnet:?dn=nothing"], 2, "magnet"),
+                (["get", "gopher://host/x"], 2, "gopher URLs are not fetched"), (["get", "bad.torrent"], 6, "bad.torrent"),
+                (["get", "http://127.0.0.1:1/x.torrent"], 5, "Connection refused"), (["swarm", "show", "absent"], 3, "no torrent absent"),
+                (["swarm"], 2, "needs a verb: list"), (["help", "stauts"], 2, "no verb"), (["up", "--listen", "x"], 2, "address"),
+                (["status", "more"], 2, "more")]:
+            told = ana.run(*words, code=code).stderr
+            self.assertRegex(told, r"^error: [^\n]+\ntry: [^\n]+\n$", words)
+            self.assertIn(said, told)
         good = self.file(ana, 1000)
         self.assertEqual(ana.run("share", good, "absent", code=7).stdout.count("shared some file.bin"), 1)
 
@@ -259,7 +268,10 @@ class Story(unittest.TestCase):
         checks = {one["name"]: one for one in ana.json("doctor")["checks"]}
         self.assertTrue({"port", "state folder", "free space", "open files", "file engine", "stack guard", "hash engine", "clock", "IPv6"} <= set(checks))
         self.assertEqual(checks["state folder"]["verdict"], "ok")
-        self.assertRegex(ana.run("version").stdout, r"^mutirao \d+\.\d+\.\d+\n$")
+        project = (pathlib.Path(__file__).parents[2] / "CMakeLists.txt").read_text()
+        version = re.search(r"project\(mutirao VERSION (\S+)", project).group(1)
+        for words in (["version"], ["--version"]):
+            self.assertEqual(ana.run(*words).stdout, f"mutirao {version}\n")
         script = ana.run("completion", "bash").stdout
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
         reply = subprocess.run(["bash", "-c", script + '\nCOMP_WORDS=(mutirao swarm sh); COMP_CWORD=2; _mutirao; echo "${COMPREPLY[@]}"'],

@@ -143,6 +143,7 @@ struct Grammar {
            "--state", options.state,
            "Folder of the node to use (default: $MUTIRAO_STATE_DIR, else ~/.local/state/mutirao)")
         ->type_name("DIR");
+    app.add_flag("--version", options.version, "Print the version");
     app.add_flag("--json", options.json,
                  "Print JSON for programs; docs/reference/json.md names the keys");
     app.add_flag("-q,--quiet", options.quiet, "Print results and errors only");
@@ -214,6 +215,12 @@ Result<Options> parse_command_line(std::vector<std::string> const& words) {
     std::string command = "mutirao";
     for (auto const& word : chosen(grammar.app)) command += " " + word;
     return fail(Fault::invalid, error.what(), command + " --help");
+  }
+  if (auto known = check_topic(command_tree(), grammar.options.topic); !known)
+    return std::unexpected{std::move(known).error()};
+  if (grammar.options.version) {
+    grammar.options.verb = "version";
+    return grammar.options;
   }
   for (auto const& word : chosen(grammar.app))
     grammar.options.verb += (grammar.options.verb.empty() ? "" : " ") + word;

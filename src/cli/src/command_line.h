@@ -46,6 +46,10 @@ struct CommandInfo {
 [[nodiscard]] Result<void> check_words(CommandInfo const& root,
                                        std::vector<std::string> const& words);
 
+/// The words of a help topic must name a verb.
+[[nodiscard]] Result<void> check_topic(CommandInfo const& root,
+                                       std::vector<std::string> const& topic);
+
 [[nodiscard]] std::string help_text(CommandInfo const& root, std::vector<std::string> const& topic);
 [[nodiscard]] Result<std::string> completion_script(CommandInfo const& root,
                                                     std::string_view shell);

@@ -53,7 +53,12 @@ int command_stop(Context const& context) {
   return with_world([&](world::World& world) {
     node::ControlClient client{world, context.place.socket};
     auto const before = client.status(threads::within(kStopAnswer));
-    if (!before) return report(before.error(), context.options.json);
+    if (!before) {
+      // Who wants it to end need not start it.
+      auto error = before.error();
+      if (error.fault == Fault::unreachable) error.mend = "nothing is left to stop; another node: mutirao --state DIR stop";
+      return report(error, context.options.json);
+    }
     auto const stopped = client.stop(threads::within(kStop));
     if (!stopped) return report(stopped.error(), context.options.json);
     if (context.options.json)

@@ -25,8 +25,7 @@ constexpr Duration kPause = 10s;
 /// A link or URL as it is, a file by its full path: the node has another working folder.
 std::string full_name(Context const& context) {
   auto const& what = context.options.what;
-  bool const is_link =
-      what.starts_with("magnet:") || what.starts_with("http://") || what.starts_with("https://");
+  bool const is_link = what.starts_with("magnet:") || what.contains("://");
   return is_link ? what : absolute_path(what, context.environment.working_folder);
 }
 

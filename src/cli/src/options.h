@@ -12,6 +12,7 @@ struct Options {
   std::string verb;
 
   // Every command
+  bool version = false;  ///< instead of any verb
   std::string state;  ///< --state; empty: as the environment says
   bool json = false;
   bool quiet = false;

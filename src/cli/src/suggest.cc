@@ -73,7 +73,29 @@ Result<void> unknown_verb(CommandInfo const& command, std::string const& path,
               meant.empty() ? path + " --help" : fmt::format("{} {}", path, meant));
 }
 
+/// A verb that is a family of verbs says which.
+Result<void> check_complete(CommandInfo const& root, CommandInfo const& command,
+                            std::string const& path) {
+  if (command.commands.empty() || &command == &root) return {};
+  std::vector<std::string> names;
+  for (auto const& each : command.commands) names.push_back(each.name);
+  return fail(Fault::invalid, fmt::format("{} needs a verb: {}", path, fmt::join(names, ", ")),
+              path + " --help");
+}
+
 }  // namespace
+
+Result<void> check_topic(CommandInfo const& root, std::vector<std::string> const& topic) {
+  CommandInfo const* command = &root;
+  std::string path = root.name;
+  for (auto const& word : topic) {
+    auto const* next = command->find(word);
+    if (next == nullptr) return unknown_verb(*command, path, word);
+    command = next;
+    path += " " + word;
+  }
+  return {};
+}
 
 Result<void> check_words(CommandInfo const& root, std::vector<std::string> const& words) {
   CommandInfo const* command = &root;
@@ -82,6 +104,7 @@ Result<void> check_words(CommandInfo const& root, std::vector<std::string> const
     auto const& word = words[i];
     if (word == "--") break;
     if (word.size() > 1 && word.starts_with('-')) {
+      if (word == "--help" || word == "-h" || word == "--version") return {};
       auto const name = word.starts_with("--") ? word.substr(0, word.find('=')) : word.substr(0, 2);
       auto const* flag = find_flag(*command, name);
       if (flag == nullptr) flag = find_flag(root, name);
@@ -97,7 +120,7 @@ Result<void> check_words(CommandInfo const& root, std::vector<std::string> const
     command = next;
     path += " " + next->name;
   }
-  return {};
+  return check_complete(root, *command, path);
 }
 
 }  // namespace mutirao::cli

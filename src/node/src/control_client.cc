@@ -40,7 +40,7 @@ Result<void> ControlClient::stream(std::string method, std::string target, std::
   auto connection = world_.network().connect_local(socket_path_, deadline);
   if (!connection)
     return fail(Fault::unreachable,
-                fmt::format("no node answers on {}: {}", socket_path_, connection.error().what),
+                fmt::format("no node runs here: {}", connection.error().what),
                 "mutirao up --detach");
   net::HttpRequest request{
       .method = std::move(method),

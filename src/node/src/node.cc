@@ -190,7 +190,7 @@ void Node::State::serve_connection(std::unique_ptr<world::Stream> stream) {
 
 NodeStatus Node::State::status() {
   auto const info = threads::this_runtime_info();
-  NodeStatus now{.version = kVersion,
+  NodeStatus now{.version = std::string{kVersion},
                  .process_id = config.process_id,
                  .uptime = world.clock().now() - started,
                  .state_folder = config.state_folder,

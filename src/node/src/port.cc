@@ -43,14 +43,9 @@ Result<Ports> any_port(world::World& world, world::IpAddress address) {
 Result<Ports> open_ports(world::World& world, std::optional<world::Endpoint> named, StateDb& db) {
   if (named && named->port == 0) return any_port(world, named->address);
   if (named) {
-    auto tcp = world.network().listen(*named);
-    if (!tcp)
-      return std::unexpected{std::move(tcp).error().with_mend(
-          fmt::format("mutirao up --listen {}, or stop the program that has the port",
-                      world::Endpoint{named->address, static_cast<std::uint16_t>(named->port + 1)}
-                          .to_string()))};
-    auto udp = datagram_beside(world, (*tcp)->local());
-    return Ports{*std::move(tcp), std::move(udp)};
+    auto tcp = MUT_TRY(world.network().listen(*named));
+    auto udp = datagram_beside(world, tcp->local());
+    return Ports{std::move(tcp), std::move(udp)};
   }
   auto const first = remembered_port(db);
   for (std::uint16_t step = 0; step < kPortsTried; ++step) {

@@ -35,7 +35,8 @@ Source from_metainfo(std::shared_ptr<swarm::Metainfo const> metainfo,
 
 Result<Source> from_magnet(std::string const& text) {
   auto magnet = swarm::Magnet::parse(text);
-  if (!magnet) return std::unexpected{std::move(magnet).error()};
+  if (!magnet)
+    return std::unexpected{std::move(magnet).error().with_mend("copy the whole link, in quotes")};
   Source source;
   source.name = magnet->name.empty() ? magnet->info_hash.id().substr(0, 12) : magnet->name;
   source.info_hash = magnet->info_hash;
@@ -68,6 +69,11 @@ Result<Source> from_url(world::World& world, GetRequest const& request, Deadline
   return from_metainfo(*std::move(metainfo), std::move(permitted));
 }
 
+/// What is not a file at all may be a misspelt link.
+Error not_there(Error error) {
+  return error.fault == Fault::not_found ? std::move(error).with_mend(kWhatMend) : error;
+}
+
 Result<Source> from_file(world::World& world, GetRequest const& request) {
   auto const slash = request.what.rfind('/');
   if (slash == std::string::npos)
@@ -76,9 +82,10 @@ Result<Source> from_file(world::World& world, GetRequest const& request) {
         fmt::format("\"{}\" is neither a magnet link nor a URL nor an absolute path", request.what),
         kWhatMend);
   auto folder =
-      MUT_TRY(world.disk().open_directory(slash == 0 ? "/" : request.what.substr(0, slash), false));
-  auto file = folder->open(request.what.substr(slash + 1), {});
-  if (!file) return std::unexpected{std::move(file).error().with_mend(kWhatMend)};
+      world.disk().open_directory(slash == 0 ? "/" : request.what.substr(0, slash), false);
+  if (!folder) return std::unexpected{not_there(std::move(folder).error())};
+  auto file = (*folder)->open(request.what.substr(slash + 1), {});
+  if (!file) return std::unexpected{not_there(std::move(file).error())};
   auto const info = MUT_TRY((*file)->info());
   if (info.kind != world::FileKind::regular)
     return fail(Fault::invalid, request.what + " is not a file", kWhatMend);
@@ -89,7 +96,8 @@ Result<Source> from_file(world::World& world, GetRequest const& request) {
   Bytes content(info.size);
   MUT_TRY((*file)->read_exactly(0, content));
   auto metainfo = swarm::Metainfo::parse(content);
-  if (!metainfo) return std::unexpected{std::move(metainfo).error().during(request.what)};
+  if (!metainfo)
+    return std::unexpected{std::move(metainfo).error().during(request.what).with_mend(kWhatMend)};
   auto permitted =
       request.internal_trackers ? trackers_on(**metainfo, {}) : std::vector<std::string>{};
   return from_metainfo(*std::move(metainfo), std::move(permitted));
@@ -101,6 +109,9 @@ Result<Source> read_source(world::World& world, GetRequest const& request, Deadl
   if (request.what.starts_with("magnet:")) return from_magnet(request.what);
   if (request.what.starts_with("http://") || request.what.starts_with("https://"))
     return from_url(world, request, deadline);
+  auto const scheme = request.what.substr(0, request.what.find("://"));
+  if (scheme.size() < request.what.size() && !scheme.starts_with('/'))
+    return fail(Fault::invalid, fmt::format("{} URLs are not fetched", scheme), kWhatMend);
   return from_file(world, request);
 }
 

@@ -16,6 +16,9 @@ std::string_view mend_of(int error_number) noexcept {
     case ENOSPC: return "free some space on that disk";
     case EDQUOT: return "free some space, or ask for a larger quota";
     case EROFS: return "it is mounted read-only: remount it or choose another folder";
+    case ENOENT: return "check the name, and each folder on the way to it";
+    case EACCES:
+    case EPERM: return "this user has no right to it: ls -ld shows who has; ports below 1024 are for root";
     case ECONNREFUSED: return "nothing listens there: check the address, and that the other side runs";
     case ENETUNREACH:
     case EHOSTUNREACH: return "check the network connection and the address";

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "mutirao/net/http_client.h"
 #include "mutirao/world/address.h"
@@ -10,7 +11,7 @@
 namespace mutirao::node {
 
 inline constexpr std::uint16_t kDefaultPort = 6881;
-inline constexpr char kVersion[] = "0.1.0";
+extern std::string_view const kVersion;  ///< of the CMake project
 
 /// Everything that a node has to be told. What it can find out itself is not here.
 struct NodeConfig {
