@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "mutirao/base/bytes.h"
+#include "mutirao/base/log.h"
 #include "mutirao/base/result.h"
 #include "mutirao/base/units.h"
 
@@ -21,6 +22,14 @@ TEST(Result, try_returns_the_value_or_leaves_with_the_error) {
 TEST(Error, tells_the_story_from_the_outside_in) {
   auto const error = Error{Fault::io, "disk on fire", {}}.during("read a").during("share b");
   EXPECT_EQ(error.what, "share b: read a: disk on fire");
+}
+
+TEST(StderrLog, lets_no_name_end_its_line_or_its_message) {
+  testing::internal::CaptureStderr();
+  StderrLog log{LogLevel::info};
+  log.info("m", "shares {}", "a\" b\\c\nd\x7f ação");
+  auto const line = testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(line.ends_with("level=info module=m msg=\"shares a\\\" b\\\\c\\x0ad\\x7f ação\"\n")) << line;
 }
 
 TEST(Bytes, hex_survives_a_round_trip_and_refuses_what_is_not_hex) {
