@@ -160,6 +160,8 @@ class Story(unittest.TestCase):
         before = self.verified(rui, shared["id"])
         os.kill(rui.node_id(), signal.SIGKILL)
         rui.run("up", "--detach")
+        # It first looks at what is on disk.
+        wait_for(lambda: rui.json("swarm", "show", shared["id"])["phase"] == "downloading", "it goes on")
         self.assertGreaterEqual(self.verified(rui, shared["id"]) + (24 << 20), before)
         rui.run("get", shared["magnet"])
         self.assertEqual(digest(path), digest(rui.work / path.name))
