@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "hash_engine.h"
+#include "hash/hash_engine.h"
 
 namespace {
 

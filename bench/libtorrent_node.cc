@@ -1,28 +1,27 @@
 // The opponent in bench/swarm: libtorrent as a seed or a leecher of one torrent, tuned for a fast
-// local network. Plain TCP, no encryption, large buffers and its posix disk back end, which of those
-// in Debian 12 needs the least processor time.
+// local network. Plain TCP, no encryption, large buffers and its posix disk back end, which of
+// those in Debian 12 needs the least processor time.
 //
 //   libtorrent_node TORRENT FOLDER ADDRESS:PORT [PEER_ADDRESS:PORT...]
 //   libtorrent_node --read COUNT TORRENT FOLDER ADDRESS:PORT PEER...
 //
-// Prints a line when it has everything, and what it uploaded when it is asked to end; with --read the milliseconds of COUNT reads of a random piece,
-// each asked for with a deadline of now.
+// Prints a line when it has everything, and what it uploaded when it is asked to end; with --read
+// the milliseconds of COUNT reads of a random piece, each asked for with a deadline of now.
 #include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
-#include <random>
-#include <string>
-#include <thread>
-#include <vector>
-
 #include <libtorrent/alert_types.hpp>
 #include <libtorrent/posix_disk_io.hpp>
 #include <libtorrent/session.hpp>
 #include <libtorrent/session_params.hpp>
 #include <libtorrent/torrent_info.hpp>
 #include <libtorrent/torrent_status.hpp>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
 
 namespace {
 
@@ -30,10 +29,12 @@ lt::session_params tuned(std::string const& listen) {
   lt::settings_pack settings;
   settings.set_str(lt::settings_pack::listen_interfaces, listen);
   settings.set_str(lt::settings_pack::outgoing_interfaces, listen.substr(0, listen.rfind(':')));
-  for (auto const off : {lt::settings_pack::enable_dht, lt::settings_pack::enable_lsd, lt::settings_pack::enable_upnp,
-                         lt::settings_pack::enable_natpmp, lt::settings_pack::enable_incoming_utp,
-                         lt::settings_pack::enable_outgoing_utp, lt::settings_pack::close_redundant_connections,
-                         lt::settings_pack::rate_limit_ip_overhead, lt::settings_pack::ssrf_mitigation}) {
+  for (auto const off :
+       {lt::settings_pack::enable_dht, lt::settings_pack::enable_lsd,
+        lt::settings_pack::enable_upnp, lt::settings_pack::enable_natpmp,
+        lt::settings_pack::enable_incoming_utp, lt::settings_pack::enable_outgoing_utp,
+        lt::settings_pack::close_redundant_connections, lt::settings_pack::rate_limit_ip_overhead,
+        lt::settings_pack::ssrf_mitigation}) {
     settings.set_bool(off, false);
   }
   settings.set_bool(lt::settings_pack::allow_multiple_connections_per_ip, true);
@@ -50,13 +51,14 @@ lt::session_params tuned(std::string const& listen) {
   settings.set_int(lt::settings_pack::hashing_threads, 2);
   settings.set_int(lt::settings_pack::unchoke_slots_limit, -1);
   settings.set_int(lt::settings_pack::connection_speed, 500);
-  settings.set_int(lt::settings_pack::alert_mask, lt::alert_category::status | lt::alert_category::error);
+  settings.set_int(lt::settings_pack::alert_mask,
+                   lt::alert_category::status | lt::alert_category::error);
   lt::session_params parameters{settings};
   parameters.disk_io_constructor = lt::posix_disk_io_constructor;
   return parameters;
 }
 
-volatile std::sig_atomic_t asked_to_end = 0;
+std::sig_atomic_t volatile asked_to_end = 0;
 
 using Clock = std::chrono::steady_clock;
 
@@ -78,14 +80,17 @@ double timed_read(lt::session& session, lt::torrent_handle& torrent, lt::piece_i
 
 void read_test(lt::session& session, lt::torrent_handle& torrent, int count) {
   auto const pieces = torrent.torrent_file()->num_pieces();
-  torrent.prioritize_pieces(std::vector<lt::download_priority_t>(static_cast<std::size_t>(pieces), lt::dont_download));
-  while (torrent.status().num_peers == 0) std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  torrent.prioritize_pieces(
+      std::vector<lt::download_priority_t>(static_cast<std::size_t>(pieces), lt::dont_download));
+  while (torrent.status().num_peers == 0)
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
   std::this_thread::sleep_for(std::chrono::seconds{1});
   std::vector<int> order(static_cast<std::size_t>(pieces));
   for (int i = 0; i < pieces; ++i) order[static_cast<std::size_t>(i)] = i;
   std::shuffle(order.begin(), order.end(), std::mt19937{7});
   for (int i = 0; i < std::min(count, pieces); ++i)
-    std::cout << timed_read(session, torrent, lt::piece_index_t{order[static_cast<std::size_t>(i)]}) << std::endl;
+    std::cout << timed_read(session, torrent, lt::piece_index_t{order[static_cast<std::size_t>(i)]})
+              << std::endl;
 }
 
 }  // namespace

@@ -1,7 +1,3 @@
-#include <fmt/format.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <csignal>
@@ -13,7 +9,11 @@
 #include <random>
 #include <span>
 #include <string>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "mutirao/base/log.h"
 #include "mutirao/swarm/hash.h"
@@ -46,7 +46,8 @@ struct Arguments {
 };
 
 constexpr std::string_view kUsage =
-    "usage: swarm_node (--seed TORRENT | --leech TORRENT) --dir FOLDER --listen IP:PORT [--peer IP:PORT]... [--exit-when-done] [--verbose]\n"
+    "usage: swarm_node (--seed TORRENT | --leech TORRENT) --dir FOLDER --listen IP:PORT [--peer "
+    "IP:PORT]... [--exit-when-done] [--verbose]\n"
     "       with --leech: [--read COUNT [--read-bytes BYTES]]\n";
 
 std::optional<std::uint64_t> parse_count(std::string const& text) {
@@ -96,14 +97,17 @@ std::optional<Arguments> parse(std::span<char*> words) {
       return std::nullopt;
     }
   }
-  if (arguments.torrent.empty() || arguments.folder.empty() || arguments.listen.port == 0) return std::nullopt;
+  if (arguments.torrent.empty() || arguments.folder.empty() || arguments.listen.port == 0)
+    return std::nullopt;
   return arguments;
 }
 
 double cpu_s() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  auto const seconds = [](timeval const& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; };
+  auto const seconds = [](timeval const& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -122,7 +126,8 @@ void print(std::string const& line) {
 }
 
 /// Reads of distinct ranges in a random order, each begun when the one before has arrived.
-Result<void> read_at_random(swarm::Swarm& swarm, swarm::TorrentId const& id, Arguments const& arguments) {
+Result<void> read_at_random(swarm::Swarm& swarm, swarm::TorrentId const& id,
+                            Arguments const& arguments) {
   while (MUT_TRY(swarm.status(id)).peers.empty()) MUT_TRY(threads::sleep_for(10ms));
   MUT_TRY(threads::sleep_for(1s));
   auto const size = MUT_TRY(swarm.metainfo(id, threads::within(60s)))->files()[0].length;
@@ -133,8 +138,10 @@ Result<void> read_at_random(swarm::Swarm& swarm, swarm::TorrentId const& id, Arg
   Bytes bytes(arguments.read_bytes);
   for (auto const range : ranges) {
     auto const began = threads::now();
-    MUT_TRY(swarm.read(id, swarm::FileIndex{0}, range * arguments.read_bytes, bytes, threads::within(60s), 7));
-    print(fmt::format("{:.3f}", std::chrono::duration<double, std::milli>(threads::now() - began).count()));
+    MUT_TRY(swarm.read(id, swarm::FileIndex{0}, range * arguments.read_bytes, bytes,
+                       threads::within(60s), 7));
+    print(fmt::format("{:.3f}",
+                      std::chrono::duration<double, std::milli>(threads::now() - began).count()));
   }
   return {};
 }
@@ -145,12 +152,19 @@ Result<void> run(Arguments const& arguments, base::Log& log, threads::signal_set
   std::string const torrent{std::istreambuf_iterator<char>{file}, {}};
   auto metainfo = MUT_TRY(swarm::Metainfo::parse(base::view_of(torrent)));
   auto const state = fmt::format("{}/.state-{}", arguments.folder, ::getpid());
-  swarm::Swarm swarm{*world, {.state_folder = state, .from = arguments.listen.address, .port = arguments.listen.port, .network_key = {}}};
+  swarm::Swarm swarm{*world,
+                     {.state_folder = state,
+                      .from = arguments.listen.address,
+                      .port = arguments.listen.port,
+                      .network_key = {}}};
   auto const started = threads::now();
   auto const cpu_before = cpu_s();
-  auto const id = MUT_TRY(swarm.add({.what = std::move(metainfo), .folder = arguments.folder,
-                                     .content_is_whole = arguments.seed, .on_demand = arguments.reads > 0,
-                                     .peers = arguments.peers, .trackers = {}}));
+  auto const id = MUT_TRY(swarm.add({.what = std::move(metainfo),
+                                     .folder = arguments.folder,
+                                     .content_is_whole = arguments.seed,
+                                     .on_demand = arguments.reads > 0,
+                                     .peers = arguments.peers,
+                                     .trackers = {}}));
   if (arguments.seed) MUT_TRY(swarm.wait_until_complete(id, threads::within(60s)));
   auto listener = MUT_TRY(world->network().listen(arguments.listen));
   threads::scope scope;
@@ -164,12 +178,16 @@ Result<void> run(Arguments const& arguments, base::Log& log, threads::signal_set
   } else if (!arguments.seed) {
     MUT_TRY(swarm.wait_until_complete(id, Deadline::never()));
     auto const wall = std::chrono::duration<double>(threads::now() - started).count();
-    print(fmt::format(R"({{"event":"done","wall_s":{:.3f},"cpu_s":{:.3f},"anonymous_peak_kib":{}}})", wall, cpu_s() - cpu_before, peak_kib));
+    print(
+        fmt::format(R"({{"event":"done","wall_s":{:.3f},"cpu_s":{:.3f},"anonymous_peak_kib":{}}})",
+                    wall, cpu_s() - cpu_before, peak_kib));
   }
   if (!arguments.exit_when_done && arguments.reads == 0) static_cast<void>(signals.wait());
   if (auto const status = swarm.status(id); status && arguments.reads == 0) {
-    print(fmt::format(R"({{"event":"end","cpu_s":{:.3f},"anonymous_peak_kib":{},"downloaded":{},"uploaded":{},"wasted":{},"hash":"{}"}})",
-                      cpu_s() - cpu_before, peak_kib, status->downloaded, status->uploaded, status->wasted, swarm::hash_engine()));
+    print(fmt::format(
+        R"({{"event":"end","cpu_s":{:.3f},"anonymous_peak_kib":{},"downloaded":{},"uploaded":{},"wasted":{},"hash":"{}"}})",
+        cpu_s() - cpu_before, peak_kib, status->downloaded, status->uploaded, status->wasted,
+        swarm::hash_engine()));
   }
   listener->close();
   scope.request_stop();

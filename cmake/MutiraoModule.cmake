@@ -2,7 +2,8 @@
 #
 # One module = one folder src/NAME = one library = one namespace mutirao::NAME.
 #   include/mutirao/NAME/*.h  what other modules may see
-#   src/*.cc                  the implementation
+#   src/**.cc                 the implementation; a large module has a folder for each of its subjects,
+#                             and its includes name the folder
 #   src/x_test.cc             tests of x, all linked into NAME_test
 #   src/x_fuzz.cc             a fuzz target; its corpus lies in corpus/x/
 #
@@ -11,7 +12,7 @@
 function(mutirao_module name)
   cmake_parse_arguments(arg "" "" "USES;LINKS;TEST_USES" ${ARGN})
   set(dir "${CMAKE_CURRENT_SOURCE_DIR}")
-  file(GLOB sources CONFIGURE_DEPENDS "${dir}/src/*.cc" "${dir}/src/*.S")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${dir}/src/*.cc" "${dir}/src/*.S")
   set(tests ${sources})
   set(fuzzers ${sources})
   list(FILTER sources EXCLUDE REGEX "_(test|fuzz|bench)\\.cc$")
@@ -26,6 +27,7 @@ function(mutirao_module name)
 
   add_library(mutirao_${name} STATIC ${sources})
   _mutirao_target(mutirao_${name} ${name} "${arg_USES}")
+  target_include_directories(mutirao_${name} PRIVATE "${dir}/src")
   target_link_libraries(mutirao_${name} PUBLIC ${arg_LINKS} fmt::fmt)
   foreach(used ${arg_USES})
     target_link_libraries(mutirao_${name} PUBLIC $<LINK_ONLY:mutirao_${used}>)

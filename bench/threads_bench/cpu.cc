@@ -1,17 +1,18 @@
 // Switching, waking and starting threads, beside Boost.Fiber and std::thread.
-#include <boost/fiber/all.hpp>
-#include <pthread.h>
-
 #include <condition_variable>
 #include <mutex>
+#include <pthread.h>
 #include <thread>
 
-#include "measure.h"
+#include <boost/fiber/all.hpp>
+
 #include "mutirao/threads/channel.h"
 #include "mutirao/threads/mutex.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/this_thread.h"
+
+#include "measure.h"
 
 namespace bench {
 
@@ -38,9 +39,11 @@ double ours_yield(int threads, long rounds) {
   return ours_ns(threads * rounds, [&] {
     ours::scope scope;
     for (int i = 0; i < threads; ++i) {
-      scope.spawn("yielder", [&] {
-        for (long k = 0; k < rounds; ++k) ours::yield();
-      }, {.stack = ours::stack_size::small});
+      scope.spawn("yielder",
+                  [&] {
+                    for (long k = 0; k < rounds; ++k) ours::yield();
+                  },
+                  {.stack = ours::stack_size::small});
     }
     static_cast<void>(scope.join());
   });
@@ -181,9 +184,13 @@ double simulated_event_ns() {
     ns = ns_each(kSleepers * kSleeps, [] {
       ours::scope scope;
       for (int i = 0; i < kSleepers; ++i) {
-        scope.spawn("sleeper", [i] {
-          for (int k = 0; k < kSleeps; ++k) static_cast<void>(ours::sleep_for(std::chrono::microseconds{1 + (i * 7 + k * 13) % 1000}));
-        }, {.stack = ours::stack_size::small});
+        scope.spawn("sleeper",
+                    [i] {
+                      for (int k = 0; k < kSleeps; ++k)
+                        static_cast<void>(ours::sleep_for(
+                            std::chrono::microseconds{1 + (i * 7 + k * 13) % 1000}));
+                    },
+                    {.stack = ours::stack_size::small});
       }
       static_cast<void>(scope.join());
     });
@@ -194,14 +201,19 @@ double simulated_event_ns() {
 
 std::vector<Row> cpu_rows() {
   return {
-      {"yield, 2 threads", "Boost.Fiber", "ns", 1.0, 0.7, [] { return ours_yield(2, 500'000); }, [] { return fiber_yield(2, 500'000); }},
-      {"yield, 10,000 threads", "Boost.Fiber", "ns", 1.2, 0.7, [] { return ours_yield(10'000, 100); }, [] { return fiber_yield(10'000, 100); }},
+      {"yield, 2 threads", "Boost.Fiber", "ns", 1.0, 0.7, [] { return ours_yield(2, 500'000); },
+       [] { return fiber_yield(2, 500'000); }},
+      {"yield, 10,000 threads", "Boost.Fiber", "ns", 1.2, 0.7,
+       [] { return ours_yield(10'000, 100); }, [] { return fiber_yield(10'000, 100); }},
       {"channel round trip", "Boost.Fiber", "ns", 1.2, 0.7, ours_channel, fiber_channel},
-      {"mutex and condition round trip", "Boost.Fiber", "ns", 1.0, 0.7, ours_condition, fiber_condition},
-      {"mutex and condition round trip, kernel", "std::thread", "ns", 0.25, 0.1, ours_condition, kernel_condition},
+      {"mutex and condition round trip", "Boost.Fiber", "ns", 1.0, 0.7, ours_condition,
+       fiber_condition},
+      {"mutex and condition round trip, kernel", "std::thread", "ns", 0.25, 0.1, ours_condition,
+       kernel_condition},
       {"spawn and join", "Boost.Fiber, pooled", "ns", 1.5, 0.8, ours_spawn_join, fiber_spawn_join},
       // Against a fixed figure: one event in 500 ns is two million a second.
-      {"simulated timer event, 10,000 threads", "500 ns", "ns", 1.0, 0.4, simulated_event_ns, [] { return 500.0; }},
+      {"simulated timer event, 10,000 threads", "500 ns", "ns", 1.0, 0.4, simulated_event_ns,
+       [] { return 500.0; }},
   };
 }
 

@@ -1,29 +1,29 @@
 // Sockets: a bulk stream and small echoes through the real World, beside the bare system calls.
 #include <arpa/inet.h>
+#include <array>
+#include <atomic>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
 
-#include <array>
-#include <atomic>
-#include <thread>
-
-#include "measure.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/this_thread.h"
 #include "mutirao/world/real_world.h"
 
+#include "measure.h"
+
 namespace bench {
 
 namespace {
+using mutirao::Deadline;
 using mutirao::world::Endpoint;
 using mutirao::world::IpAddress;
 using mutirao::world::World;
-using mutirao::Deadline;
 
 constexpr std::size_t kBulk = 2u << 30;
 constexpr std::size_t kPart = 256u << 10;
@@ -46,20 +46,25 @@ double ours_bulk() {
     auto const listener = *world.network().listen({IpAddress::loopback(), 0});
     auto const near = *world.network().connect(listener->local(), {}, Deadline::never());
     auto const far = *listener->accept(Deadline::never());
-    result = ns_each(kBulk >> 20, [&] {
-      mutirao::threads::scope scope;
-      scope.spawn("sender", [&] {
-        std::vector<std::uint8_t> part(kPart);
-        for (std::size_t sent = 0; sent < kBulk; sent += kPart) static_cast<void>(near->write_all(mutirao::ByteView{part}, Deadline::never()));
-        near->close();
-      });
-      std::vector<std::uint8_t> part(kPart);
-      for (;;) {
-        auto const got = far->read_some(mutirao::MutableBytes{part}, Deadline::never());
-        if (!got || *got == 0) break;
-      }
-      static_cast<void>(scope.join());
-    }) / 1000;
+    result =
+        ns_each(
+            kBulk >> 20,
+            [&] {
+              mutirao::threads::scope scope;
+              scope.spawn("sender", [&] {
+                std::vector<std::uint8_t> part(kPart);
+                for (std::size_t sent = 0; sent < kBulk; sent += kPart)
+                  static_cast<void>(near->write_all(mutirao::ByteView{part}, Deadline::never()));
+                near->close();
+              });
+              std::vector<std::uint8_t> part(kPart);
+              for (;;) {
+                auto const got = far->read_some(mutirao::MutableBytes{part}, Deadline::never());
+                if (!got || *got == 0) break;
+              }
+              static_cast<void>(scope.join());
+            }) /
+        1000;
   });
   return result;
 }
@@ -71,7 +76,9 @@ int listen_bare(sockaddr_in& at) {
   at.sin_family = AF_INET;
   at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof at;
-  if (::bind(listener, reinterpret_cast<sockaddr*>(&at), size) != 0 || ::listen(listener, 1024) != 0) std::abort();
+  if (::bind(listener, reinterpret_cast<sockaddr*>(&at), size) != 0 ||
+      ::listen(listener, 1024) != 0)
+    std::abort();
   ::getsockname(listener, reinterpret_cast<sockaddr*>(&at), &size);
   return listener;
 }
@@ -123,7 +130,8 @@ double generate_load(sockaddr_in const& to) {
     event.events = EPOLLIN;
     event.data.u32 = static_cast<std::uint32_t>(i);
     ::epoll_ctl(epoll, EPOLL_CTL_ADD, streams[static_cast<std::size_t>(i)], &event);
-    if (::send(streams[static_cast<std::size_t>(i)], message.data(), kMessage, 0) != kMessage) std::abort();
+    if (::send(streams[static_cast<std::size_t>(i)], message.data(), kMessage, 0) != kMessage)
+      std::abort();
   }
   for (int open = kConnections; open > 0;) {
     std::array<epoll_event, kConnections> events;
@@ -171,7 +179,8 @@ double ours_echo() {
           for (;;) {
             auto const got = stream->read_some(mutirao::MutableBytes{message}, Deadline::never());
             if (!got || *got == 0) return;
-            static_cast<void>(stream->write_all(mutirao::ByteView{message}.first(*got), Deadline::never()));
+            static_cast<void>(
+                stream->write_all(mutirao::ByteView{message}.first(*got), Deadline::never()));
           }
         });
       }
@@ -201,7 +210,8 @@ double bare_echo() {
         int const stream = events[static_cast<std::size_t>(k)].data.fd;
         auto const got = ::recv(stream, message.data(), kMessage, 0);
         if (got > 0) {
-          if (::send(stream, message.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL) != got) std::abort();
+          if (::send(stream, message.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL) != got)
+            std::abort();
         } else {
           ::close(stream);
           --open;

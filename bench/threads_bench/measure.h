@@ -45,8 +45,11 @@ inline void measure(Row const& row, int rounds) {
     ours.push_back(a);
     theirs.push_back(b);
   }
-  std::printf("{\"name\": \"%s\", \"peer\": \"%s\", \"unit\": \"%s\", \"ours\": %.4g, \"theirs\": %.4g, \"gate\": %g, \"aim\": %g}\n",
-              row.name.c_str(), row.peer.c_str(), row.unit.c_str(), median(ours), median(theirs), row.gate, row.aim);
+  std::printf(
+      "{\"name\": \"%s\", \"peer\": \"%s\", \"unit\": \"%s\", \"ours\": %.4g, \"theirs\": %.4g, "
+      "\"gate\": %g, \"aim\": %g}\n",
+      row.name.c_str(), row.peer.c_str(), row.unit.c_str(), median(ours), median(theirs), row.gate,
+      row.aim);
   std::fflush(stdout);
 }
 

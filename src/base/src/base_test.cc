@@ -29,7 +29,8 @@ TEST(StderrLog, lets_no_name_end_its_line_or_its_message) {
   StderrLog log{LogLevel::info};
   log.info("m", "shares {}", "a\" b\\c\nd\x7f ação");
   auto const line = testing::internal::GetCapturedStderr();
-  EXPECT_TRUE(line.ends_with("level=info module=m msg=\"shares a\\\" b\\\\c\\x0ad\\x7f ação\"\n")) << line;
+  EXPECT_TRUE(line.ends_with("level=info module=m msg=\"shares a\\\" b\\\\c\\x0ad\\x7f ação\"\n"))
+      << line;
 }
 
 TEST(Bytes, hex_survives_a_round_trip_and_refuses_what_is_not_hex) {

@@ -92,7 +92,8 @@ TEST(CommandLine, names_the_verb_or_flag_that_was_meant) {
        {Case{{"shrae", "x"}, "mutirao share"}, Case{{"stauts"}, "mutirao status"},
         Case{{"swarm", "lst"}, "mutirao swarm list"},
         Case{{"get", "x", "--ouput", "y"}, "mutirao get --output"},
-        Case{{"help", "stauts"}, "mutirao status"}, Case{{"help", "swarm", "lst"}, "mutirao swarm list"},
+        Case{{"help", "stauts"}, "mutirao status"},
+        Case{{"help", "swarm", "lst"}, "mutirao swarm list"},
         Case{{"--jsn", "status"}, "mutirao --json"}, Case{{"xyzzyplugh"}, "mutirao --help"}}) {
     auto const options = parse_command_line(words);
     ASSERT_FALSE(options) << words.front();
@@ -102,9 +103,8 @@ TEST(CommandLine, names_the_verb_or_flag_that_was_meant) {
 }
 
 TEST(CommandLine, tells_the_version_by_a_flag_as_by_a_verb) {
-  for (std::vector<std::string> const& words : {std::vector<std::string>{"--version"},
-                                                {"version"},
-                                                {"--version", "--json"}}) {
+  for (std::vector<std::string> const& words :
+       {std::vector<std::string>{"--version"}, {"version"}, {"--version", "--json"}}) {
     auto const options = parse_command_line(words);
     ASSERT_TRUE(options) << options.error().what;
     EXPECT_EQ(options->verb, "version");

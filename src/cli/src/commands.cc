@@ -56,7 +56,8 @@ int command_stop(Context const& context) {
     if (!before) {
       // Who wants it to end need not start it.
       auto error = before.error();
-      if (error.fault == Fault::unreachable) error.mend = "nothing is left to stop; another node: mutirao --state DIR stop";
+      if (error.fault == Fault::unreachable)
+        error.mend = "nothing is left to stop; another node: mutirao --state DIR stop";
       return report(error, context.options.json);
     }
     auto const stopped = client.stop(threads::within(kStop));

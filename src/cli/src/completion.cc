@@ -102,14 +102,15 @@ std::string zsh_flags(CommandInfo const& command) {
         about += c == '[' || c == ']' || c == ':' ? std::string{"\\"} + c : std::string(1, c);
       lines += fmt::format(
           " {}", shell_quoted(fmt::format("{}[{}]{}", name, about,
-                                    flag.value.empty() ? "" : ":" + flag.value + ":_files")));
+                                          flag.value.empty() ? "" : ":" + flag.value + ":_files")));
     }
   return lines;
 }
 
 std::string zsh_described(CommandInfo const& command) {
   std::string entries;
-  for (auto const& sub : command.commands) entries += " " + shell_quoted(sub.name + ":" + sub.about);
+  for (auto const& sub : command.commands)
+    entries += " " + shell_quoted(sub.name + ":" + sub.about);
   return entries;
 }
 
@@ -155,8 +156,8 @@ std::string fish(CommandInfo const& root) {
         condition += "; and __fish_seen_subcommand_from " + words.substr(space + 1);
     }
     for (auto const& sub : command.commands)
-      lines += fmt::format("complete -c mutirao -n {} -a {} -d {}\n", shell_quoted(condition), sub.name,
-                           shell_quoted(sub.about));
+      lines += fmt::format("complete -c mutirao -n {} -a {} -d {}\n", shell_quoted(condition),
+                           sub.name, shell_quoted(sub.about));
     for (auto const& flag : command.flags) {
       lines += "complete -c mutirao";
       if (!words.empty()) lines += " -n " + shell_quoted(condition);

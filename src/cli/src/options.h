@@ -13,7 +13,7 @@ struct Options {
 
   // Every command
   bool version = false;  ///< instead of any verb
-  std::string state;  ///< --state; empty: as the environment says
+  std::string state;     ///< --state; empty: as the environment says
   bool json = false;
   bool quiet = false;
   bool no_progress = false;

@@ -12,7 +12,6 @@
 namespace mutirao::cli {
 namespace {
 
-
 node::ShareRequest request_for(Context const& context, std::string const& path) {
   auto const& options = context.options;
   auto const format = options.format == "v1"   ? swarm::TorrentFormat::v1

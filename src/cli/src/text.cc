@@ -26,9 +26,11 @@ std::string printable(std::string_view text) {
     bool const c1 =
         byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
     if (c1) ++i;
-    // U+202A to U+202E and U+2066 to U+2069 turn the direction of writing: `gnp.exe` looks like `exe.png`.
+    // U+202A to U+202E and U+2066 to U+2069 turn the direction of writing: `gnp.exe` looks like
+    // `exe.png`.
     auto const three = text.substr(i, 3);
-    bool const turns = (three >= "\u202a" && three <= "\u202e") || (three >= "\u2066" && three <= "\u2069");
+    bool const turns =
+        (three >= "\u202a" && three <= "\u202e") || (three >= "\u2066" && three <= "\u2069");
     if (turns) {
       out += '?';
       i += 2;

@@ -39,8 +39,7 @@ Result<void> ControlClient::stream(std::string method, std::string target, std::
                                    Deadline deadline) {
   auto connection = world_.network().connect_local(socket_path_, deadline);
   if (!connection)
-    return fail(Fault::unreachable,
-                fmt::format("no node runs here: {}", connection.error().what),
+    return fail(Fault::unreachable, fmt::format("no node runs here: {}", connection.error().what),
                 "mutirao up --detach");
   net::HttpRequest request{
       .method = std::move(method),
@@ -164,8 +163,7 @@ Result<void> ControlClient::watch(std::string_view name, Duration interval,
         return !left;
       },
       deadline));
-  if (!left)
-    return fail(Fault::closed, "the node went away", "mutirao up --detach");
+  if (!left) return fail(Fault::closed, "the node went away", "mutirao up --detach");
   return {};
 }
 

@@ -104,7 +104,8 @@ swarm::PeerStatus decode_peer(Json const& from) {
 }
 
 Json encode(swarm::WebSeedStatus const& seed) {
-  return {{"url", seed.url}, {"state", seed.state}, {"why", seed.why}, {"downloaded", seed.downloaded}};
+  return {
+      {"url", seed.url}, {"state", seed.state}, {"why", seed.why}, {"downloaded", seed.downloaded}};
 }
 
 swarm::WebSeedStatus decode_web_seed(Json const& from) {
@@ -209,7 +210,8 @@ Transfer decode_transfer(Json const& from) {
   for (auto const& peer : from.at("peers")) status.peers.push_back(decode_peer(peer));
   for (auto const& tracker : from.at("trackers"))
     status.trackers.push_back(decode_tracker(tracker));
-  for (auto const& seed : from.at("web_seed_states")) status.web_seeds.push_back(decode_web_seed(seed));
+  for (auto const& seed : from.at("web_seed_states"))
+    status.web_seeds.push_back(decode_web_seed(seed));
   for (auto const& file : from.at("files"))
     transfer.files.push_back(
         {file.at("path").get<std::string>(), file.at("bytes").get<std::uint64_t>()});

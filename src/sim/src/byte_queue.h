@@ -11,8 +11,8 @@ namespace mutirao::sim {
 /// Bytes in order, in chunks that move from the writer's side to the reader's without being copied.
 class ByteQueue {
  public:
-  /// Copies to the end: into the last chunk while it is shorter than `chunk_max`, then into new ones.
-  /// `more` bytes are known to follow, so that their room is taken at once.
+  /// Copies to the end: into the last chunk while it is shorter than `chunk_max`, then into new
+  /// ones. `more` bytes are known to follow, so that their room is taken at once.
   void append(ByteView bytes, std::size_t chunk_max, std::size_t more);
   void push(Bytes chunk);
   [[nodiscard]] Bytes pop_chunk();

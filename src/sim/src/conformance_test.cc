@@ -2,6 +2,7 @@
 #include "conformance.h"
 
 #include "mutirao/sim/simulation.h"
+
 #include "random.h"
 
 namespace mutirao::sim {

@@ -14,7 +14,8 @@ namespace mutirao::sim {
 Connection::Connection(Fabric& fabric, Place connecting, Place accepting)
     : fabric_{fabric}, ends_{End{.place = connecting}, End{.place = accepting}} {}
 
-Result<std::size_t> Connection::read_some(int side, std::span<MutableBytes const> into, Deadline deadline) {
+Result<std::size_t> Connection::read_some(int side, std::span<MutableBytes const> into,
+                                          Deadline deadline) {
   auto& end = ends_[index(side)];
   auto& pipe = pipes_[index(other(side))];
   if (std::ranges::all_of(into, [](auto const& buffer) { return buffer.empty(); })) return 0;
@@ -37,14 +38,16 @@ Result<void> Connection::may_write(int side) const {
   if (end.crashed) return crashed_host();
   if (end.closed) return fail(Fault::closed, "write: this side has closed the connection");
   if (end.failure) return std::unexpected{*end.failure};
-  if (pipes_[index(side)].finishing) return fail(Fault::closed, "write: this side has finished writing");
+  if (pipes_[index(side)].finishing)
+    return fail(Fault::closed, "write: this side has finished writing");
   return {};
 }
 
 Result<void> Connection::write_all(int side, std::span<ByteView const> from, Deadline deadline) {
   auto& pipe = pipes_[index(side)];
-  auto remaining = std::accumulate(from.begin(), from.end(), std::size_t{0},
-                                   [](std::size_t sum, ByteView view) { return sum + view.size(); });
+  auto remaining =
+      std::accumulate(from.begin(), from.end(), std::size_t{0},
+                      [](std::size_t sum, ByteView view) { return sum + view.size(); });
   std::size_t skip = 0;  // of the first buffer, already accepted
   for (;;) {
     MUT_TRY(may_write(side));
@@ -61,7 +64,8 @@ Result<void> Connection::write_all(int side, std::span<ByteView const> from, Dea
 std::size_t Connection::accept_bytes(Pipe& pipe, std::span<ByteView const>& from, std::size_t& skip,
                                      std::size_t remaining) {
   auto const unacknowledged = static_cast<std::size_t>(pipe.written - pipe.acknowledged);
-  auto const room = fabric_.options.send_buffer_bytes - std::min(unacknowledged, fabric_.options.send_buffer_bytes);
+  auto const room = fabric_.options.send_buffer_bytes -
+                    std::min(unacknowledged, fabric_.options.send_buffer_bytes);
   auto left = std::min(room, remaining);
   auto const accepted = left;
   while (left > 0) {

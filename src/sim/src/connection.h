@@ -7,10 +7,11 @@
 #include <optional>
 #include <span>
 
-#include "byte_queue.h"
-#include "fabric.h"
 #include "mutirao/base/result.h"
 #include "mutirao/world/address.h"
+
+#include "byte_queue.h"
+#include "fabric.h"
 #include "wait_list.h"
 
 namespace mutirao::sim {
@@ -47,8 +48,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Sends one segment; true when there is more that may be sent. For the uplink, in its turn.
   bool transmit(int side);
 
-  [[nodiscard]] world::Endpoint local(int side) const noexcept { return ends_[index(side)].place.local; }
-  [[nodiscard]] Station& station(int side) const noexcept { return *ends_[index(side)].place.station; }
+  [[nodiscard]] world::Endpoint local(int side) const noexcept {
+    return ends_[index(side)].place.local;
+  }
+  [[nodiscard]] Station& station(int side) const noexcept {
+    return *ends_[index(side)].place.station;
+  }
 
  private:
   struct End {
@@ -70,12 +75,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   struct Pipe {
     ByteQueue queued;
     std::uint64_t written = 0, sent = 0, delivered = 0, acknowledged = 0, read = 0;
-    std::deque<Ack> acks;      // on their way back
-    std::size_t wanted = 0;    // room that makes it worth to wake the writer
+    std::deque<Ack> acks;    // on their way back
+    std::size_t wanted = 0;  // room that makes it worth to wake the writer
     WaitList writer;
-    bool finishing = false;    // the writer has finished
-    bool finished = false;     // and that was sent
-    bool offered = false;      // in the uplink's queue
+    bool finishing = false;  // the writer has finished
+    bool finished = false;   // and that was sent
+    bool offered = false;    // in the uplink's queue
     bool window_closed = false;
     bool acks_armed = false;
 
@@ -95,7 +100,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   static int other(int side) noexcept { return 1 - side; }
 
   [[nodiscard]] Result<void> may_write(int side) const;
-  std::size_t accept_bytes(Pipe& pipe, std::span<ByteView const>& from, std::size_t& skip, std::size_t remaining);
+  std::size_t accept_bytes(Pipe& pipe, std::span<ByteView const>& from, std::size_t& skip,
+                           std::size_t remaining);
   [[nodiscard]] bool window_open(Pipe const& pipe) const noexcept;
   [[nodiscard]] bool sendable(Pipe const& pipe) const noexcept;
   void offer(int side);

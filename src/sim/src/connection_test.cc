@@ -2,17 +2,18 @@
 #include <map>
 #include <optional>
 
-#include "conformance.h"
 #include "mutirao/sim/seeds.h"
 #include "mutirao/sim/simulation.h"
+
+#include "conformance.h"
 
 namespace mutirao::sim {
 namespace {
 
 /// Two hosts, 50 ms apart, with nothing random between them.
 struct Pair {
-  explicit Pair(Simulation& simulation, Link link = {.latency = 50ms, .jitter = 0ms}, HostOptions a_options = {},
-                HostOptions b_options = {})
+  explicit Pair(Simulation& simulation, Link link = {.latency = 50ms, .jitter = 0ms},
+                HostOptions a_options = {}, HostOptions b_options = {})
       : a{simulation.add_host("a", a_options)}, b{simulation.add_host("b", b_options)} {
     simulation.set_link(a, b, link);
   }
@@ -57,7 +58,8 @@ TEST(Connection, handshake_costs_one_round_trip) {
     Pair pair{simulation};
     auto const listener = must(pair.b.world().network().listen({pair.b.address(), 80}));
     auto const start = threads::now();
-    auto const client = must(pair.a.world().network().connect({pair.b.address(), 80}, {}, Deadline::never()));
+    auto const client =
+        must(pair.a.world().network().connect({pair.b.address(), 80}, {}, Deadline::never()));
     EXPECT_EQ(threads::now() - start, 100ms);
     auto const server = must(listener->accept(Deadline::never()));
     EXPECT_EQ(threads::now() - start, 150ms);
@@ -68,7 +70,9 @@ TEST(Connection, refusal_costs_one_round_trip) {
   simulate({}, [](Simulation& simulation) {
     Pair pair{simulation};
     auto const start = threads::now();
-    EXPECT_EQ(fault_of(pair.a.world().network().connect({pair.b.address(), 80}, {}, Deadline::never())), Fault::refused);
+    EXPECT_EQ(
+        fault_of(pair.a.world().network().connect({pair.b.address(), 80}, {}, Deadline::never())),
+        Fault::refused);
     EXPECT_EQ(threads::now() - start, 100ms);
   });
 }
@@ -92,23 +96,27 @@ TEST(Connection, transfer_takes_the_time_of_the_narrower_line) {
   for (auto const& lines : {Case{1'000'000, 0, 0}, Case{0, 1'000'000, 0}, Case{0, 0, 1'000'000},
                             Case{1'000'000, 3'000'000, 0}, Case{3'000'000, 1'000'000, 2'000'000}}) {
     simulate({}, [&](Simulation& simulation) {
-      Pair pair{simulation, {.latency = 10ms, .jitter = 0ms, .bandwidth_bytes_per_s = lines.link},
-                {.uplink_bytes_per_s = lines.uplink}, {.downlink_bytes_per_s = lines.downlink}};
+      Pair pair{simulation,
+                {.latency = 10ms, .jitter = 0ms, .bandwidth_bytes_per_s = lines.link},
+                {.uplink_bytes_per_s = lines.uplink},
+                {.downlink_bytes_per_s = lines.downlink}};
       auto const streams = pair.connect();
       auto const took = transfer(*streams.client, *streams.server, pattern(5'000'000));
-      EXPECT_NEAR(seconds(took), 5.0, 0.25) << lines.uplink << ' ' << lines.downlink << ' ' << lines.link;
+      EXPECT_NEAR(seconds(took), 5.0, 0.25)
+          << lines.uplink << ' ' << lines.downlink << ' ' << lines.link;
     });
   }
 }
 
 TEST(Connection, window_limits_a_long_path) {
-  simulate({.network = {.uplink_bytes_per_s = 0, .downlink_bytes_per_s = 0}}, [](Simulation& simulation) {
-    Pair pair{simulation};
-    auto const streams = pair.connect();
-    // 256 KiB each round trip of 100 ms.
-    auto const took = transfer(*streams.client, *streams.server, pattern(4_MiB));
-    EXPECT_NEAR(seconds(took), 1.6, 0.2);
-  });
+  simulate({.network = {.uplink_bytes_per_s = 0, .downlink_bytes_per_s = 0}},
+           [](Simulation& simulation) {
+             Pair pair{simulation};
+             auto const streams = pair.connect();
+             // 256 KiB each round trip of 100 ms.
+             auto const took = transfer(*streams.client, *streams.server, pattern(4_MiB));
+             EXPECT_NEAR(seconds(took), 1.6, 0.2);
+           });
 }
 
 TEST(Connection, streams_share_an_uplink_fairly) {
@@ -133,7 +141,9 @@ TEST(Connection, small_message_does_not_wait_behind_the_bulk_of_other_streams) {
     auto const bulk = pair.connect();
     auto const talk = pair.connect();
     threads::scope scope;
-    scope.spawn("bulk", [&, bytes = pattern(2_MiB)] { (void)bulk.client->write_all(bytes, Deadline::never()); });
+    scope.spawn("bulk", [&, bytes = pattern(2_MiB)] {
+      (void)bulk.client->write_all(bytes, Deadline::never());
+    });
     scope.spawn("sink", [&] {
       Bytes buffer(64_KiB);
       while (bulk.server->read_some(buffer, Deadline::never())) {
@@ -226,11 +236,16 @@ TEST(Connection, crash_ends_all_calls_of_its_world) {
     std::vector<Fault> parked;
     threads::scope scope;
     Bytes byte(1), datagram(1);
-    scope.spawn("reader", [&] { parked.push_back(fault_of(streams.server->read_some(byte, Deadline::never()))); });
-    scope.spawn("acceptor", [&] { parked.push_back(fault_of(listener->accept(Deadline::never()))); });
-    scope.spawn("receiver", [&] { parked.push_back(fault_of(socket->receive(datagram, Deadline::never()))); });
+    scope.spawn("reader", [&] {
+      parked.push_back(fault_of(streams.server->read_some(byte, Deadline::never())));
+    });
+    scope.spawn("acceptor",
+                [&] { parked.push_back(fault_of(listener->accept(Deadline::never()))); });
+    scope.spawn("receiver",
+                [&] { parked.push_back(fault_of(socket->receive(datagram, Deadline::never()))); });
     scope.spawn("connector", [&] {
-      parked.push_back(fault_of(world.network().connect({world::IpAddress::v4({10, 9, 9, 9}), 1}, {}, Deadline::never())));
+      parked.push_back(fault_of(world.network().connect({world::IpAddress::v4({10, 9, 9, 9}), 1},
+                                                        {}, Deadline::never())));
     });
     scope.spawn("writer", [&, flood = pattern(4_MiB)] {
       parked.push_back(fault_of(streams.server->write_all(flood, Deadline::never())));
@@ -250,7 +265,8 @@ TEST(Connection, crash_ends_all_calls_of_its_world) {
     auto& restarted = pair.b.restart();
     EXPECT_NE(&restarted, &world);
     EXPECT_TRUE(restarted.network().listen({pair.b.address(), 80})) << "the old listener is gone";
-    EXPECT_EQ(fault_of(world.network().listen({pair.b.address(), 82})), Fault::cancelled) << "ended for good";
+    EXPECT_EQ(fault_of(world.network().listen({pair.b.address(), 82})), Fault::cancelled)
+        << "ended for good";
   });
 }
 
@@ -345,7 +361,8 @@ TEST(Datagram, to_a_closed_port_or_a_silent_host_just_vanishes) {
     EXPECT_TRUE(from->send_to(base::view_of("x"), {pair.b.address(), 9}, Deadline::never()));
     simulation.crash(pair.b);
     EXPECT_TRUE(from->send_to(base::view_of("x"), {pair.b.address(), 9}, Deadline::never()));
-    EXPECT_EQ(fault_of(from->send_to(pattern(70'000), {pair.b.address(), 9}, Deadline::never())), Fault::invalid);
+    EXPECT_EQ(fault_of(from->send_to(pattern(70'000), {pair.b.address(), 9}, Deadline::never())),
+              Fault::invalid);
   });
 }
 

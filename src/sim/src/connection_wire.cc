@@ -13,7 +13,8 @@ constexpr Duration kRetransmissionMax = 60s;  // RFC 6298 §2.5 allows no less
 constexpr unsigned kDoublingsMax = 16;
 
 Duration doubled(Duration timeout, unsigned times) {
-  return std::min(timeout * (std::int64_t{1} << std::min(times, kDoublingsMax)), kRetransmissionMax);
+  return std::min(timeout * (std::int64_t{1} << std::min(times, kDoublingsMax)),
+                  kRetransmissionMax);
 }
 }  // namespace
 
@@ -83,7 +84,8 @@ void Connection::take_acks(Pipe& pipe) noexcept {
   }
 }
 
-/// Acknowledgements are looked at when the writer writes; only one that waits for room needs events.
+/// Acknowledgements are looked at when the writer writes; only one that waits for room needs
+/// events.
 void Connection::arm_acks(int side) {
   auto& pipe = pipes_[index(side)];
   if (pipe.acks_armed || pipe.acks.empty()) return;
@@ -105,10 +107,12 @@ void Connection::arm_acks(int side) {
 /// The reader has made room: tell a sender that waits for it, once half of the window is free.
 void Connection::reopen_window(int side) {
   auto& pipe = pipes_[index(side)];
-  if (!pipe.window_closed || pipe.sent - pipe.read > fabric_.options.receive_buffer_bytes / 2) return;
+  if (!pipe.window_closed || pipe.sent - pipe.read > fabric_.options.receive_buffer_bytes / 2)
+    return;
   pipe.window_closed = false;
   auto const& back = fabric_.link(station(other(side)), station(side));
-  fabric_.events.at(fabric_.events.now() + back.latency, [self = shared_from_this(), side] { self->offer(side); });
+  fabric_.events.at(fabric_.events.now() + back.latency,
+                    [self = shared_from_this(), side] { self->offer(side); });
 }
 
 // ---- arriving ----------------------------------------------------------------------------------
@@ -151,7 +155,9 @@ void Connection::stall(int side) {
     pipe.flights.clear();
     if (sender_gone) return;
     fabric_.note(TraceEvent::silent, station(side));
-    return fail_end(side, {Fault::timed_out, fmt::format("{} stopped answering", local(other(side)).to_string()), {}});
+    return fail_end(side, {Fault::timed_out,
+                           fmt::format("{} stopped answering", local(other(side)).to_string()),
+                           {}});
   }
   auto& head = pipe.flights.front();
   head.arrival = now + doubled(fabric_.options.retransmission_timeout, pipe.retries++);
@@ -166,7 +172,8 @@ void Connection::land(int side, Flight flight) {
     return send_reset(side);
   }
   auto const through = fabric_.landing(station(side), station(other(side)), flight.bytes.size());
-  if (pipe.landing.empty() && through <= fabric_.events.now() + kGrain) return deliver(side, std::move(flight));
+  if (pipe.landing.empty() && through <= fabric_.events.now() + kGrain)
+    return deliver(side, std::move(flight));
   pipe.landing.push_back(std::move(flight));
   fabric_.events.at(through, [self = shared_from_this(), side] {
     auto& held = self->pipes_[index(side)].landing;
@@ -214,11 +221,13 @@ void Connection::take_reset(int to) {
   if (!fabric_.passes(station(from), station(to))) return;
   if (ends_[index(to)].crashed || ends_[index(to)].failure) return;
   if (!pipes_[index(from)].landing.empty()) {
-    fabric_.events.at(station(to).downlink.free_at, [self = shared_from_this(), to] { self->take_reset(to); });
+    fabric_.events.at(station(to).downlink.free_at,
+                      [self = shared_from_this(), to] { self->take_reset(to); });
     return;
   }
   fabric_.note(TraceEvent::reset, station(to));
-  fail_end(to, {Fault::closed, fmt::format("{} reset the connection", local(from).to_string()), {}});
+  fail_end(to,
+           {Fault::closed, fmt::format("{} reset the connection", local(from).to_string()), {}});
 }
 
 }  // namespace mutirao::sim

@@ -13,7 +13,8 @@ namespace mutirao::sim {
 namespace {
 constexpr std::size_t kDatagramBytesMax = 65507;  // UDP over IPv4
 constexpr Duration kUplinkBacklogMax = 200ms;     // a longer queue drops its tail
-/// What a queued datagram takes of the buffer besides its bytes, so that empty ones are bounded too.
+/// What a queued datagram takes of the buffer besides its bytes, so that empty ones are bounded
+/// too.
 constexpr std::size_t kDatagramOverhead = 256;
 
 struct Packet {
@@ -56,7 +57,8 @@ Result<void> SimulatedDatagramSocket::send_to(ByteView datagram, world::Endpoint
   if (state_->crashed) return crashed_host();
   if (state_->closed) return fail(Fault::closed, "send: the socket is closed");
   if (datagram.size() > kDatagramBytesMax) {
-    return fail(Fault::invalid, fmt::format("send: a datagram of {} bytes; {} is the most", datagram.size(), kDatagramBytesMax));
+    return fail(Fault::invalid, fmt::format("send: a datagram of {} bytes; {} is the most",
+                                            datagram.size(), kDatagramBytesMax));
   }
   auto* const target = fabric_.find(station_, to.address);
   if (target == nullptr) return {};
@@ -64,13 +66,16 @@ Result<void> SimulatedDatagramSocket::send_to(ByteView datagram, world::Endpoint
   if (target != &station_ && station_.uplink.free_at() - now > kUplinkBacklogMax) return {};
   auto source = state_->local;
   if (source.address.is_unspecified()) {
-    source.address = target == &station_ && to.address.is_loopback() ? to.address : station_.addresses.front();
+    source.address =
+        target == &station_ && to.address.is_loopback() ? to.address : station_.addresses.front();
   }
-  if (to.address.is_unspecified()) to.address = to.address.is_v4() ? world::IpAddress::loopback() : to.address;
+  if (to.address.is_unspecified())
+    to.address = to.address.is_v4() ? world::IpAddress::loopback() : to.address;
   auto const& link = fabric_.link(station_, *target);
   auto const left = fabric_.departure(station_, *target, datagram.size());
   auto packet = std::make_shared<Packet const>(
-      Packet{fabric_, station_, *target, source, to, std::make_shared<Bytes const>(datagram.begin(), datagram.end())});
+      Packet{fabric_, station_, *target, source, to,
+             std::make_shared<Bytes const>(datagram.begin(), datagram.end())});
   int const copies = fabric_.random.chance(link.duplication) ? 2 : 1;
   for (int copy = 0; copy < copies; ++copy) {
     if (fabric_.random.chance(link.loss)) continue;
@@ -79,7 +84,8 @@ Result<void> SimulatedDatagramSocket::send_to(ByteView datagram, world::Endpoint
   return {};
 }
 
-Result<world::DatagramSocket::Received> SimulatedDatagramSocket::receive(MutableBytes into, Deadline deadline) {
+Result<world::DatagramSocket::Received> SimulatedDatagramSocket::receive(MutableBytes into,
+                                                                         Deadline deadline) {
   for (;;) {
     if (state_->crashed) return crashed_host();
     if (state_->closed) return fail(Fault::closed, "receive: the socket is closed");

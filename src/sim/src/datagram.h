@@ -3,8 +3,9 @@
 #include <deque>
 #include <memory>
 
-#include "fabric.h"
 #include "mutirao/world/network.h"
+
+#include "fabric.h"
 #include "wait_list.h"
 
 namespace mutirao::sim {
@@ -26,7 +27,8 @@ struct DatagramState {
 
 class SimulatedDatagramSocket final : public world::DatagramSocket {
  public:
-  SimulatedDatagramSocket(Fabric& fabric, Station& station, std::shared_ptr<DatagramState> state) noexcept
+  SimulatedDatagramSocket(Fabric& fabric, Station& station,
+                          std::shared_ptr<DatagramState> state) noexcept
       : fabric_{fabric}, station_{station}, state_{std::move(state)} {}
   ~SimulatedDatagramSocket() override { SimulatedDatagramSocket::close(); }
 

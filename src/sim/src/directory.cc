@@ -23,7 +23,8 @@ Result<InodeRef> SimulatedDirectory::find(std::string_view path) const {
   return disk_.tree().find(inode_, MUT_TRY(DiskTree::split(path)));
 }
 
-Result<std::unique_ptr<world::File>> SimulatedDirectory::open(std::string_view path, world::OpenOptions options) {
+Result<std::unique_ptr<world::File>> SimulatedDirectory::open(std::string_view path,
+                                                              world::OpenOptions options) {
   if (life_->over) return crashed_host();
   auto parts = MUT_TRY(DiskTree::split(path));
   if (parts.empty() || path.ends_with('/')) return system_failure(EISDIR, path);
@@ -46,13 +47,16 @@ Result<std::unique_ptr<world::File>> SimulatedDirectory::open(std::string_view p
   return std::make_unique<SimulatedFile>(disk_, life_, std::move(inode), options.writable);
 }
 
-Result<std::unique_ptr<world::Directory>> SimulatedDirectory::open_directory(std::string_view path, bool create) {
+Result<std::unique_ptr<world::Directory>> SimulatedDirectory::open_directory(std::string_view path,
+                                                                             bool create) {
   if (life_->over) return crashed_host();
   auto inode = MUT_TRY(disk_.tree().find_directory(inode_, MUT_TRY(DiskTree::split(path)), create));
   return std::make_unique<SimulatedDirectory>(disk_, life_, std::move(inode));
 }
 
-Result<world::FileInfo> SimulatedDirectory::info(std::string_view path) { return info_of(*MUT_TRY(find(path))); }
+Result<world::FileInfo> SimulatedDirectory::info(std::string_view path) {
+  return info_of(*MUT_TRY(find(path)));
+}
 
 Result<std::vector<world::DirectoryEntry>> SimulatedDirectory::list(std::string_view path) {
   auto const inode = MUT_TRY(find(path));
@@ -88,8 +92,10 @@ Result<void> SimulatedDirectory::sync() {
 Result<world::DiskSpace> SimulatedDirectory::space() {
   if (life_->over) return crashed_host();
   auto const& budget = disk_.tree().budget();
-  auto const free_pages = budget.full || budget.used >= budget.capacity ? 0 : budget.capacity - budget.used;
-  return world::DiskSpace{free_pages * FileContent::kPageBytes, budget.capacity * FileContent::kPageBytes};
+  auto const free_pages =
+      budget.full || budget.used >= budget.capacity ? 0 : budget.capacity - budget.used;
+  return world::DiskSpace{free_pages * FileContent::kPageBytes,
+                          budget.capacity * FileContent::kPageBytes};
 }
 
 Result<std::size_t> SimulatedFile::read_at(std::uint64_t offset, MutableBytes into) {
@@ -108,7 +114,8 @@ Result<void> SimulatedFile::begin_write() {
 Result<void> SimulatedFile::write_at(std::uint64_t offset, std::span<ByteView const> from) {
   MUT_TRY(begin_write());
   for (auto const& buffer : from) {
-    if (offset > kFileBytesMax || buffer.size() > kFileBytesMax - offset) return system_failure(EFBIG, "write");
+    if (offset > kFileBytesMax || buffer.size() > kFileBytesMax - offset)
+      return system_failure(EFBIG, "write");
     auto const written = inode_->content.write(offset, buffer);
     disk_.note(TraceEvent::wrote, mix(offset) + written);
     if (written < buffer.size()) return system_failure(ENOSPC, "write");

@@ -11,8 +11,10 @@ class SimulatedDirectory final : public world::Directory {
   SimulatedDirectory(SimulatedDisk& disk, LifeRef life, InodeRef inode) noexcept
       : disk_{disk}, life_{std::move(life)}, inode_{std::move(inode)} {}
 
-  Result<std::unique_ptr<world::File>> open(std::string_view path, world::OpenOptions options) override;
-  Result<std::unique_ptr<world::Directory>> open_directory(std::string_view path, bool create) override;
+  Result<std::unique_ptr<world::File>> open(std::string_view path,
+                                            world::OpenOptions options) override;
+  Result<std::unique_ptr<world::Directory>> open_directory(std::string_view path,
+                                                           bool create) override;
   Result<world::FileInfo> info(std::string_view path) override;
   Result<std::vector<world::DirectoryEntry>> list(std::string_view path) override;
   Result<void> remove(std::string_view path) override;

@@ -5,8 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "directory.h"
 #include "mutirao/threads/this_thread.h"
+
+#include "directory.h"
 
 namespace mutirao::sim {
 
@@ -18,8 +19,8 @@ std::string_view below_root(std::string_view path) {
 }
 }  // namespace
 
-SimulatedDisk::SimulatedDisk(DiskOptions options, Fabric& fabric, Station const& station, world::Clock const& clock,
-                             std::uint64_t seed)
+SimulatedDisk::SimulatedDisk(DiskOptions options, Fabric& fabric, Station const& station,
+                             world::Clock const& clock, std::uint64_t seed)
     : options_{options},
       fabric_{fabric},
       station_{station},
@@ -27,9 +28,13 @@ SimulatedDisk::SimulatedDisk(DiskOptions options, Fabric& fabric, Station const&
       random_{seed, fmt::format("disk of {}", station.name)},
       tree_{options.capacity_bytes, options.directory_sync_needed} {}
 
-void SimulatedDisk::set_capacity(std::uint64_t bytes) { tree_.budget().capacity = bytes / FileContent::kPageBytes; }
+void SimulatedDisk::set_capacity(std::uint64_t bytes) {
+  tree_.budget().capacity = bytes / FileContent::kPageBytes;
+}
 void SimulatedDisk::set_full(bool full) { tree_.budget().full = full; }
-std::uint64_t SimulatedDisk::used_bytes() const { return tree_.budget().used * FileContent::kPageBytes; }
+std::uint64_t SimulatedDisk::used_bytes() const {
+  return tree_.budget().used * FileContent::kPageBytes;
+}
 
 void SimulatedDisk::set_error_chance(double reads, double writes, double syncs) {
   fault(Call::read).chance = reads;
@@ -47,14 +52,18 @@ Result<void> SimulatedDisk::flip_bit(std::string_view path, std::uint64_t offset
 }
 
 std::int64_t SimulatedDisk::civil_ns() const noexcept {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(clock_.civil().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(clock_.civil().time_since_epoch())
+      .count();
 }
 
 Duration SimulatedDisk::latency(Call call) const noexcept {
   switch (call) {
-    case Call::read: return options_.read_latency;
-    case Call::write: return options_.write_latency;
-    case Call::sync: return options_.sync_latency;
+    case Call::read:
+      return options_.read_latency;
+    case Call::write:
+      return options_.write_latency;
+    case Call::sync:
+      return options_.sync_latency;
   }
   return {};
 }
@@ -75,7 +84,8 @@ Result<void> SimulatedDisk::begin(Call call, Life const& life) {
   return {};
 }
 
-Result<std::unique_ptr<world::Directory>> DiskView::open_directory(std::string_view path, bool create) {
+Result<std::unique_ptr<world::Directory>> DiskView::open_directory(std::string_view path,
+                                                                   bool create) {
   if (life_->over) return crashed_host();
   auto const parts = MUT_TRY(DiskTree::split(below_root(path)));
   auto inode = MUT_TRY(disk_.tree().find_directory(disk_.tree().root(), parts, create));

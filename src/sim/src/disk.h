@@ -3,21 +3,24 @@
 #include <memory>
 #include <string>
 
-#include "disk_tree.h"
-#include "fabric.h"
-#include "life.h"
 #include "mutirao/sim/disk_control.h"
 #include "mutirao/world/clock.h"
 #include "mutirao/world/disk.h"
 
+#include "disk_tree.h"
+#include "fabric.h"
+#include "life.h"
+
 namespace mutirao::sim {
 
-/// The disk of one host. It outlives crashes; what programs hold of it (DiskView and below) does not.
+/// The disk of one host. It outlives crashes; what programs hold of it (DiskView and below) does
+/// not.
 class SimulatedDisk final : public DiskControl {
  public:
   enum class Call : std::uint8_t { read, write, sync };
 
-  SimulatedDisk(DiskOptions options, Fabric& fabric, Station const& station, world::Clock const& clock, std::uint64_t seed);
+  SimulatedDisk(DiskOptions options, Fabric& fabric, Station const& station,
+                world::Clock const& clock, std::uint64_t seed);
 
   void set_capacity(std::uint64_t bytes) override;
   void set_full(bool full) override;
@@ -34,7 +37,9 @@ class SimulatedDisk final : public DiskControl {
 
   /// One call of a program: takes its time, and fails when it was told to or `life` is over.
   Result<void> begin(Call call, Life const& life);
-  void note(TraceEvent event, std::uint64_t detail) noexcept { fabric_.note(event, station_, detail); }
+  void note(TraceEvent event, std::uint64_t detail) noexcept {
+    fabric_.note(event, station_, detail);
+  }
   [[nodiscard]] std::int64_t civil_ns() const noexcept;
   [[nodiscard]] DiskTree& tree() noexcept { return tree_; }
   [[nodiscard]] DiskTree const& tree() const noexcept { return tree_; }
@@ -60,7 +65,8 @@ class SimulatedDisk final : public DiskControl {
 class DiskView final : public world::Disk {
  public:
   DiskView(SimulatedDisk& disk, LifeRef life) noexcept : disk_{disk}, life_{std::move(life)} {}
-  Result<std::unique_ptr<world::Directory>> open_directory(std::string_view path, bool create) override;
+  Result<std::unique_ptr<world::Directory>> open_directory(std::string_view path,
+                                                           bool create) override;
 
  private:
   SimulatedDisk& disk_;

@@ -23,7 +23,8 @@ TEST_P(DiskConformance, file_reads_back_what_was_written) {
     auto const file = create(*folder, "data");
     auto const bytes = pattern(1_MiB + 3);
     must(file->write_at(0, ByteView{bytes}.first(1000)));
-    std::array const rest{ByteView{bytes}.subspan(1000, 5), ByteView{}, ByteView{bytes}.subspan(1005)};
+    std::array const rest{ByteView{bytes}.subspan(1000, 5), ByteView{},
+                          ByteView{bytes}.subspan(1005)};
     must(file->write_at(1000, rest));
     Bytes back(bytes.size());
     must(file->read_exactly(0, back));
@@ -107,7 +108,9 @@ TEST_P(DiskConformance, open_options_mean_what_they_say) {
     EXPECT_EQ(fault_of(folder->open("absent", {.writable = true})), Fault::not_found);
     put(*folder, "a/b/c", "deep");
     EXPECT_EQ(must(folder->info("a/b")).kind, world::FileKind::directory);
-    EXPECT_EQ(fault_of(folder->open("a/b/c", {.writable = true, .create = true, .exclusive = true})), Fault::invalid);
+    EXPECT_EQ(
+        fault_of(folder->open("a/b/c", {.writable = true, .create = true, .exclusive = true})),
+        Fault::invalid);
     EXPECT_EQ(get(*folder, "a/b/c"), "deep");
     EXPECT_TRUE(folder->open("a/b/c", {.writable = true, .create = true, .truncate = true}));
     EXPECT_EQ(must(folder->info("a/b/c")).size, 0u);
@@ -142,7 +145,8 @@ TEST_P(DiskConformance, folders_are_not_files_and_files_not_folders) {
 TEST_P(DiskConformance, list_is_sorted_by_name) {
   GetParam()([](Arena& arena) {
     auto const folder = open_folder(arena);
-    for (auto const* const name : {"b", "a.txt", "Z", "c/inside", "\xc3\xa9", "a"}) put(*folder, name, "12345");
+    for (auto const* const name : {"b", "a.txt", "Z", "c/inside", "\xc3\xa9", "a"})
+      put(*folder, name, "12345");
     std::vector<std::string> names;
     for (auto const& entry : must(folder->list(""))) {
       names.push_back(entry.name);
@@ -200,8 +204,8 @@ TEST_P(DiskConformance, paths_never_leave_the_folder) {
     auto const folder = must(outer->open_directory("inside", true));
     put(*folder, "mine", "x");
     auto const absolute = arena.folder + "/outside";
-    for (auto const& path : {std::string{"../outside"}, std::string{"a/../../outside"}, std::string{".."}, absolute,
-                             std::string{"nul\0outside", 11}}) {
+    for (auto const& path : {std::string{"../outside"}, std::string{"a/../../outside"},
+                             std::string{".."}, absolute, std::string{"nul\0outside", 11}}) {
       EXPECT_FALSE(folder->open(path, {})) << path;
       EXPECT_FALSE(folder->open(path, {.writable = true, .create = true})) << path;
       EXPECT_FALSE(folder->open_directory(path, true)) << path;
@@ -220,7 +224,8 @@ TEST_P(DiskConformance, names_have_a_limit) {
   GetParam()([](Arena& arena) {
     auto const folder = open_folder(arena);
     put(*folder, std::string(255, 'n'), "x");
-    EXPECT_EQ(fault_of(folder->open(std::string(256, 'n'), {.writable = true, .create = true})), Fault::invalid);
+    EXPECT_EQ(fault_of(folder->open(std::string(256, 'n'), {.writable = true, .create = true})),
+              Fault::invalid);
   });
 }
 

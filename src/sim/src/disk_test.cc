@@ -1,16 +1,18 @@
 // What a crash leaves on a simulated disk, and the faults it can be told to have.
 #include <set>
 
-#include "conformance.h"
 #include "mutirao/sim/seeds.h"
 #include "mutirao/sim/simulation.h"
+
+#include "conformance.h"
 
 namespace mutirao::sim {
 namespace {
 
 constexpr std::size_t kPage = 4096;
 
-void simulate(std::uint64_t seed, std::function<void(Simulation&, Host&)> const& body, DiskOptions disk = {}) {
+void simulate(std::uint64_t seed, std::function<void(Simulation&, Host&)> const& body,
+              DiskOptions disk = {}) {
   Simulation simulation{{.seed = seed}};
   simulation.run([&](Simulation& inside) {
     try {
@@ -21,7 +23,9 @@ void simulate(std::uint64_t seed, std::function<void(Simulation&, Host&)> const&
   });
 }
 
-std::unique_ptr<world::Directory> root(Host& host) { return must(host.world().disk().open_directory("/", false)); }
+std::unique_ptr<world::Directory> root(Host& host) {
+  return must(host.world().disk().open_directory("/", false));
+}
 
 Bytes content(world::Directory& folder, std::string_view path) {
   auto const file = must(folder.open(path, {}));
@@ -138,7 +142,8 @@ TEST(SimulatedDisk, replaces_atomically_by_rename) {
       seen.insert(text(*root(host), "config"));
     });
   }
-  EXPECT_TRUE(seen == (std::set<std::string>{"old", "new!"}) || seeds(40).size() < 40) << testing::PrintToString(seen);
+  EXPECT_TRUE(seen == (std::set<std::string>{"old", "new!"}) || seeds(40).size() < 40)
+      << testing::PrintToString(seen);
 }
 
 TEST(SimulatedDisk, shows_the_bug_of_renaming_before_syncing_the_content) {
@@ -163,18 +168,29 @@ TEST(SimulatedDisk, never_keeps_a_change_whose_premise_was_lost) {
   for (auto const seed : seeds(200)) {
     simulate(seed, [&](Simulation& simulation, Host& host) {
       {
-        // Chains of changes over a few names; what survives must be a tree, and files must be whole.
+        // Chains of changes over a few names; what survives must be a tree, and files must be
+        // whole.
         auto const folder = root(host);
         auto& entropy = simulation.entropy();
         auto const name = [&] { return std::string(1, static_cast<char>('a' + entropy.below(4))); };
         for (int i = 0; i < 60; ++i) {
           auto const path = name() + "/" + name();
           switch (entropy.below(6)) {
-            case 0: (void)folder->open_directory(path, true); break;
-            case 1: (void)folder->open(path + "/f", {.writable = true, .create = true}); break;
-            case 2: (void)folder->rename(path, name()); break;
-            case 3: (void)folder->rename(name(), path); break;
-            case 4: (void)folder->remove(path); break;
+            case 0:
+              (void)folder->open_directory(path, true);
+              break;
+            case 1:
+              (void)folder->open(path + "/f", {.writable = true, .create = true});
+              break;
+            case 2:
+              (void)folder->rename(path, name());
+              break;
+            case 3:
+              (void)folder->rename(name(), path);
+              break;
+            case 4:
+              (void)folder->remove(path);
+              break;
             case 5:
               if (auto const some = folder->open_directory(path, false)) must((*some)->sync());
               break;
@@ -191,7 +207,8 @@ TEST(SimulatedDisk, never_keeps_a_change_whose_premise_was_lost) {
         rest.pop_back();
         for (auto const& entry : must(folder->list(path))) {
           ASSERT_TRUE(inodes.insert(entry.info.inode).second) << path << ' ' << replay_hint(seed);
-          if (entry.info.kind == world::FileKind::directory) rest.push_back(path + "/" + entry.name);
+          if (entry.info.kind == world::FileKind::directory)
+            rest.push_back(path + "/" + entry.name);
         }
       }
     });
@@ -212,53 +229,50 @@ TEST(SimulatedDisk, of_a_killed_process_loses_nothing) {
 
 TEST(SimulatedDisk, without_journal_delay_keeps_names_at_once) {
   for (auto const seed : seeds(20)) {
-    simulate(
-        seed,
-        [&](Simulation& simulation, Host& host) {
-          (void)create(*root(host), "a/b");
-          simulation.crash(host);
-          host.restart();
-          EXPECT_TRUE(root(host)->info("a/b"));
-        },
-        {.directory_sync_needed = false});
+    simulate(seed,
+             [&](Simulation& simulation, Host& host) {
+               (void)create(*root(host), "a/b");
+               simulation.crash(host);
+               host.restart();
+               EXPECT_TRUE(root(host)->info("a/b"));
+             },
+             {.directory_sync_needed = false});
   }
 }
 
 TEST(SimulatedDisk, refuses_writes_when_full_and_goes_on_when_there_is_room) {
-  simulate(
-      1,
-      [&](Simulation&, Host& host) {
-        auto const folder = root(host);
-        auto const file = create(*folder, "file");
-        EXPECT_EQ(fault_of(file->write_at(0, pattern(200'000))), Fault::exhausted);
-        EXPECT_EQ(must(folder->space()).free_bytes, 0u);
-        EXPECT_TRUE(file->write_at(0, base::view_of("what is there may change")));
-        host.disk().set_capacity(1_MiB);
-        EXPECT_TRUE(file->write_at(0, pattern(200'000)));
-        EXPECT_EQ(host.disk().used_bytes(), 49 * kPage);
-        host.disk().set_full(true);
-        EXPECT_EQ(fault_of(file->write_at(300'000, base::view_of("x"))), Fault::exhausted);
-        host.disk().set_full(false);
-        must(file->resize(kPage));
-        EXPECT_EQ(host.disk().used_bytes(), kPage);
-      },
-      {.capacity_bytes = 100'000});
+  simulate(1,
+           [&](Simulation&, Host& host) {
+             auto const folder = root(host);
+             auto const file = create(*folder, "file");
+             EXPECT_EQ(fault_of(file->write_at(0, pattern(200'000))), Fault::exhausted);
+             EXPECT_EQ(must(folder->space()).free_bytes, 0u);
+             EXPECT_TRUE(file->write_at(0, base::view_of("what is there may change")));
+             host.disk().set_capacity(1_MiB);
+             EXPECT_TRUE(file->write_at(0, pattern(200'000)));
+             EXPECT_EQ(host.disk().used_bytes(), 49 * kPage);
+             host.disk().set_full(true);
+             EXPECT_EQ(fault_of(file->write_at(300'000, base::view_of("x"))), Fault::exhausted);
+             host.disk().set_full(false);
+             must(file->resize(kPage));
+             EXPECT_EQ(host.disk().used_bytes(), kPage);
+           },
+           {.capacity_bytes = 100'000});
 }
 
 TEST(SimulatedDisk, gives_back_the_room_of_removed_files_once_they_are_closed) {
-  simulate(
-      1,
-      [&](Simulation&, Host& host) {
-        auto const folder = root(host);
-        must(create(*folder, "file")->write_at(0, pattern(10 * kPage)));
-        auto open = must(folder->open("file", {}));
-        must(folder->remove("file"));
-        must(folder->sync());
-        EXPECT_EQ(host.disk().used_bytes(), 10 * kPage);
-        open.reset();
-        EXPECT_EQ(host.disk().used_bytes(), 0u);
-      },
-      {.directory_sync_needed = false});
+  simulate(1,
+           [&](Simulation&, Host& host) {
+             auto const folder = root(host);
+             must(create(*folder, "file")->write_at(0, pattern(10 * kPage)));
+             auto open = must(folder->open("file", {}));
+             must(folder->remove("file"));
+             must(folder->sync());
+             EXPECT_EQ(host.disk().used_bytes(), 10 * kPage);
+             open.reset();
+             EXPECT_EQ(host.disk().used_bytes(), 0u);
+           },
+           {.directory_sync_needed = false});
 }
 
 TEST(SimulatedDisk, fails_when_told_to) {
@@ -298,21 +312,20 @@ TEST(SimulatedDisk, flips_the_bit_it_is_told_to) {
 }
 
 TEST(SimulatedDisk, calls_take_virtual_time_and_are_not_cancellation_points) {
-  simulate(
-      1,
-      [&](Simulation&, Host& host) {
-        auto const file = create(*root(host), "file");
-        auto const start = threads::now();
-        threads::scope scope;
-        scope.spawn("stopped", [&]() -> Result<void> {
-          scope.request_stop();
-          MUT_TRY(file->write_at(0, base::view_of("text")));
-          return file->sync();
-        });
-        must(scope.join());
-        EXPECT_EQ(threads::now() - start, 3ms);
-      },
-      {.write_latency = 1ms, .sync_latency = 2ms});
+  simulate(1,
+           [&](Simulation&, Host& host) {
+             auto const file = create(*root(host), "file");
+             auto const start = threads::now();
+             threads::scope scope;
+             scope.spawn("stopped", [&]() -> Result<void> {
+               scope.request_stop();
+               MUT_TRY(file->write_at(0, base::view_of("text")));
+               return file->sync();
+             });
+             must(scope.join());
+             EXPECT_EQ(threads::now() - start, 3ms);
+           },
+           {.write_latency = 1ms, .sync_latency = 2ms});
 }
 
 }  // namespace

@@ -12,7 +12,8 @@ namespace mutirao::sim {
 namespace {
 constexpr std::size_t kNameBytesMax = 255;
 
-void set_entry(std::map<std::string, InodeRef, std::less<>>& entries, std::string const& name, InodeRef const& inode) {
+void set_entry(std::map<std::string, InodeRef, std::less<>>& entries, std::string const& name,
+               InodeRef const& inode) {
   if (inode) {
     entries[name] = inode;
   } else {
@@ -35,27 +36,34 @@ class DiskTree::Touched {
   void add(Inode const& inode) { inodes_.insert(inode.number); }
   [[nodiscard]] bool by(Operation const& operation) const {
     return std::ranges::any_of(operation, [this](Change const& change) {
-      return names_.contains({change.directory->number, change.name}) || contains(change.was) || contains(change.now);
+      return names_.contains({change.directory->number, change.name}) || contains(change.was) ||
+             contains(change.now);
     });
   }
   /// Also when the operation only happens inside of a touched folder.
   [[nodiscard]] bool by_or_around(Operation const& operation) const {
-    return by(operation) || std::ranges::any_of(operation, [this](Change const& change) { return contains(change.directory); });
+    return by(operation) || std::ranges::any_of(operation, [this](Change const& change) {
+             return contains(change.directory);
+           });
   }
 
  private:
-  [[nodiscard]] bool contains(InodeRef const& inode) const { return inode && inodes_.contains(inode->number); }
+  [[nodiscard]] bool contains(InodeRef const& inode) const {
+    return inode && inodes_.contains(inode->number);
+  }
   std::set<std::pair<std::uint64_t, std::string>> names_;
   std::set<std::uint64_t> inodes_;
 };
 
 DiskTree::DiskTree(std::uint64_t capacity_bytes, bool directory_sync_needed)
-    : budget_{std::make_shared<PageBudget>(PageBudget{.capacity = capacity_bytes / FileContent::kPageBytes})},
+    : budget_{std::make_shared<PageBudget>(
+          PageBudget{.capacity = capacity_bytes / FileContent::kPageBytes})},
       directory_sync_needed_{directory_sync_needed},
       root_{std::make_shared<Inode>(++last_number_, true, budget_)} {}
 
 Result<std::vector<std::string>> DiskTree::split(std::string_view path) {
-  if (path.starts_with('/')) return fail(Fault::invalid, fmt::format("{}: the path is absolute", path));
+  if (path.starts_with('/'))
+    return fail(Fault::invalid, fmt::format("{}: the path is absolute", path));
   if (path.contains('\0')) return fail(Fault::invalid, "the path holds a NUL");
   std::vector<std::string> parts;
   for (std::size_t at = 0; at <= path.size();) {
@@ -63,7 +71,8 @@ Result<std::vector<std::string>> DiskTree::split(std::string_view path) {
     auto const part = path.substr(at, end - at);
     at = end + 1;
     if (part.empty() || part == ".") continue;
-    if (part == "..") return fail(Fault::invalid, fmt::format("{}: the path leaves its folder", path));
+    if (part == "..")
+      return fail(Fault::invalid, fmt::format("{}: the path leaves its folder", path));
     if (part.size() > kNameBytesMax) return system_failure(ENAMETOOLONG, path);
     parts.emplace_back(part);
   }
@@ -82,7 +91,9 @@ Result<InodeRef> DiskTree::find(InodeRef const& from, std::vector<std::string> c
   return inode;
 }
 
-Result<InodeRef> DiskTree::find_directory(InodeRef const& from, std::vector<std::string> const& parts, bool create_missing) {
+Result<InodeRef> DiskTree::find_directory(InodeRef const& from,
+                                          std::vector<std::string> const& parts,
+                                          bool create_missing) {
   auto inode = from;
   for (auto const& part : parts) {
     auto const found = inode->entries.find(part);
@@ -117,13 +128,15 @@ Result<void> DiskTree::remove(InodeRef const& from, std::string_view path) {
   return {};
 }
 
-Result<void> DiskTree::rename(InodeRef const& from, std::string_view source, std::string_view target) {
+Result<void> DiskTree::rename(InodeRef const& from, std::string_view source,
+                              std::string_view target) {
   auto source_parts = MUT_TRY(split(source));
   auto target_parts = MUT_TRY(split(target));
   if (source_parts.empty() || target_parts.empty()) return system_failure(EINVAL, source);
   auto const inode = MUT_TRY(find(from, source_parts));
-  bool const into_itself = inode->directory && target_parts.size() > source_parts.size() &&
-                           std::equal(source_parts.begin(), source_parts.end(), target_parts.begin());
+  bool const into_itself =
+      inode->directory && target_parts.size() > source_parts.size() &&
+      std::equal(source_parts.begin(), source_parts.end(), target_parts.begin());
   if (into_itself) return system_failure(EINVAL, target);
   auto source_name = std::move(source_parts.back());
   auto target_name = std::move(target_parts.back());
@@ -145,7 +158,8 @@ Result<void> DiskTree::rename(InodeRef const& from, std::string_view source, std
 }
 
 void DiskTree::apply(Operation operation) {
-  for (auto const& change : operation) set_entry(change.directory->entries, change.name, change.now);
+  for (auto const& change : operation)
+    set_entry(change.directory->entries, change.name, change.now);
   if (directory_sync_needed_) {
     journal_.push_back(std::move(operation));
   } else {
@@ -154,7 +168,8 @@ void DiskTree::apply(Operation operation) {
 }
 
 void DiskTree::make_durable(Operation const& operation) {
-  for (auto const& change : operation) set_entry(change.directory->durable_entries, change.name, change.now);
+  for (auto const& change : operation)
+    set_entry(change.directory->durable_entries, change.name, change.now);
 }
 
 void DiskTree::sync_directory(Inode const& directory) {
@@ -163,13 +178,16 @@ void DiskTree::sync_directory(Inode const& directory) {
   std::vector<bool> chosen(journal_.size(), false);
   for (std::size_t i = journal_.size(); i-- > 0;) {
     auto const& operation = journal_[i];
-    bool const here = std::ranges::any_of(operation, [&](Change const& change) { return change.directory.get() == &directory; });
+    bool const here = std::ranges::any_of(
+        operation, [&](Change const& change) { return change.directory.get() == &directory; });
     if (!here && !needed.by(operation)) continue;
     chosen[i] = true;
     needed.add(operation);
-    // A folder that moves takes the place of its new parent with it: else each could hold the other.
+    // A folder that moves takes the place of its new parent with it: else each could hold the
+    // other.
     for (auto const& change : operation) {
-      if (operation.size() > 1 && change.now && change.now->directory) needed.add(*change.directory);
+      if (operation.size() > 1 && change.now && change.now->directory)
+        needed.add(*change.directory);
     }
   }
   std::vector<Operation> rest;

@@ -7,8 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "file_content.h"
 #include "mutirao/base/result.h"
+
+#include "file_content.h"
 
 namespace mutirao::sim {
 
@@ -47,7 +48,8 @@ class DiskTree {
 
   Result<InodeRef> find(InodeRef const& from, std::vector<std::string> const& parts) const;
   /// The folder at `parts`, with all that is missing on the way when `create`.
-  Result<InodeRef> find_directory(InodeRef const& from, std::vector<std::string> const& parts, bool create);
+  Result<InodeRef> find_directory(InodeRef const& from, std::vector<std::string> const& parts,
+                                  bool create);
   InodeRef create(InodeRef const& directory, std::string const& name, bool is_directory);
   Result<void> remove(InodeRef const& from, std::string_view path);
   Result<void> rename(InodeRef const& from, std::string_view source, std::string_view target);

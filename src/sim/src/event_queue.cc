@@ -29,7 +29,8 @@ void EventQueue::at(TimePoint when, Action action) {
   }
   heap_.push_back({when, sequence_++, slot});
   std::ranges::push_heap(heap_, later);
-  if (parked_ != nullptr && Deadline::at(when) < parked_until_) std::exchange(parked_, nullptr)->unpark();
+  if (parked_ != nullptr && Deadline::at(when) < parked_until_)
+    std::exchange(parked_, nullptr)->unpark();
 }
 
 void EventQueue::run_due() {
@@ -53,7 +54,8 @@ void EventQueue::pump() {
     parked_ = &token;
     parked_until_ = heap_.empty() ? Deadline::never() : Deadline::at(heap_.front().when);
     auto const reason = token.park(parked_until_);
-    if (std::exchange(parked_, nullptr) == nullptr && reason != threads::wake_reason::woken) token.until_woken();
+    if (std::exchange(parked_, nullptr) == nullptr && reason != threads::wake_reason::woken)
+      token.until_woken();
     if (reason == threads::wake_reason::stopped) return;
   }
 }

@@ -12,7 +12,8 @@ Link const kLoopback{.latency = 20us, .jitter = 5us};
 
 Fabric::Fabric(NetworkOptions network, std::uint64_t seed, EventQueue& queue, Trace& rolling)
     : options{network}, events{queue}, trace{rolling}, random{seed, "network"} {
-  MUT_ASSERT(options.segment_bytes_max > 0 && options.send_buffer_bytes > 0 && options.receive_buffer_bytes > 0);
+  MUT_ASSERT(options.segment_bytes_max > 0 && options.send_buffer_bytes > 0 &&
+             options.receive_buffer_bytes > 0);
 }
 
 Station& Fabric::add_station(std::string name, std::vector<world::IpAddress> addresses) {
@@ -84,7 +85,8 @@ TimePoint Fabric::departure(Station& from, Station const& to, std::size_t size) 
   if (&from == &to) return now;
   auto const left = from.uplink.pass(now, size);
   Pair const pair{from.index, to.index};
-  if (auto const found = paths_.find(pair); found != paths_.end()) return found->second.line.pass(left, size);
+  if (auto const found = paths_.find(pair); found != paths_.end())
+    return found->second.line.pass(left, size);
   if (options.link.bandwidth_bytes_per_s == 0) return left;
   auto& line = default_lines_[pair];
   line.bytes_per_s = options.link.bandwidth_bytes_per_s;

@@ -8,8 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "event_queue.h"
 #include "mutirao/sim/link.h"
+
+#include "event_queue.h"
 #include "random.h"
 #include "station.h"
 #include "trace.h"

@@ -51,7 +51,8 @@ std::size_t FileContent::write(std::uint64_t offset, ByteView from) {
     auto& slot = touch(number);
     if (is_new) {
       ++pages_used_;
-      slot.now = count == kPageBytes ? std::make_unique_for_overwrite<Page>() : std::make_unique<Page>();
+      slot.now =
+          count == kPageBytes ? std::make_unique_for_overwrite<Page>() : std::make_unique<Page>();
     }
     std::memcpy(slot.now->data() + within, from.data(), count);
     from = from.subspan(count);

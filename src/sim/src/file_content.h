@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mutirao/base/bytes.h"
+
 #include "random.h"
 
 namespace mutirao::sim {
@@ -24,7 +25,8 @@ struct PageBudget {
   }
 };
 
-/// The bytes of one file: sparse pages, each with what is on the platter below what is in the cache.
+/// The bytes of one file: sparse pages, each with what is on the platter below what is in the
+/// cache.
 class FileContent {
  public:
   static constexpr std::size_t kPageBytes = 4096;
@@ -37,7 +39,9 @@ class FileContent {
 
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
   [[nodiscard]] std::uint64_t allocated_bytes() const noexcept { return pages_used_ * kPageBytes; }
-  [[nodiscard]] std::uint64_t unsynced_bytes() const noexcept { return unsynced_.size() * kPageBytes; }
+  [[nodiscard]] std::uint64_t unsynced_bytes() const noexcept {
+    return unsynced_.size() * kPageBytes;
+  }
 
   std::size_t read(std::uint64_t offset, MutableBytes into) const;
   /// How many bytes were written before the disk was full.

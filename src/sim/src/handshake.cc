@@ -9,7 +9,7 @@
 namespace mutirao::sim {
 
 namespace {
-constexpr Duration kSynTimeout = 1s;   // RFC 6298 §2.1
+constexpr Duration kSynTimeout = 1s;    // RFC 6298 §2.1
 constexpr unsigned kSynRetriesMax = 6;  // net.ipv4.tcp_syn_retries
 }  // namespace
 
@@ -39,13 +39,15 @@ void Handshake::end(Error error) {
 /// Both packets on their way to the peer and back are drawn at once.
 bool Handshake::lost_to_peer() {
   if (to_ == nullptr || !fabric_.passes(from_, *to_)) return true;
-  return fabric_.random.chance(fabric_.link(from_, *to_).loss) || fabric_.random.chance(fabric_.link(*to_, from_).loss);
+  return fabric_.random.chance(fabric_.link(from_, *to_).loss) ||
+         fabric_.random.chance(fabric_.link(*to_, from_).loss);
 }
 
 void Handshake::send_syn() {
   if (over()) return;
   if (tries_ > kSynRetriesMax) {
-    return end({Fault::timed_out, fmt::format("connect: {} did not answer", remote_.to_string()), {}});
+    return end(
+        {Fault::timed_out, fmt::format("connect: {} did not answer", remote_.to_string()), {}});
   }
   answered_ = false;
   auto const self = shared_from_this();
@@ -67,7 +69,9 @@ void Handshake::answer_syn() {
     fabric_.note(TraceEvent::refused, *to_, remote_.port);
     fabric_.events.at(arrival, [self = shared_from_this()] {
       if (self->over()) return;
-      self->end({Fault::refused, fmt::format("connect: nothing listens on {}", self->remote_.to_string()), {}});
+      self->end({Fault::refused,
+                 fmt::format("connect: nothing listens on {}", self->remote_.to_string()),
+                 {}});
     });
     return;
   }
@@ -93,13 +97,13 @@ void Handshake::answer_syn_ack(std::shared_ptr<ListenerState> listener) {
   to_->remember(connection_);
   if (listener->crashed) connection_->crash(1, false);  // while its answer was on the way
   fabric_.note(TraceEvent::connected, from_, remote_.port);
-  fabric_.events.at(arrival, [self = shared_from_this(), listener = std::move(listener), connection = connection_] {
-    self->take_ack(listener, connection);
-  });
+  fabric_.events.at(arrival, [self = shared_from_this(), listener = std::move(listener),
+                              connection = connection_] { self->take_ack(listener, connection); });
   waiting_.wake_all();
 }
 
-void Handshake::take_ack(std::shared_ptr<ListenerState> const& listener, std::shared_ptr<Connection> connection) {
+void Handshake::take_ack(std::shared_ptr<ListenerState> const& listener,
+                         std::shared_ptr<Connection> connection) {
   --listener->half_open;
   if (listener->crashed) return;
   if (listener->closed) return connection->abort(1);

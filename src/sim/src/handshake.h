@@ -17,7 +17,8 @@ namespace mutirao::sim {
 /// Linux does. A host without such a listener answers at once: refused.
 class Handshake : public std::enable_shared_from_this<Handshake> {
  public:
-  Handshake(Fabric& fabric, Station& from, world::Endpoint local, Station* to, world::Endpoint remote)
+  Handshake(Fabric& fabric, Station& from, world::Endpoint local, Station* to,
+            world::Endpoint remote)
       : fabric_{fabric}, from_{from}, local_{local}, to_{to}, remote_{remote} {}
 
   Result<std::shared_ptr<Connection>> run(Deadline deadline);
@@ -28,7 +29,8 @@ class Handshake : public std::enable_shared_from_this<Handshake> {
   void send_syn();
   void answer_syn();
   void answer_syn_ack(std::shared_ptr<ListenerState> listener);
-  void take_ack(std::shared_ptr<ListenerState> const& listener, std::shared_ptr<Connection> connection);
+  void take_ack(std::shared_ptr<ListenerState> const& listener,
+                std::shared_ptr<Connection> connection);
   void end(Error error);
   [[nodiscard]] bool lost_to_peer();
   [[nodiscard]] bool over() const noexcept { return abandoned_ || failure_ || connection_; }

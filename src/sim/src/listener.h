@@ -4,8 +4,9 @@
 #include <memory>
 #include <string>
 
-#include "fabric.h"
 #include "mutirao/world/network.h"
+
+#include "fabric.h"
 #include "wait_list.h"
 
 namespace mutirao::sim {

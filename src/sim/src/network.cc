@@ -12,16 +12,20 @@
 namespace mutirao::sim {
 
 namespace {
-world::IpAddress const kLoopbackV6 = world::IpAddress::v6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
+world::IpAddress const kLoopbackV6 =
+    world::IpAddress::v6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
 
-std::unexpected<Error> out_of_ports() { return fail(Fault::exhausted, "the host has no free port left"); }
+std::unexpected<Error> out_of_ports() {
+  return fail(Fault::exhausted, "the host has no free port left");
+}
 }  // namespace
 
 Result<world::IpAddress> SimulatedNetwork::source_for(Station const* to, world::Endpoint remote,
                                                       world::ConnectOptions const& options) const {
   if (options.from) {
     if (station_.owns(*options.from)) return *options.from;
-    return fail(Fault::refused, fmt::format("connect: {} is no address of this host", options.from->to_string()));
+    return fail(Fault::refused,
+                fmt::format("connect: {} is no address of this host", options.from->to_string()));
   }
   if (to == &station_) {
     if (!remote.address.is_unspecified()) return remote.address;
@@ -33,7 +37,8 @@ Result<world::IpAddress> SimulatedNetwork::source_for(Station const* to, world::
   return fail(Fault::unreachable, fmt::format("connect: no way to {}", remote.to_string()));
 }
 
-Result<std::unique_ptr<world::Stream>> SimulatedNetwork::connect(world::Endpoint to, world::ConnectOptions options,
+Result<std::unique_ptr<world::Stream>> SimulatedNetwork::connect(world::Endpoint to,
+                                                                 world::ConnectOptions options,
                                                                  Deadline deadline) {
   if (life_->over) return crashed_host();
   auto* const target = fabric_.find(station_, to.address);
@@ -41,7 +46,8 @@ Result<std::unique_ptr<world::Stream>> SimulatedNetwork::connect(world::Endpoint
   auto const port = station_.free_port();
   if (port == 0) return out_of_ports();
   if (to.address.is_unspecified()) to.address = source;
-  auto const handshake = std::make_shared<Handshake>(fabric_, station_, world::Endpoint{source, port}, target, to);
+  auto const handshake =
+      std::make_shared<Handshake>(fabric_, station_, world::Endpoint{source, port}, target, to);
   std::erase_if(handshakes_, [](auto const& other) { return other.expired(); });
   handshakes_.push_back(handshake);
   auto connection = MUT_TRY(handshake->run(deadline));
@@ -49,10 +55,12 @@ Result<std::unique_ptr<world::Stream>> SimulatedNetwork::connect(world::Endpoint
 }
 
 template <class Value>
-Result<world::Endpoint> SimulatedNetwork::claim(std::map<world::Endpoint, Value> const& table, world::Endpoint at) {
+Result<world::Endpoint> SimulatedNetwork::claim(std::map<world::Endpoint, Value> const& table,
+                                                world::Endpoint at) {
   if (life_->over) return crashed_host();
   if (!at.address.is_unspecified() && !station_.owns(at.address)) {
-    return fail(Fault::refused, fmt::format("{} is no address of this host", at.address.to_string()));
+    return fail(Fault::refused,
+                fmt::format("{} is no address of this host", at.address.to_string()));
   }
   if (at.port == 0) {
     at.port = station_.free_port();
@@ -94,7 +102,8 @@ Result<std::vector<world::IpAddress>> SimulatedNetwork::local_addresses() {
   return addresses;
 }
 
-Result<std::unique_ptr<world::Stream>> SimulatedNetwork::connect_local(std::string_view path, Deadline) {
+Result<std::unique_ptr<world::Stream>> SimulatedNetwork::connect_local(std::string_view path,
+                                                                       Deadline) {
   if (life_->over) return crashed_host();
   auto const found = station_.local_listeners.find(path);
   if (found == station_.local_listeners.end()) {
@@ -126,7 +135,8 @@ void SimulatedNetwork::crash(bool reset_streams) {
     if (auto const handshake = weak.lock()) handshake->crash();
   }
   for (auto const& [at, listener] : std::exchange(station_.listeners, {})) listener->crash();
-  for (auto const& [path, listener] : std::exchange(station_.local_listeners, {})) listener->crash();
+  for (auto const& [path, listener] : std::exchange(station_.local_listeners, {}))
+    listener->crash();
   for (auto const& [at, socket] : std::exchange(station_.datagram_sockets, {})) socket->crash();
   for (auto const& weak : std::exchange(station_.connections, {})) {
     auto const connection = weak.lock();

@@ -3,10 +3,11 @@
 #include <memory>
 #include <vector>
 
+#include "mutirao/world/network.h"
+
 #include "fabric.h"
 #include "handshake.h"
 #include "life.h"
-#include "mutirao/world/network.h"
 
 namespace mutirao::sim {
 
@@ -22,7 +23,8 @@ class SimulatedNetwork final : public world::Network {
   Result<std::unique_ptr<world::DatagramSocket>> bind_datagram(world::Endpoint at) override;
   Result<std::vector<world::IpAddress>> resolve(std::string_view host, Deadline deadline) override;
   Result<std::vector<world::IpAddress>> local_addresses() override;
-  Result<std::unique_ptr<world::Stream>> connect_local(std::string_view path, Deadline deadline) override;
+  Result<std::unique_ptr<world::Stream>> connect_local(std::string_view path,
+                                                       Deadline deadline) override;
   Result<std::unique_ptr<world::Listener>> listen_local(std::string_view path) override;
 
   /// Ends all sockets of the host and whatever is being connected.

@@ -34,13 +34,15 @@ TEST_P(NetworkConformance, stream_bytes_arrive_whole_and_in_order) {
 TEST_P(NetworkConformance, stream_scatters_reads_and_gathers_writes_in_order) {
   GetParam()([](Arena& arena) {
     auto const pair = connect_pair(arena);
-    std::array const parts{base::view_of("one "), ByteView{}, base::view_of("two "), base::view_of("three")};
+    std::array const parts{base::view_of("one "), ByteView{}, base::view_of("two "),
+                           base::view_of("three")};
     must(pair.client->write_all(parts, threads::within(10s)));
     pair.client->finish_writing();
     std::string text;
     for (;;) {
       Bytes first(3), second(5);
-      std::array<MutableBytes, 3> const into{MutableBytes{first}, MutableBytes{}, MutableBytes{second}};
+      std::array<MutableBytes, 3> const into{MutableBytes{first}, MutableBytes{},
+                                             MutableBytes{second}};
       auto const count = must(pair.server->read_some(into, threads::within(10s)));
       if (count == 0) break;
       text += base::text_of(ByteView{first}.first(std::min<std::size_t>(count, 3)));
@@ -103,7 +105,8 @@ TEST_P(NetworkConformance, stream_close_wakes_its_parked_writer) {
     auto const flood = pattern(16_MiB);  // more than all buffers on the way
     std::optional<Fault> seen;
     threads::scope scope;
-    scope.spawn("writer", [&] { seen = fault_of(pair.client->write_all(flood, Deadline::never())); });
+    scope.spawn("writer",
+                [&] { seen = fault_of(pair.client->write_all(flood, Deadline::never())); });
     must(threads::sleep_for(100ms));
     pair.client->close();
     must(scope.join());
@@ -170,7 +173,8 @@ TEST_P(NetworkConformance, stream_ends_agree_about_their_endpoints) {
   GetParam()([](Arena& arena) {
     auto const listener = must(arena.there.network().listen({arena.there_address, 0}));
     EXPECT_NE(listener->local().port, 0);
-    auto const client = must(arena.here.network().connect(listener->local(), {}, threads::within(10s)));
+    auto const client =
+        must(arena.here.network().connect(listener->local(), {}, threads::within(10s)));
     auto const server = must(listener->accept(threads::within(10s)));
     EXPECT_EQ(client->remote(), listener->local());
     EXPECT_EQ(server->local(), listener->local());
@@ -190,7 +194,8 @@ TEST_P(NetworkConformance, connect_refuses_a_source_address_of_others) {
   GetParam()([](Arena& arena) {
     auto const listener = must(arena.there.network().listen({arena.there_address, 0}));
     auto const foreign = world::IpAddress::v4({192, 0, 2, 1});
-    EXPECT_EQ(fault_of(arena.here.network().connect(listener->local(), {.from = foreign}, threads::within(10s))),
+    EXPECT_EQ(fault_of(arena.here.network().connect(listener->local(), {.from = foreign},
+                                                    threads::within(10s))),
               Fault::refused);
   });
 }
@@ -200,7 +205,8 @@ TEST_P(NetworkConformance, listen_refuses_a_port_in_use_and_frees_it_when_closed
     auto first = must(arena.there.network().listen({arena.there_address, 0}));
     auto const at = first->local();
     EXPECT_EQ(fault_of(arena.there.network().listen(at)), Fault::refused);
-    EXPECT_EQ(fault_of(arena.there.network().listen({world::IpAddress::any(), at.port})), Fault::refused);
+    EXPECT_EQ(fault_of(arena.there.network().listen({world::IpAddress::any(), at.port})),
+              Fault::refused);
     first.reset();
     EXPECT_TRUE(arena.there.network().listen(at));
   });
@@ -210,7 +216,8 @@ TEST_P(NetworkConformance, listener_on_any_address_takes_connections_to_each) {
   GetParam()([](Arena& arena) {
     auto const listener = must(arena.there.network().listen({world::IpAddress::any(), 0}));
     auto const port = listener->local().port;
-    auto const client = must(arena.here.network().connect({arena.there_address, port}, {}, threads::within(10s)));
+    auto const client =
+        must(arena.here.network().connect({arena.there_address, port}, {}, threads::within(10s)));
     auto const server = must(listener->accept(threads::within(10s)));
     EXPECT_EQ(server->local(), (world::Endpoint{arena.there_address, port}));
   });
@@ -257,7 +264,8 @@ TEST_P(NetworkConformance, many_connections_at_once_each_get_their_own_bytes) {
     });
     for (int i = 0; i < kConnections; ++i) {
       scope.spawn("client", [&, i]() -> Result<void> {
-        auto const stream = MUT_TRY(arena.here.network().connect(listener->local(), {}, threads::within(10s)));
+        auto const stream =
+            MUT_TRY(arena.here.network().connect(listener->local(), {}, threads::within(10s)));
         auto const sent = pattern(5000, static_cast<std::uint64_t>(i));
         MUT_TRY(stream->write_all(sent, threads::within(10s)));
         Bytes back(sent.size());
@@ -335,7 +343,8 @@ TEST_P(NetworkConformance, datagram_may_be_empty) {
 
 TEST_P(NetworkConformance, datagram_receive_gives_up_at_its_deadline_and_close_wakes_it) {
   GetParam()([](Arena& arena) {
-    auto const socket = must(arena.here.network().bind_datagram({arena.here.network().local_addresses()->front(), 0}));
+    auto const socket = must(
+        arena.here.network().bind_datagram({arena.here.network().local_addresses()->front(), 0}));
     Bytes buffer(5);
     EXPECT_EQ(fault_of(socket->receive(buffer, threads::within(20ms))), Fault::timed_out);
     std::optional<Fault> seen;

@@ -2,16 +2,18 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "conformance.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/world/real_world.h"
+
+#include "conformance.h"
 
 namespace mutirao::sim {
 namespace {
 
 class TemporaryFolder {
  public:
-  TemporaryFolder() : path_{(std::filesystem::temp_directory_path() / "mutirao-conformance-XXXXXX").string()} {
+  TemporaryFolder()
+      : path_{(std::filesystem::temp_directory_path() / "mutirao-conformance-XXXXXX").string()} {
     if (mkdtemp(path_.data()) == nullptr) throw std::runtime_error{"mkdtemp failed"};
   }
   ~TemporaryFolder() {
@@ -41,7 +43,8 @@ void on_real_world(std::function<void(Arena&)> const& body) {
 TEST(RealDisk, symbolic_links_are_not_followed) {
   on_real_world([](Arena& arena) {
     auto const outer = open_folder(arena);
-    must(must(outer->open("outside/secret", {.writable = true, .create = true}))->write_at(0, base::view_of("secret")));
+    must(must(outer->open("outside/secret", {.writable = true, .create = true}))
+             ->write_at(0, base::view_of("secret")));
     auto const folder = must(outer->open_directory("inside", true));
     std::filesystem::create_symlink("../outside/secret", arena.folder + "/inside/file");
     std::filesystem::create_directory_symlink("../outside", arena.folder + "/inside/folder");

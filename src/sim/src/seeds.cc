@@ -22,6 +22,8 @@ std::vector<std::uint64_t> seeds(std::size_t count) {
   return all;
 }
 
-std::string replay_hint(std::uint64_t seed) { return fmt::format("replay with MUTIRAO_SEED={}", seed); }
+std::string replay_hint(std::uint64_t seed) {
+  return fmt::format("replay with MUTIRAO_SEED={}", seed);
+}
 
 }  // namespace mutirao::sim

@@ -6,20 +6,24 @@
 
 namespace mutirao::sim {
 
-SimulatedHost::SimulatedHost(Fabric& fabric, Station& station, HostOptions const& options, std::uint64_t seed)
+SimulatedHost::SimulatedHost(Fabric& fabric, Station& station, HostOptions const& options,
+                             std::uint64_t seed)
     : fabric_{fabric},
       station_{station},
       seed_{seed},
       clock_{fabric.events, options.clock_skew},
       log_{fabric.events, station.name},
       disk_{options.disk, fabric, station, clock_, seed} {
-  station_.uplink.set_bandwidth(options.uplink_bytes_per_s.value_or(fabric.options.uplink_bytes_per_s));
-  station_.downlink.bytes_per_s = options.downlink_bytes_per_s.value_or(fabric.options.downlink_bytes_per_s);
+  station_.uplink.set_bandwidth(
+      options.uplink_bytes_per_s.value_or(fabric.options.uplink_bytes_per_s));
+  station_.downlink.bytes_per_s =
+      options.downlink_bytes_per_s.value_or(fabric.options.downlink_bytes_per_s);
   begin_incarnation();
 }
 
 void SimulatedHost::begin_incarnation() {
-  auto const stream = fmt::format("entropy of {}, incarnation {}", station_.name, incarnations_.size());
+  auto const stream =
+      fmt::format("entropy of {}, incarnation {}", station_.name, incarnations_.size());
   incarnations_.push_back(std::make_unique<SimulatedWorld>(fabric_, station_, disk_, clock_, log_,
                                                            SeededEntropy{seed_, stream}));
 }

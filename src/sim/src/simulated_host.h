@@ -5,6 +5,7 @@
 
 #include "mutirao/sim/host.h"
 #include "mutirao/sim/simulation.h"
+
 #include "simulated_world.h"
 
 namespace mutirao::sim {
@@ -14,7 +15,9 @@ class SimulatedHost final : public Host {
   SimulatedHost(Fabric& fabric, Station& station, HostOptions const& options, std::uint64_t seed);
 
   [[nodiscard]] std::string_view name() const noexcept override { return station_.name; }
-  [[nodiscard]] world::IpAddress address() const noexcept override { return station_.addresses.front(); }
+  [[nodiscard]] world::IpAddress address() const noexcept override {
+    return station_.addresses.front();
+  }
   [[nodiscard]] bool is_up() const noexcept override { return station_.up; }
   [[nodiscard]] world::World& world() noexcept override;
   world::World& restart() override;

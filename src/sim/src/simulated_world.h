@@ -2,9 +2,10 @@
 
 #include <string>
 
+#include "mutirao/world/world.h"
+
 #include "disk.h"
 #include "life.h"
-#include "mutirao/world/world.h"
 #include "network.h"
 #include "random.h"
 
@@ -13,7 +14,8 @@ namespace mutirao::sim {
 /// A host's clocks: the civil one counts from a fixed day, so that dates are the same in every run.
 class SimulatedClock final : public world::Clock {
  public:
-  explicit SimulatedClock(EventQueue const& events, Duration skew) noexcept : events_{events}, skew_{skew} {}
+  explicit SimulatedClock(EventQueue const& events, Duration skew) noexcept
+      : events_{events}, skew_{skew} {}
   [[nodiscard]] TimePoint now() const noexcept override { return events_.now(); }
   [[nodiscard]] std::chrono::system_clock::time_point civil() const noexcept override;
   void set_skew(Duration skew) noexcept { skew_ = skew; }
@@ -28,8 +30,11 @@ class SimulatedClock final : public world::Clock {
 class SimulatedLog final : public base::Log {
  public:
   SimulatedLog(EventQueue const& events, std::string host);
-  [[nodiscard]] bool enabled(base::LogLevel level) const noexcept override { return shown_ && level >= least_; }
-  void write(base::LogLevel level, std::string_view module, std::string_view message) noexcept override;
+  [[nodiscard]] bool enabled(base::LogLevel level) const noexcept override {
+    return shown_ && level >= least_;
+  }
+  void write(base::LogLevel level, std::string_view module,
+             std::string_view message) noexcept override;
 
  private:
   EventQueue const& events_;
@@ -41,9 +46,13 @@ class SimulatedLog final : public base::Log {
 /// One incarnation of a host.
 class SimulatedWorld final : public world::World {
  public:
-  SimulatedWorld(Fabric& fabric, Station& station, SimulatedDisk& disk, world::Clock& clock, base::Log& log,
-                 SeededEntropy entropy)
-      : network_{fabric, station, life_}, disk_{disk, life_}, clock_{clock}, log_{log}, entropy_{entropy} {}
+  SimulatedWorld(Fabric& fabric, Station& station, SimulatedDisk& disk, world::Clock& clock,
+                 base::Log& log, SeededEntropy entropy)
+      : network_{fabric, station, life_},
+        disk_{disk, life_},
+        clock_{clock},
+        log_{log},
+        entropy_{entropy} {}
 
   [[nodiscard]] world::Clock& clock() noexcept override { return clock_; }
   [[nodiscard]] world::Network& network() noexcept override { return network_; }

@@ -4,18 +4,21 @@
 #include <utility>
 #include <vector>
 
-#include "event_queue.h"
-#include "fabric.h"
 #include "mutirao/base/check.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/scope.h"
+
+#include "event_queue.h"
+#include "fabric.h"
 #include "simulated_host.h"
 
 namespace mutirao::sim {
 
 struct Simulation::State {
   explicit State(SimulationOptions const& options)
-      : seed{options.seed}, fabric{options.network, options.seed, events, trace}, entropy{options.seed, "test"} {}
+      : seed{options.seed},
+        fabric{options.network, options.seed, events, trace},
+        entropy{options.seed, "test"} {}
 
   std::uint64_t seed;
   EventQueue events;
@@ -53,12 +56,15 @@ world::Entropy& Simulation::entropy() noexcept { return state_->entropy; }
 
 Host& Simulation::add_host(std::string name, HostOptions options) {
   auto& place = state_->fabric.add_station(std::move(name), options.addresses);
-  return *state_->hosts.emplace_back(std::make_unique<SimulatedHost>(state_->fabric, place, options, state_->seed));
+  return *state_->hosts.emplace_back(
+      std::make_unique<SimulatedHost>(state_->fabric, place, options, state_->seed));
 }
 
 void Simulation::crash(Host& host, CrashOptions options) { simulated(host).crash(options); }
 
-void Simulation::partition(Host& a, Host& b) { state_->fabric.set_cut(station(a), station(b), true); }
+void Simulation::partition(Host& a, Host& b) {
+  state_->fabric.set_cut(station(a), station(b), true);
+}
 void Simulation::heal(Host& a, Host& b) { state_->fabric.set_cut(station(a), station(b), false); }
 void Simulation::isolate(Host& host) { station(host).isolated = true; }
 void Simulation::rejoin(Host& host) { station(host).isolated = false; }

@@ -4,8 +4,9 @@
 #include <cstdlib>
 #include <set>
 
-#include "conformance.h"
 #include "mutirao/sim/seeds.h"
+
+#include "conformance.h"
 
 namespace mutirao::sim {
 namespace {
@@ -21,15 +22,17 @@ struct Outcome {
 Result<void> serve(world::World& world, world::Listener& listener, threads::scope& scope) {
   for (;;) {
     std::shared_ptr<world::Stream> stream = MUT_TRY(listener.accept(Deadline::never()));
-    scope.spawn("server", [&world, stream]() -> Result<void> {
-      Bytes wish(4);
-      MUT_TRY(stream->read_exactly(wish, threads::within(60s)));
-      Bytes answer(base::load_be<std::uint32_t>(wish));
-      auto const folder = MUT_TRY(world.disk().open_directory("/", false));
-      auto const file = MUT_TRY(folder->open("served", {}));
-      MUT_TRY(file->read_exactly(0, answer));
-      return stream->write_all(answer, threads::within(60s));
-    }, {.isolated = true});
+    scope.spawn("server",
+                [&world, stream]() -> Result<void> {
+                  Bytes wish(4);
+                  MUT_TRY(stream->read_exactly(wish, threads::within(60s)));
+                  Bytes answer(base::load_be<std::uint32_t>(wish));
+                  auto const folder = MUT_TRY(world.disk().open_directory("/", false));
+                  auto const file = MUT_TRY(folder->open("served", {}));
+                  MUT_TRY(file->read_exactly(0, answer));
+                  return stream->write_all(answer, threads::within(60s));
+                },
+                {.isolated = true});
   }
 }
 
@@ -44,7 +47,8 @@ Result<void> ask(world::World& world, world::Endpoint whom, std::size_t number) 
   Bytes answer(size);
   MUT_TRY(stream->read_exactly(answer, threads::within(60s)));
   auto const folder = MUT_TRY(world.disk().open_directory("/got", true));
-  auto const file = MUT_TRY(folder->open(std::to_string(number), {.writable = true, .create = true}));
+  auto const file =
+      MUT_TRY(folder->open(std::to_string(number), {.writable = true, .create = true}));
   MUT_TRY(file->write_at(0, answer));
   return file->sync();
 }
@@ -61,15 +65,19 @@ Outcome busy_run(std::uint64_t seed) {
     for (std::size_t i = 0; i < kHosts; ++i) {
       auto& host = *hosts.emplace_back(&network.add_host("host" + std::to_string(i)));
       auto const folder = must(host.world().disk().open_directory("/", true));
-      must(must(folder->open("served", {.writable = true, .create = true}))->write_at(0, pattern(200'000, i)));
-      auto& listener = *listeners.emplace_back(must(host.world().network().listen({world::IpAddress::any(), 80})));
-      servers.spawn("serve", [&] { return serve(host.world(), listener, servers); }, {.isolated = true});
+      must(must(folder->open("served", {.writable = true, .create = true}))
+               ->write_at(0, pattern(200'000, i)));
+      auto& listener = *listeners.emplace_back(
+          must(host.world().network().listen({world::IpAddress::any(), 80})));
+      servers.spawn("serve", [&] { return serve(host.world(), listener, servers); },
+                    {.isolated = true});
     }
     threads::scope clients;
     for (std::size_t i = 0; i < kHosts * 8; ++i) {
       auto& world = hosts[i % kHosts]->world();
       world::Endpoint const whom{hosts[(i * 7 + 3) % kHosts]->address(), 80};
-      clients.spawn("client", [&world, whom, i] { return ask(world, whom, i); }, {.isolated = true});
+      clients.spawn("client", [&world, whom, i] { return ask(world, whom, i); },
+                    {.isolated = true});
     }
     must(threads::sleep_for(150ms));
     network.crash(*hosts[4]);
@@ -145,7 +153,8 @@ TEST(Simulation, hosts_are_found_by_name_and_have_addresses_of_their_own) {
     EXPECT_NE(a.address(), b.address());
     EXPECT_EQ(must(a.world().network().resolve("b", Deadline::never())), (std::vector{v4, v6}));
     EXPECT_EQ(fault_of(a.world().network().resolve("c", Deadline::never())), Fault::not_found);
-    EXPECT_EQ(fault_of(a.world().network().connect({v6, 80}, {}, Deadline::never())), Fault::unreachable)
+    EXPECT_EQ(fault_of(a.world().network().connect({v6, 80}, {}, Deadline::never())),
+              Fault::unreachable)
         << "the host has no IPv6 address";
     auto const listener = must(b.world().network().listen({v6, 80}));
     EXPECT_TRUE(b.world().network().connect({v6, 80}, {}, Deadline::never()));

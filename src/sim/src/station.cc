@@ -23,7 +23,8 @@ std::uint16_t Station::free_port() {
   for (int tries = kFirst; tries <= kLast; ++tries) {
     last_port = last_port >= kLast ? kFirst : static_cast<std::uint16_t>(last_port + 1);
     auto const taken = [port = last_port](auto const& table) {
-      return std::ranges::any_of(table, [port](auto const& entry) { return entry.first.port == port; });
+      return std::ranges::any_of(table,
+                                 [port](auto const& entry) { return entry.first.port == port; });
     };
     if (!taken(listeners) && !taken(datagram_sockets)) return last_port;
   }

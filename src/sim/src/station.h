@@ -6,8 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "line.h"
 #include "mutirao/world/address.h"
+
+#include "line.h"
 #include "uplink.h"
 
 namespace mutirao::sim {
@@ -59,7 +60,9 @@ template <class Value>
 bool Station::in_use(std::map<world::Endpoint, Value> const& table, world::Endpoint at) {
   for (auto const& [other, value] : table) {
     if (other.port != at.port || other.address.is_v4() != at.address.is_v4()) continue;
-    if (other.address == at.address || other.address.is_unspecified() || at.address.is_unspecified()) return true;
+    if (other.address == at.address || other.address.is_unspecified() ||
+        at.address.is_unspecified())
+      return true;
   }
   return false;
 }

@@ -2,8 +2,9 @@
 
 #include <memory>
 
-#include "connection.h"
 #include "mutirao/world/network.h"
+
+#include "connection.h"
 
 namespace mutirao::sim {
 

@@ -1,8 +1,9 @@
 // That a whole swarm is affordable: the load of fifty peers that exchange a file of 6 MiB, in
 // messages as BitTorrent sends them, without BitTorrent.
-#include "conformance.h"
 #include "mutirao/sim/seeds.h"
 #include "mutirao/sim/simulation.h"
+
+#include "conformance.h"
 
 namespace mutirao::sim {
 namespace {
@@ -62,12 +63,14 @@ Load run(std::uint64_t seed) {
     };
     for (std::size_t i = 0; i < kPeers; ++i) {
       peers.spawn("accept", [&, i]() -> Result<void> {
-        for (std::size_t from = 0; from < i; ++from) talk(MUT_TRY(listeners[i]->accept(threads::within(60s))));
+        for (std::size_t from = 0; from < i; ++from)
+          talk(MUT_TRY(listeners[i]->accept(threads::within(60s))));
         return {};
       });
       peers.spawn("connect", [&, i]() -> Result<void> {
         for (std::size_t to = i + 1; to < kPeers; ++to) {
-          talk(MUT_TRY(hosts[i]->world().network().connect({hosts[to]->address(), 6881}, {}, threads::within(60s))));
+          talk(MUT_TRY(hosts[i]->world().network().connect({hosts[to]->address(), 6881}, {},
+                                                           threads::within(60s))));
         }
         return {};
       });

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "mutirao/base/time.h"
+
 #include "random.h"
 
 namespace mutirao::sim {
@@ -31,7 +32,8 @@ enum class TraceEvent : std::uint8_t {
 /// The rolling hash of everything that a run did: two runs that differ in one event differ here.
 class Trace {
  public:
-  void note(TimePoint when, TraceEvent event, std::uint32_t host, std::uint64_t detail = 0) noexcept {
+  void note(TimePoint when, TraceEvent event, std::uint32_t host,
+            std::uint64_t detail = 0) noexcept {
     auto const head = static_cast<std::uint64_t>(when.time_since_epoch().count()) ^
                       (std::uint64_t{host} << 40) ^ (static_cast<std::uint64_t>(event) << 56);
     hash_ = mix(hash_ ^ head) + mix(detail + ++events_);

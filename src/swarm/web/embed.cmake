@@ -16,7 +16,7 @@ foreach(entry ${types})
   math(EXPR count "${count} + 1")
 endforeach()
 file(WRITE "${OUT}" "// Made from src/swarm/web by embed.cmake.
-#include \"site_assets.h\"
+#include \"site/site_assets.h\"
 
 #include <array>
 

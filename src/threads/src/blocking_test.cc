@@ -1,24 +1,25 @@
 #include "mutirao/threads/blocking.h"
 
-#include <gtest/gtest.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
 
 #include "mutirao/threads/channel.h"
 #include "mutirao/threads/io.h"
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/this_thread.h"
+
 #include "testing.h"
 
 namespace mutirao::threads {
 namespace {
 
-/// A blocking call of the kind that the runtime knows nothing of: it ends when open() is called, and
-/// only another LWP can do that.
+/// A blocking call of the kind that the runtime knows nothing of: it ends when open() is called,
+/// and only another LWP can do that.
 class gate {
  public:
   void wait() {

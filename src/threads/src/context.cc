@@ -35,7 +35,8 @@ MUT_SWITCHES void first_entry(transfer_t from) {
 
 void prepare_context(thread_control& thread) noexcept {
   auto* const top = reinterpret_cast<std::byte*>(&thread);
-  thread.context = make_fcontext(top, static_cast<std::size_t>(top - thread.stack.low), first_entry);
+  thread.context =
+      make_fcontext(top, static_cast<std::size_t>(top - thread.stack.low), first_entry);
 }
 
 MUT_SWITCHES void enter_thread([[maybe_unused]] lwp& self, thread_control& thread) noexcept {
@@ -57,8 +58,8 @@ MUT_SWITCHES void leave_thread(thread_control& self, [[maybe_unused]] leaving ho
   save_language_state(self.language);
   lwp& here = *current_lwp();
 #if defined(MUT_ADDRESS_SANITIZER)
-  __sanitizer_start_switch_fiber(how == leaving::for_ever ? nullptr : &self.fake_stack, here.stack_low,
-                                 here.stack_size);
+  __sanitizer_start_switch_fiber(how == leaving::for_ever ? nullptr : &self.fake_stack,
+                                 here.stack_low, here.stack_size);
 #endif
 #if defined(MUT_THREAD_SANITIZER)
   __tsan_switch_to_fiber(here.sanitizer_fiber, 0);

@@ -7,9 +7,9 @@ namespace mutirao::threads {
 struct lwp;
 struct thread_control;
 
-/// The stack switch, with what has to move along: errno, exceptions being handled, and the notes for
-/// the sanitizers. An LWP enters a thread from its own stack, and the thread always leaves back to
-/// there, possibly on another LWP than the one that it entered on before.
+/// The stack switch, with what has to move along: errno, exceptions being handled, and the notes
+/// for the sanitizers. An LWP enters a thread from its own stack, and the thread always leaves back
+/// to there, possibly on another LWP than the one that it entered on before.
 
 /// Makes `thread` start at run_thread() when it is first entered.
 void prepare_context(thread_control& thread) noexcept;

@@ -1,9 +1,9 @@
 #include "file_ring.h"
 
-#include <fmt/format.h>
-
 #include <cerrno>
 #include <cstring>
+
+#include <fmt/format.h>
 
 namespace mutirao::threads {
 
@@ -23,7 +23,8 @@ std::optional<std::string> file_ring::open() {
   }
   opened_ = true;
   // Without it the kernel drops completions when the ring is full.
-  if ((ring_.features & IORING_FEAT_NODROP) == 0) return "io_uring of this kernel drops completions";
+  if ((ring_.features & IORING_FEAT_NODROP) == 0)
+    return "io_uring of this kernel drops completions";
   return std::nullopt;
 }
 
@@ -61,11 +62,14 @@ int file_ring::submit() {
 
 int file_ring::read(int descriptor, std::span<std::uint8_t> into, std::uint64_t offset) {
   auto const size = static_cast<unsigned>(std::min<std::size_t>(into.size(), 1u << 30));
-  return perform([&](io_uring_sqe* entry) { io_uring_prep_read(entry, descriptor, into.data(), size, offset); });
+  return perform([&](io_uring_sqe* entry) {
+    io_uring_prep_read(entry, descriptor, into.data(), size, offset);
+  });
 }
 
 int file_ring::sync(int descriptor) {
-  return perform([&](io_uring_sqe* entry) { io_uring_prep_fsync(entry, descriptor, IORING_FSYNC_DATASYNC); });
+  return perform(
+      [&](io_uring_sqe* entry) { io_uring_prep_fsync(entry, descriptor, IORING_FSYNC_DATASYNC); });
 }
 
 void file_ring::harvest() noexcept {

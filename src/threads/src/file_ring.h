@@ -1,15 +1,15 @@
 #pragma once
 
-#include <liburing.h>
-#include <sys/uio.h>
-
 #include <atomic>
 #include <cstdint>
+#include <liburing.h>
 #include <optional>
 #include <span>
 #include <string>
+#include <sys/uio.h>
 
 #include "mutirao/threads/park.h"
+
 #include "spinlock.h"
 
 namespace mutirao::threads {
@@ -17,9 +17,9 @@ namespace mutirao::threads {
 /// File operations that would block, on io_uring.
 ///
 /// The kernel executes each in a worker of its own (IOSQE_ASYNC). Otherwise the completion would be
-/// work for the LWP that submitted it, which a long computation or a blocking call keeps busy, and it
-/// would interrupt that LWP's system calls. For the same reason the ring has no SINGLE_ISSUER and no
-/// DEFER_TASKRUN. Any LWP may submit and harvest.
+/// work for the LWP that submitted it, which a long computation or a blocking call keeps busy, and
+/// it would interrupt that LWP's system calls. For the same reason the ring has no SINGLE_ISSUER
+/// and no DEFER_TASKRUN. Any LWP may submit and harvest.
 class file_ring {
  public:
   ~file_ring();
@@ -38,8 +38,8 @@ class file_ring {
  private:
   struct operation {
     park_token token;
-    /// Also what orders the submitting LWP's writes before the harvesting one's reads in the eyes of
-    /// the language: the way through the kernel is invisible to it.
+    /// Also what orders the submitting LWP's writes before the harvesting one's reads in the eyes
+    /// of the language: the way through the kernel is invisible to it.
     std::atomic<int> result{0};
   };
   template <class Prepare>

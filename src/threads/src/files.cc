@@ -1,22 +1,25 @@
 // Positioned file I/O that holds up no other thread.
+#include <cerrno>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <cerrno>
-
 #include "mutirao/threads/blocking.h"
 #include "mutirao/threads/io.h"
+
 #include "runtime_state.h"
 
 namespace mutirao::threads {
 
 namespace {
-/// The result of a system call that does not depend on errno: the count, or a negative error number.
+/// The result of a system call that does not depend on errno: the count, or a negative error
+/// number.
 long outcome(ssize_t result) noexcept { return result >= 0 ? result : -last_error_number(); }
 
 file_ring* ring_of_this_runtime() noexcept {
   lwp* const here = current_lwp();
-  if (here == nullptr || here->running == nullptr || here->own == nullptr || here->scheduler->io == nullptr) return nullptr;
+  if (here == nullptr || here->running == nullptr || here->own == nullptr ||
+      here->scheduler->io == nullptr)
+    return nullptr;
   return here->scheduler->io->files();
 }
 
@@ -32,9 +35,12 @@ long read_device(int descriptor, MutableBytes into, std::uint64_t offset) {
   if (file_ring* const ring = ring_of_this_runtime()) {
     int const got = ring->read(descriptor, into, offset);
     // The ring may be short of memory, or not know this kind of file.
-    if (got >= 0 || (got != -EAGAIN && got != -EINVAL && got != -EOPNOTSUPP && got != -ENOMEM)) return got;
+    if (got >= 0 || (got != -EAGAIN && got != -EINVAL && got != -EOPNOTSUPP && got != -ENOMEM))
+      return got;
   }
-  return blocking([&] { return outcome(pread(descriptor, into.data(), into.size(), static_cast<off_t>(offset))); });
+  return blocking([&] {
+    return outcome(pread(descriptor, into.data(), into.size(), static_cast<off_t>(offset)));
+  });
 }
 }  // namespace
 
@@ -43,7 +49,8 @@ Result<std::size_t> read_file(int descriptor, MutableBytes into, std::uint64_t o
   bool cached = true;
   while (done < into.size()) {
     auto const rest = into.subspan(done);
-    long const got = cached ? read_cached(descriptor, rest, offset + done) : read_device(descriptor, rest, offset + done);
+    long const got = cached ? read_cached(descriptor, rest, offset + done)
+                            : read_device(descriptor, rest, offset + done);
     if (got == -EINTR) continue;
     if (got == -EAGAIN && cached) {
       cached = false;
@@ -66,10 +73,13 @@ Result<void> write_file(int descriptor, std::span<iovec const> from, std::uint64
       skipped = 0;
       continue;
     }
-    iovec const first{static_cast<std::uint8_t*>(from[index].iov_base) + skipped, from[index].iov_len - skipped};
+    iovec const first{static_cast<std::uint8_t*>(from[index].iov_base) + skipped,
+                      from[index].iov_len - skipped};
     // Into the page cache: a copy as a rule; a wait when too much is dirty.
     long const put = blocking([&] {
-      if (skipped > 0) return outcome(pwrite(descriptor, first.iov_base, first.iov_len, static_cast<off_t>(offset)));
+      if (skipped > 0)
+        return outcome(
+            pwrite(descriptor, first.iov_base, first.iov_len, static_cast<off_t>(offset)));
       auto const count = static_cast<int>(std::min<std::size_t>(from.size() - index, IOV_MAX));
       return outcome(pwritev(descriptor, &from[index], count, static_cast<off_t>(offset)));
     });

@@ -1,17 +1,18 @@
 #include "mutirao/threads/io.h"
 
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <array>
 #include <csignal>
 #include <cstdlib>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
 
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/signals.h"
 #include "mutirao/threads/this_thread.h"
+
 #include "testing.h"
 
 namespace mutirao::threads {
@@ -28,11 +29,13 @@ struct socket_pair {
   int far;
 };
 
-Result<std::size_t> read_from(pollable& from, MutableBytes into, Deadline deadline = Deadline::never()) {
+Result<std::size_t> read_from(pollable& from, MutableBytes into,
+                              Deadline deadline = Deadline::never()) {
   for (;;) {
     auto const got = ::read(from.descriptor(), into.data(), into.size());
     if (got >= 0) return static_cast<std::size_t>(got);
-    if (last_error_number() != EAGAIN) return std::unexpected{base::system_error(last_error_number(), "read")};
+    if (last_error_number() != EAGAIN)
+      return std::unexpected{base::system_error(last_error_number(), "read")};
     MUT_TRY(from.wait_readable(deadline));
   }
 }
@@ -62,7 +65,8 @@ TEST(Pollable, carries_a_stream_through_many_waits) {
       inner.spawn("writer", [&]() -> Result<void> {
         Bytes part(70'001);
         for (std::size_t at = 0; at < kTotal; at += part.size()) {
-          for (std::size_t i = 0; i < part.size(); ++i) part[i] = static_cast<std::uint8_t>((at + i) % 251);
+          for (std::size_t i = 0; i < part.size(); ++i)
+            part[i] = static_cast<std::uint8_t>((at + i) % 251);
           MUT_TRY(write_to(near, part));
         }
         ::shutdown(near.descriptor(), SHUT_WR);
@@ -117,7 +121,8 @@ TEST(Pollable, ends_waits_by_deadline_stop_and_interrupt) {
     EXPECT_EQ(read_from(near, one, within(1ms)).error().fault, Fault::timed_out);
     {
       scope inner;
-      inner.spawn("reader", [&] { EXPECT_EQ(read_from(near, one).error().fault, Fault::cancelled); });
+      inner.spawn("reader",
+                  [&] { EXPECT_EQ(read_from(near, one).error().fault, Fault::cancelled); });
       EXPECT_TRUE(sleep_for(1ms));
       inner.request_stop();
       EXPECT_TRUE(inner.join());
@@ -176,12 +181,14 @@ class FileCalls : public ::testing::TestWithParam<bool> {
   }
   int file_ = -1;
 };
-INSTANTIATE_TEST_SUITE_P(Ways, FileCalls, ::testing::Bool(), [](auto const& info) { return info.param ? "ring" : "spare_lwps"; });
+INSTANTIATE_TEST_SUITE_P(Ways, FileCalls, ::testing::Bool(),
+                         [](auto const& info) { return info.param ? "ring" : "spare_lwps"; });
 
 TEST_P(FileCalls, read_back_what_was_written) {
   run([this] {
     Bytes content(1'000'000);
-    for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<std::uint8_t>(i * 13 + i / 257);
+    for (std::size_t i = 0; i < content.size(); ++i)
+      content[i] = static_cast<std::uint8_t>(i * 13 + i / 257);
     std::array<iovec, 3> const parts{iovec{content.data(), 10}, iovec{content.data() + 10, 0},
                                      iovec{content.data() + 10, content.size() - 10}};
     ASSERT_TRUE(write_file(file_, parts, 5));
@@ -203,7 +210,8 @@ TEST_P(FileCalls, of_many_threads_run_side_by_side) {
     for (std::uint64_t i = 0; i < 64; ++i) {
       inner.spawn("reader and writer", [&, i]() -> Result<void> {
         Bytes back(4096);
-        std::array<iovec, 1> const part{iovec{const_cast<std::uint8_t*>(block.data()), block.size()}};
+        std::array<iovec, 1> const part{
+            iovec{const_cast<std::uint8_t*>(block.data()), block.size()}};
         MUT_TRY(write_file(file_, part, i * 4096));
         if (i % 16 == 0) MUT_TRY(sync_file(file_));
         if (i % 8 == 0) forget_cache();

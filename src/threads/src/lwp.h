@@ -7,8 +7,9 @@
 #include <memory>
 #include <thread>
 
-#include "lwp_local.h"
 #include "mutirao/threads/runtime.h"
+
+#include "lwp_local.h"
 #include "run_queue.h"
 #include "timer_heap.h"
 
@@ -16,8 +17,8 @@ namespace mutirao::threads {
 
 struct thread_control;
 
-/// A run queue and what belongs to it. Exactly one LWP holds a processor at a time; while that LWP is
-/// in a blocking section the monitor may hand it to a spare one.
+/// A run queue and what belongs to it. Exactly one LWP holds a processor at a time; while that LWP
+/// is in a blocking section the monitor may hand it to a spare one.
 struct alignas(64) processor {
   unsigned index = 0;
   run_queue queue;
@@ -39,19 +40,19 @@ struct alignas(64) processor {
 /// Why a thread left its stack; what its LWP has to do about it.
 enum class departure : std::uint8_t { parked, yielded, without_processor, ended };
 
-/// A kernel thread that executes user threads. Without a processor it is a spare one, at rest or lent
-/// to a blocking call.
+/// A kernel thread that executes user threads. Without a processor it is a spare one, at rest or
+/// lent to a blocking call.
 struct lwp {
   explicit lwp(runtime::state& owner) noexcept : scheduler{&owner} {}
 
   runtime::state* scheduler;
-  processor* own = nullptr;             ///< the processor it holds; none inside a blocking section
+  processor* own = nullptr;  ///< the processor it holds; none inside a blocking section
   thread_control* running = nullptr;
   departure left = departure::parked;
-  park_token* token = nullptr;          ///< with departure::parked
+  park_token* token = nullptr;  ///< with departure::parked
 
-  void* context = nullptr;              ///< this LWP's own stack, while it runs a thread
-  void* fake_stack = nullptr;           ///< of the address sanitizer
+  void* context = nullptr;     ///< this LWP's own stack, while it runs a thread
+  void* fake_stack = nullptr;  ///< of the address sanitizer
   void const* stack_low = nullptr;
   std::size_t stack_size = 0;
   void* sanitizer_fiber = nullptr;

@@ -1,9 +1,8 @@
 #include "lwp_pool.h"
 
-#include <sys/prctl.h>
-
 #include <algorithm>
 #include <cstdio>
+#include <sys/prctl.h>
 #include <system_error>
 #include <utility>
 
@@ -54,7 +53,8 @@ void lwp_pool::start_spare() {
   spare_coming_ = all_.size() < most && start_lwp(nullptr);
   if (spare_coming_ || std::exchange(limit_told_, true)) return;
   std::fprintf(stderr,
-               "mutirao: %zu LWPs are in use and no other can be started: ready threads wait for blocking calls "
+               "mutirao: %zu LWPs are in use and no other can be started: ready threads wait for "
+               "blocking calls "
                "to end (raise runtime_options::spare_lwps_max, or the system's limit of threads)\n",
                all_.size());
 }

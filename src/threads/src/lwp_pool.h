@@ -11,8 +11,9 @@
 
 namespace mutirao::threads {
 
-/// The kernel threads of a runtime: one for each processor, and spare ones that come when a blocking
-/// call holds an LWP, rest when they have no processor, and die when they have rested for long.
+/// The kernel threads of a runtime: one for each processor, and spare ones that come when a
+/// blocking call holds an LWP, rest when they have no processor, and die when they have rested for
+/// long.
 class lwp_pool {
  public:
   explicit lwp_pool(runtime::state& owner) noexcept : owner_{owner} {}
@@ -20,9 +21,9 @@ class lwp_pool {
   /// The LWP of a processor, when the runtime starts; false when the system refuses a new thread.
   [[nodiscard]] bool start(processor& first);
 
-  /// Gives `taken` to a spare LWP if one rests and `claim()` says that it is free to take. With none
-  /// at rest a new one is started, to be there at the next try; at the limit, or when the system
-  /// refuses, that is told once on standard error.
+  /// Gives `taken` to a spare LWP if one rests and `claim()` says that it is free to take. With
+  /// none at rest a new one is started, to be there at the next try; at the limit, or when the
+  /// system refuses, that is told once on standard error.
   template <class Claim>
   void lend(processor& taken, Claim&& claim) {
     std::lock_guard const lock{mutex_};

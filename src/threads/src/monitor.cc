@@ -1,7 +1,6 @@
 #include "monitor.h"
 
 #include <sys/prctl.h>
-
 #include <utility>
 
 #include "runtime_state.h"
@@ -12,7 +11,7 @@ namespace mutirao::threads {
 namespace {
 constexpr std::chrono::microseconds kFast{500};
 constexpr std::chrono::milliseconds kSlow{10};
-constexpr unsigned kQuietLooks = 10;      // slow looks without activity before it sleeps
+constexpr unsigned kQuietLooks = 10;  // slow looks without activity before it sleeps
 constexpr unsigned kFastLooksPerSlow = 100;
 constexpr unsigned kUnblockedLooks = 100;  // fast looks without a blocking section before it slows
 }  // namespace
@@ -50,7 +49,9 @@ void monitor::watch() {
   std::unique_lock lock{mutex_};
   while (!stopping_) {
     auto const current = pace_.load(std::memory_order_relaxed);
-    auto const changed = [&] { return stopping_ || pace_.load(std::memory_order_relaxed) != current; };
+    auto const changed = [&] {
+      return stopping_ || pace_.load(std::memory_order_relaxed) != current;
+    };
     if (current == pace::asleep) {
       called_.wait(lock, changed);
       quiet_looks_ = 0;
@@ -64,7 +65,8 @@ void monitor::watch() {
     pace const next = look();
     lock.lock();
     // What was asked for while it looked counts from now on.
-    if (pace_.load(std::memory_order_relaxed) == current) pace_.store(next, std::memory_order_seq_cst);
+    if (pace_.load(std::memory_order_relaxed) == current)
+      pace_.store(next, std::memory_order_seq_cst);
   }
 }
 
@@ -84,8 +86,8 @@ monitor::pace monitor::look() {
   return quiet_looks_ >= kQuietLooks ? pace::asleep : pace::slow;
 }
 
-/// Whether the processor's LWP is in a blocking section; when it has been there since the last look,
-/// and others need the processor, it goes to a spare LWP.
+/// Whether the processor's LWP is in a blocking section; when it has been there since the last
+/// look, and others need the processor, it goes to a spare LWP.
 bool monitor::look_at_blocked(std::size_t index) {
   processor& each = *owner_.processors[index];
   auto hold = each.hold.load(std::memory_order_seq_cst);
@@ -106,13 +108,14 @@ bool monitor::look_at_blocked(std::size_t index) {
   return true;
 }
 
-/// Whether the processor has switched threads since the last look. One that runs the same thread all
-/// the time may keep others waiting that an idle LWP can take.
+/// Whether the processor has switched threads since the last look. One that runs the same thread
+/// all the time may keep others waiting that an idle LWP can take.
 bool monitor::look_at_progress(std::size_t index) {
   processor const& each = *owner_.processors[index];
   auto const picks = each.picks.load(std::memory_order_relaxed);
   bool const progress = picks != std::exchange(seen_[index].picks, picks);
-  if (!progress && (!each.queue.empty() || each.timers.earliest() <= kernel_now())) owner_.notify_idle();
+  if (!progress && (!each.queue.empty() || each.timers.earliest() <= kernel_now()))
+    owner_.notify_idle();
   return progress;
 }
 

@@ -2,6 +2,7 @@
 
 #include "mutirao/base/check.h"
 #include "mutirao/threads/park.h"
+
 #include "spinlock.h"
 #include "waiting.h"
 
@@ -75,11 +76,13 @@ void mutex::unlock_slowly() {
     }
     if (next == nullptr) {
       std::uint32_t unwanted = 1;
-      if (state_.compare_exchange_strong(unwanted, 0, std::memory_order_release, std::memory_order_relaxed)) return;
+      if (state_.compare_exchange_strong(unwanted, 0, std::memory_order_release,
+                                         std::memory_order_relaxed))
+        return;
       continue;  // somebody has queued up since
     }
-    // Whoever runs may take the mutex before the waiter does: that is faster than to keep it for one
-    // that must be switched to first. Not for ever, though. The waiter will mark the mutex as
+    // Whoever runs may take the mutex before the waiter does: that is faster than to keep it for
+    // one that must be switched to first. Not for ever, though. The waiter will mark the mutex as
     // contended again, and so the next one in the queue is not forgotten.
     if (!next->given) state_.store(0, std::memory_order_release);
     next->token.unpark();

@@ -1,7 +1,8 @@
 #include "mutirao/threads/park.h"
 
-#include "context.h"
 #include "mutirao/base/check.h"
+
+#include "context.h"
 #include "park_access.h"
 #include "runtime_state.h"
 #include "waiting.h"
@@ -60,9 +61,12 @@ wake_reason park_token::park(Deadline deadline) {
   }
   if (interruptible) conceal(self);
   switch (state_.load(std::memory_order_acquire)) {
-    case park_access::timed_out: return wake_reason::timed_out;
-    case park_access::stopped: return wake_reason::stopped;
-    default: return wake_reason::woken;
+    case park_access::timed_out:
+      return wake_reason::timed_out;
+    case park_access::stopped:
+      return wake_reason::stopped;
+    default:
+      return wake_reason::woken;
   }
 }
 

@@ -20,7 +20,8 @@ struct park_access {
     std::uint32_t const ended = reason == wake_reason::stopped ? stopped : timed_out;
     std::uint32_t seen = token.state_.load(std::memory_order_acquire);
     while (seen == empty || seen == parked) {
-      if (token.state_.compare_exchange_weak(seen, ended, std::memory_order_acq_rel)) return seen == parked;
+      if (token.state_.compare_exchange_weak(seen, ended, std::memory_order_acq_rel))
+        return seen == parked;
     }
     return false;
   }

@@ -1,5 +1,6 @@
 #include "mutirao/base/check.h"
 #include "mutirao/threads/io.h"
+
 #include "poller.h"
 #include "runtime_state.h"
 #include "waiting.h"
@@ -8,10 +9,13 @@ namespace mutirao::threads {
 
 namespace {
 
-std::unexpected<Error> closed() { return fail(Fault::closed, "the descriptor was closed by another thread"); }
+std::unexpected<Error> closed() {
+  return fail(Fault::closed, "the descriptor was closed by another thread");
+}
 
 /// Waits until `side` of `entry` has had an edge since the last wait.
-Result<void> wait_for_edge(pollable::state& entry, std::atomic<std::uintptr_t>& side, Deadline deadline) {
+Result<void> wait_for_edge(pollable::state& entry, std::atomic<std::uintptr_t>& side,
+                           Deadline deadline) {
   park_token token;
   auto const mine = reinterpret_cast<std::uintptr_t>(&token);
   std::uintptr_t seen = 0;
@@ -41,7 +45,8 @@ Result<void> wait_for_edge(pollable::state& entry, std::atomic<std::uintptr_t>& 
 
 pollable::pollable(int descriptor) {
   lwp* const here = current_lwp();
-  MUT_ASSERT(here != nullptr && here->scheduler->io != nullptr);  // on a user thread of a real runtime
+  MUT_ASSERT(here != nullptr &&
+             here->scheduler->io != nullptr);  // on a user thread of a real runtime
   state_ = &here->scheduler->io->add(descriptor);
 }
 
@@ -53,8 +58,12 @@ pollable::pollable(pollable&& other) noexcept : state_{std::exchange(other.state
 
 int pollable::descriptor() const noexcept { return state_->descriptor; }
 
-Result<void> pollable::wait_readable(Deadline deadline) { return wait_for_edge(*state_, state_->reader, deadline); }
-Result<void> pollable::wait_writable(Deadline deadline) { return wait_for_edge(*state_, state_->writer, deadline); }
+Result<void> pollable::wait_readable(Deadline deadline) {
+  return wait_for_edge(*state_, state_->reader, deadline);
+}
+Result<void> pollable::wait_writable(Deadline deadline) {
+  return wait_for_edge(*state_, state_->writer, deadline);
+}
 
 void pollable::interrupt() noexcept {
   state_->interrupted.store(true, std::memory_order_seq_cst);

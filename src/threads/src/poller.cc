@@ -1,16 +1,16 @@
 #include "poller.h"
 
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "mutirao/base/check.h"
+
 #include "ticks.h"
 
 namespace mutirao::threads {
@@ -25,7 +25,8 @@ constexpr std::uint64_t kFilesTag = 2;
 
 [[noreturn]] void cannot_start(char const* what) {
   std::perror(what);
-  std::fputs("mutirao: the poller can't start; is the limit of open files too low (ulimit -n)?\n", stderr);
+  std::fputs("mutirao: the poller can't start; is the limit of open files too low (ulimit -n)?\n",
+             stderr);
   std::abort();
 }
 
@@ -59,7 +60,8 @@ timespec until_as_timespec(Duration left) noexcept {
 }
 }  // namespace
 
-poller::poller(bool use_io_uring) : epoll_{epoll_create1(EPOLL_CLOEXEC)}, call_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
+poller::poller(bool use_io_uring)
+    : epoll_{epoll_create1(EPOLL_CLOEXEC)}, call_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
   if (epoll_ < 0 || call_ < 0) cannot_start("epoll_create1");
   // Never read: each write is an edge of its own.
   watch(epoll_, call_, EPOLLIN | EPOLLET, kCallTag);

@@ -7,10 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "file_ring.h"
 #include "mutirao/base/time.h"
 #include "mutirao/threads/io.h"
 #include "mutirao/threads/park.h"
+
+#include "file_ring.h"
 #include "spinlock.h"
 
 namespace mutirao::threads {
@@ -19,8 +20,8 @@ namespace mutirao::threads {
 inline constexpr std::uintptr_t kReady = 1;
 
 /// What the poller knows of one descriptor. Pooled and never freed before the runtime ends: an LWP
-/// may still hold an event of a descriptor that another is closing. The worst that such an event can
-/// do to the next user of the entry is a needless look at the socket.
+/// may still hold an event of a descriptor that another is closing. The worst that such an event
+/// can do to the next user of the entry is a needless look at the socket.
 struct pollable::state {
   int descriptor = -1;
   class poller* home = nullptr;
@@ -29,11 +30,12 @@ struct pollable::state {
   std::atomic<std::uintptr_t> writer{0};
   std::atomic<bool> interrupted{false};
   /// Edges that met nobody who waits, less those that did. A thread that streams in bulk is hardly
-  /// ever parked; the edges of its socket would only call idle LWPs for nothing. So such a socket is
-  /// watched on demand: armed by each wait, for one event.
+  /// ever parked; the edges of its socket would only call idle LWPs for nothing. So such a socket
+  /// is watched on demand: armed by each wait, for one event.
   std::atomic<int> needless{0};
   std::atomic<bool> on_demand{false};
-  spin_word arm_lock{0};  ///< guards the registration: descriptor, on_demand, and what epoll is told
+  spin_word arm_lock{
+      0};  ///< guards the registration: descriptor, on_demand, and what epoll is told
   state* next_free = nullptr;
 };
 

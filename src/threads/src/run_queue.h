@@ -13,8 +13,8 @@ namespace mutirao::threads {
 
 struct thread_control;
 
-/// The ready threads of one processor, first in, first out. The LWP that holds the processor pushes;
-/// it and any thief pop. Bounded: what does not fit goes to the shared queue.
+/// The ready threads of one processor, first in, first out. The LWP that holds the processor
+/// pushes; it and any thief pop. Bounded: what does not fit goes to the shared queue.
 class run_queue {
  public:
   static constexpr std::uint32_t kCapacity = 512;
@@ -38,7 +38,9 @@ class run_queue {
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
 
  private:
-  std::atomic<thread_control*>& slot(std::uint32_t position) noexcept { return slots_[position % kCapacity]; }
+  std::atomic<thread_control*>& slot(std::uint32_t position) noexcept {
+    return slots_[position % kCapacity];
+  }
 
   alignas(64) std::atomic<std::uint32_t> head_{0};  // pops, by anyone
   alignas(64) std::atomic<std::uint32_t> tail_{0};  // pushes, by the owner

@@ -2,6 +2,7 @@
 
 #include "mutirao/base/check.h"
 #include "mutirao/threads/this_thread.h"
+
 #include "runtime_state.h"
 
 namespace mutirao::threads {

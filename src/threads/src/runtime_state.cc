@@ -6,22 +6,25 @@
 #include <new>
 #include <thread>
 
-#include "context.h"
 #include "mutirao/base/check.h"
+
+#include "context.h"
 #include "park_access.h"
 #include "stack_overflow.h"
 #include "ticks.h"
 
 namespace mutirao::threads {
 
-runtime::state::state(runtime_options chosen) : options{std::move(chosen)}, lwps{*this}, watch{*this} {
+runtime::state::state(runtime_options chosen)
+    : options{std::move(chosen)}, lwps{*this}, watch{*this} {
   if (options.simulated) {
     simulated = std::make_unique<simulation>(options.simulated->seed);
     options.processors = 1;
   } else {
     io = std::make_unique<poller>(options.use_io_uring);
   }
-  if (options.processors == 0) options.processors = std::max(1u, std::thread::hardware_concurrency());
+  if (options.processors == 0)
+    options.processors = std::max(1u, std::thread::hardware_concurrency());
   for (unsigned i = 0; i < options.processors; ++i) {
     processors.push_back(std::make_unique<processor>());
     processors.back()->index = i;
@@ -34,10 +37,11 @@ runtime::state::~state() = default;
 thread_control* runtime::state::make_thread(stack_size stack) {
   auto const block = stacks.take(stack);
   if (!block) return nullptr;
-  // Stacks lie at a regular distance, so that what each thread uses most would fall into the same few
-  // sets of the caches; so every one starts a few lines further down than its neighbour. The control
-  // block and the frames of a parked thread still fit into one page.
-  std::size_t const colour = reinterpret_cast<std::uintptr_t>(block->low) / stack_pool::kGuardSize % 29 * 64;
+  // Stacks lie at a regular distance, so that what each thread uses most would fall into the same
+  // few sets of the caches; so every one starts a few lines further down than its neighbour. The
+  // control block and the frames of a parked thread still fit into one page.
+  std::size_t const colour =
+      reinterpret_cast<std::uintptr_t>(block->low) / stack_pool::kGuardSize % 29 * 64;
   auto* const top = block->low + block->size - (sizeof(thread_control) + 63) / 64 * 64 - colour;
   auto* const thread = ::new (top) thread_control;
   thread->scheduler = this;
@@ -89,7 +93,9 @@ void runtime::state::inject(thread_control& thread) noexcept {
 
 void runtime::state::notify_idle() noexcept {
   if (idle.load(std::memory_order_seq_cst) == 0) return;
-  if (notified.load(std::memory_order_relaxed) || notified.exchange(true, std::memory_order_seq_cst)) return;
+  if (notified.load(std::memory_order_relaxed) ||
+      notified.exchange(true, std::memory_order_seq_cst))
+    return;
   io->wake();
 }
 
@@ -98,7 +104,9 @@ bool runtime::state::work_queued() const noexcept {
   return std::ranges::any_of(processors, [](auto const& each) { return !each->queue.empty(); });
 }
 
-TimePoint runtime::state::now() const noexcept { return simulated ? simulated->now() : kernel_now(); }
+TimePoint runtime::state::now() const noexcept {
+  return simulated ? simulated->now() : kernel_now();
+}
 
 timer_heap& runtime::state::timers() noexcept {
   if (simulated) return simulated->timers;
@@ -130,10 +138,17 @@ void runtime::state::execute(lwp& self, thread_control& thread) noexcept {
   }
   self.running = nullptr;
   switch (self.left) {
-    case departure::parked: break;  // whoever wakes it has it now
-    case departure::yielded: ready(thread); break;
-    case departure::without_processor: inject(thread); break;
-    case departure::ended: destroy_thread(thread); break;
+    case departure::parked:
+      break;  // whoever wakes it has it now
+    case departure::yielded:
+      ready(thread);
+      break;
+    case departure::without_processor:
+      inject(thread);
+      break;
+    case departure::ended:
+      destroy_thread(thread);
+      break;
   }
 }
 
@@ -214,7 +229,8 @@ void runtime::state::wait_for_work(processor& own) noexcept {
 bool runtime::state::attend_if_due(lwp& self) noexcept {
   processor& own = *self.own;
   auto const now_ticks = ticks();
-  if (now_ticks < own.slice_end) [[likely]] return false;
+  if (now_ticks < own.slice_end) [[likely]]
+    return false;
   attend(own);
   own.slice_end = now_ticks + slice_ticks.load(std::memory_order_relaxed);
   if (own.queue.empty() && shared.size() == 0) return false;
@@ -251,8 +267,10 @@ void runtime::state::fire_timers() noexcept {
 void runtime::state::calibrate(std::uint64_t ticks_now, TimePoint now) noexcept {
   auto const passed = now - started_at_;
   if (passed < 1ms) return;
-  double const ticks_per_ns = static_cast<double>(ticks_now - ticks_at_start_) / static_cast<double>(passed.count());
-  slice_ticks.store(static_cast<std::uint64_t>(ticks_per_ns * 100'000.0), std::memory_order_relaxed);
+  double const ticks_per_ns =
+      static_cast<double>(ticks_now - ticks_at_start_) / static_cast<double>(passed.count());
+  slice_ticks.store(static_cast<std::uint64_t>(ticks_per_ns * 100'000.0),
+                    std::memory_order_relaxed);
 }
 
 void runtime::state::run(std::move_only_function<void()> main) {

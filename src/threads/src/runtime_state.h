@@ -6,10 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "mutirao/threads/runtime.h"
+
 #include "lwp.h"
 #include "lwp_pool.h"
 #include "monitor.h"
-#include "mutirao/threads/runtime.h"
 #include "poller.h"
 #include "run_queue.h"
 #include "simulation.h"

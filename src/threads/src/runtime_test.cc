@@ -1,12 +1,12 @@
 #include "mutirao/threads/runtime.h"
 
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <stdexcept>
 #include <thread>
+
+#include <gtest/gtest.h>
 
 #include "mutirao/threads/blocking.h"
 #include "mutirao/threads/channel.h"
@@ -14,6 +14,7 @@
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/semaphore.h"
 #include "mutirao/threads/this_thread.h"
+
 #include "sanitizers.h"
 #include "testing.h"
 
@@ -77,11 +78,13 @@ TEST(Runtime, carries_many_parked_threads) {
     scope inner;
     std::atomic<int> passed{0};
     for (int i = 0; i < kManyThreads; ++i) {
-      inner.spawn("waiter", [&]() -> Result<void> {
-        MUT_TRY(gate.acquire());
-        ++passed;
-        return {};
-      }, {.stack = stack_size::small});
+      inner.spawn("waiter",
+                  [&]() -> Result<void> {
+                    MUT_TRY(gate.acquire());
+                    ++passed;
+                    return {};
+                  },
+                  {.stack = stack_size::small});
     }
     EXPECT_TRUE(sleep_for(1ms));
     EXPECT_EQ(this_runtime_info().threads_alive, static_cast<std::uint64_t>(kManyThreads) + 1);
@@ -185,7 +188,8 @@ TEST(Runtime, tells_what_is_in_force) {
   EXPECT_EQ(without.info().files, "spare LWPs (switched off)");
 }
 
-// A function of its own: the compiler keeps the address of errno over the loop, and with it the LWP.
+// A function of its own: the compiler keeps the address of errno over the loop, and with it the
+// LWP.
 [[gnu::noinline]] void set_error_number(int value) { errno = value; }
 
 TEST(Runtime, keeps_each_threads_errno_across_parks_and_migration) {
@@ -255,7 +259,7 @@ TEST(Runtime, keeps_exceptions_in_flight_apart_while_destructors_park) {
 }
 
 [[gnu::noinline]] int descend(int depth) {
-  volatile char frame[1024];
+  char volatile frame[1024];
   frame[0] = static_cast<char>(depth);
   return depth == 0 ? 0 : descend(depth - 1) + frame[0];
 }

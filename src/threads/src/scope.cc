@@ -6,9 +6,10 @@
 
 #include <fmt/format.h>
 
-#include "context.h"
 #include "mutirao/base/check.h"
 #include "mutirao/threads/this_thread.h"
+
+#include "context.h"
 #include "park_access.h"
 #include "runtime_state.h"
 #include "scope_state.h"
@@ -19,7 +20,8 @@ void stop_thread(thread_control& thread) noexcept {
   spin_guard const guard{thread.stop_lock};
   thread.stop.store(true, std::memory_order_relaxed);
   for (auto* inner = thread.scopes; inner != nullptr; inner = inner->next_made) inner->stop();
-  if (thread.parked_on != nullptr && park_access::interrupt(*thread.parked_on, wake_reason::stopped)) {
+  if (thread.parked_on != nullptr &&
+      park_access::interrupt(*thread.parked_on, wake_reason::stopped)) {
     thread.scheduler->ready(thread);
   }
 }
@@ -45,14 +47,17 @@ void scope::state::finished(thread_control& thread, Result<void> outcome) noexce
   {
     spin_guard const guard{lock};
     if (failed && !failure) failure = std::move(outcome).error();
-    (thread.previous_sibling != nullptr ? thread.previous_sibling->next_sibling : first) = thread.next_sibling;
-    if (thread.next_sibling != nullptr) thread.next_sibling->previous_sibling = thread.previous_sibling;
+    (thread.previous_sibling != nullptr ? thread.previous_sibling->next_sibling : first) =
+        thread.next_sibling;
+    if (thread.next_sibling != nullptr)
+      thread.next_sibling->previous_sibling = thread.previous_sibling;
   }
   if (failed) stop();
   {
     // Counted out last: once the scope has seen zero, nothing of it is used but this state.
     spin_guard const guard{lock};
-    if (alive.fetch_sub(1, std::memory_order_acq_rel) == 1) last_one_waits = std::exchange(joiner, nullptr);
+    if (alive.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      last_one_waits = std::exchange(joiner, nullptr);
   }
   if (last_one_waits != nullptr) last_one_waits->unpark();
 }
@@ -79,17 +84,20 @@ scope::~scope() {
   static_cast<void>(join());
   if (!state_->registered) return;
   spin_guard const guard{state_->owner->stop_lock};
-  (state_->previous_made != nullptr ? state_->previous_made->next_made : state_->owner->scopes) = state_->next_made;
+  (state_->previous_made != nullptr ? state_->previous_made->next_made : state_->owner->scopes) =
+      state_->next_made;
   if (state_->next_made != nullptr) state_->next_made->previous_made = state_->previous_made;
 }
 
-void scope::start(std::string name, std::move_only_function<Result<void>()> body, spawn_options options) {
+void scope::start(std::string name, std::move_only_function<Result<void>()> body,
+                  spawn_options options) {
   thread_control* const thread = state_->scheduler->make_thread(options.stack);
   if (thread == nullptr) {
     spin_guard guard{state_->lock};
     if (!state_->failure) {
-      state_->failure = Error{Fault::exhausted, fmt::format("no memory for the stack of thread {}", name),
-                              "raise the limit of virtual memory (ulimit -v), or use fewer threads"};
+      state_->failure =
+          Error{Fault::exhausted, fmt::format("no memory for the stack of thread {}", name),
+                "raise the limit of virtual memory (ulimit -v), or use fewer threads"};
     }
     guard.unlock();
     state_->stop();
@@ -122,8 +130,12 @@ Result<void> scope::join() {
 }
 
 void scope::request_stop() noexcept { state_->stop(); }
-bool scope::stop_requested() const noexcept { return state_->stopped.load(std::memory_order_relaxed); }
-std::size_t scope::threads_alive() const noexcept { return state_->alive.load(std::memory_order_acquire); }
+bool scope::stop_requested() const noexcept {
+  return state_->stopped.load(std::memory_order_relaxed);
+}
+std::size_t scope::threads_alive() const noexcept {
+  return state_->alive.load(std::memory_order_acquire);
+}
 
 namespace {
 Result<void> run_body(thread_control& self) noexcept {
@@ -134,7 +146,8 @@ Result<void> run_body(thread_control& self) noexcept {
   } catch (std::exception const& escaped) {
     return fail(Fault::io, fmt::format("thread {} threw: {}", self.name, escaped.what()));
   } catch (...) {
-    return fail(Fault::io, fmt::format("thread {} threw something that is no std::exception", self.name));
+    return fail(Fault::io,
+                fmt::format("thread {} threw something that is no std::exception", self.name));
   }
 }
 

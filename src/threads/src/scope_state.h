@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "mutirao/threads/scope.h"
+
 #include "spinlock.h"
 #include "thread_control.h"
 
@@ -12,20 +13,20 @@ namespace mutirao::threads {
 
 /// Lives as long as the scope or the last thread in it.
 ///
-/// Locks are taken downwards only: a scope's, then one of its threads', then that of a scope made on
-/// that thread. Nobody holds an inner one while it takes an outer one.
+/// Locks are taken downwards only: a scope's, then one of its threads', then that of a scope made
+/// on that thread. Nobody holds an inner one while it takes an outer one.
 struct scope::state {
   spin_word lock{0};
   runtime::state* scheduler = nullptr;
   Deadline deadline = Deadline::never();
   std::atomic<bool> stopped{false};
   std::atomic<std::size_t> alive{0};
-  thread_control* first = nullptr;      ///< the living threads
+  thread_control* first = nullptr;  ///< the living threads
   park_token* joiner = nullptr;
-  std::optional<Error> failure;         ///< the first
+  std::optional<Error> failure;  ///< the first
 
   thread_control* owner = nullptr;
-  bool registered = false;              ///< in the owner's list of scopes: stops come from there
+  bool registered = false;  ///< in the owner's list of scopes: stops come from there
   state* next_made = nullptr;
   state* previous_made = nullptr;
 

@@ -1,12 +1,13 @@
 #include "mutirao/threads/scope.h"
 
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <stdexcept>
 
+#include <gtest/gtest.h>
+
 #include "mutirao/threads/semaphore.h"
 #include "mutirao/threads/this_thread.h"
+
 #include "testing.h"
 
 namespace mutirao::threads {
@@ -87,7 +88,8 @@ TEST_P(Scope, does_not_report_what_an_isolated_thread_failed_with) {
   run([] {
     scope inner;
     bool sibling_ran_on = false;
-    inner.spawn("isolated", []() -> Result<void> { return fail(Fault::io, "nobody asks"); }, {.isolated = true});
+    inner.spawn("isolated", []() -> Result<void> { return fail(Fault::io, "nobody asks"); },
+                {.isolated = true});
     inner.spawn("sibling", [&] { sibling_ran_on = sleep_for(1ms).has_value(); });
     EXPECT_TRUE(inner.join());
     EXPECT_TRUE(sibling_ran_on);

@@ -1,12 +1,11 @@
 #include "mutirao/threads/signals.h"
 
-#include <fcntl.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <csignal>
+#include <fcntl.h>
 #include <optional>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "mutirao/base/check.h"
 #include "mutirao/threads/io.h"
@@ -40,13 +39,16 @@ Result<int> signal_set::wait(Deadline deadline) {
     auto const size = read(state_->descriptor, &arrived, sizeof arrived);
     if (size == sizeof arrived) return static_cast<int>(arrived.ssi_signo);
     int const failed = last_error_number();
-    if (failed != EAGAIN && failed != EINTR) return std::unexpected{base::system_error(failed, "waiting for a signal")};
+    if (failed != EAGAIN && failed != EINTR)
+      return std::unexpected{base::system_error(failed, "waiting for a signal")};
     if (!watched) {
       int const duplicate = fcntl(state_->descriptor, F_DUPFD_CLOEXEC, 0);
-      if (duplicate < 0) return std::unexpected{base::system_error(last_error_number(), "waiting for a signal")};
+      if (duplicate < 0)
+        return std::unexpected{base::system_error(last_error_number(), "waiting for a signal")};
       watched.emplace(duplicate);
     }
-    if (auto ready = watched->wait_readable(deadline); !ready) return std::unexpected{std::move(ready).error()};
+    if (auto ready = watched->wait_readable(deadline); !ready)
+      return std::unexpected{std::move(ready).error()};
   }
 }
 

@@ -40,14 +40,16 @@ void list(thread_control const& thread, int depth) {
   std::fprintf(stderr, "%*s%s (thread %llu)%s\n", 2 * depth, "", thread.name.c_str(),
                static_cast<unsigned long long>(thread.id), thread.stop ? ", asked to stop" : "");
   for (auto const* inner = thread.scopes; inner != nullptr; inner = inner->next_made) {
-    for (auto const* child = inner->first; child != nullptr; child = child->next_sibling) list(*child, depth + 1);
+    for (auto const* child = inner->first; child != nullptr; child = child->next_sibling)
+      list(*child, depth + 1);
   }
 }
 }  // namespace
 
 void runtime::state::report_deadlock() noexcept {
   std::fprintf(stderr,
-               "mutirao: deadlock in the simulated runtime with seed %llu: no thread is ready and no timer is set; "
+               "mutirao: deadlock in the simulated runtime with seed %llu: no thread is ready and "
+               "no timer is set; "
                "each of these waits for another:\n",
                static_cast<unsigned long long>(options.simulated->seed));
   if (main_ != nullptr) list(*main_, 1);

@@ -4,14 +4,15 @@
 #include <vector>
 
 #include "mutirao/base/time.h"
+
 #include "timer_heap.h"
 
 namespace mutirao::threads {
 
 struct thread_control;
 
-/// The schedule of a simulated runtime: which ready thread runs next, and what time it is, as a pure
-/// function of the seed.
+/// The schedule of a simulated runtime: which ready thread runs next, and what time it is, as a
+/// pure function of the seed.
 ///
 /// Drawing the order instead of taking it in turn shows races that a fair queue hides. Time stands
 /// still while a thread is ready and jumps to the next timer when none is. One LWP only.

@@ -1,13 +1,14 @@
-#include <gtest/gtest.h>
-
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "mutirao/threads/blocking.h"
 #include "mutirao/threads/channel.h"
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/semaphore.h"
 #include "mutirao/threads/this_thread.h"
+
 #include "sanitizers.h"
 #include "testing.h"
 
@@ -48,7 +49,8 @@ std::vector<std::string> history(std::uint64_t seed) {
         for (int round = 0; round < 20; ++round) {
           {
             std::lock_guard const lock{guard};
-            done.push_back(std::to_string(i) + "@" + std::to_string(now().time_since_epoch().count()));
+            done.push_back(std::to_string(i) + "@" +
+                           std::to_string(now().time_since_epoch().count()));
             if (round % 3 == 0) yield();
           }
           if (i % 2 == 0) {
@@ -68,7 +70,8 @@ std::vector<std::string> history(std::uint64_t seed) {
 }
 
 TEST(SimulatedRuntime, repeats_itself_for_the_same_seed) {
-  for (std::uint64_t seed = 0; seed < 10; ++seed) EXPECT_EQ(history(seed), history(seed)) << "seed " << seed;
+  for (std::uint64_t seed = 0; seed < 10; ++seed)
+    EXPECT_EQ(history(seed), history(seed)) << "seed " << seed;
 }
 
 TEST(SimulatedRuntime, differs_for_another_seed) { EXPECT_NE(history(1), history(2)); }
@@ -78,11 +81,14 @@ TEST(SimulatedRuntime, carries_many_threads_with_timers) {
     scope inner;
     int ended = 0;
     for (int i = 0; i < kManySimulatedThreads; ++i) {
-      inner.spawn("sleeper", [&, i]() -> Result<void> {
-        for (int round = 0; round < 5; ++round) MUT_TRY(sleep_for(std::chrono::milliseconds{1 + i % 100}));
-        ++ended;
-        return {};
-      }, {.stack = stack_size::small});
+      inner.spawn("sleeper",
+                  [&, i]() -> Result<void> {
+                    for (int round = 0; round < 5; ++round)
+                      MUT_TRY(sleep_for(std::chrono::milliseconds{1 + i % 100}));
+                    ++ended;
+                    return {};
+                  },
+                  {.stack = stack_size::small});
     }
     auto const start = now();
     EXPECT_TRUE(inner.join());

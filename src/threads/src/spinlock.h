@@ -1,14 +1,13 @@
 #pragma once
 
-#include <sched.h>
-
 #include <atomic>
 #include <cstdint>
+#include <sched.h>
 
 namespace mutirao::threads {
 
-/// Guards a few instructions that never park. The holder may lose its CPU to the kernel, so a waiter
-/// soon gives its own up instead of burning the time slice that the holder needs.
+/// Guards a few instructions that never park. The holder may lose its CPU to the kernel, so a
+/// waiter soon gives its own up instead of burning the time slice that the holder needs.
 class spin_guard {
  public:
   explicit spin_guard(std::atomic<std::uint32_t>& word) noexcept : word_{word} {

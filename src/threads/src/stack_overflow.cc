@@ -1,11 +1,10 @@
 #include "stack_overflow.h"
 
-#include <unistd.h>
-
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <mutex>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -51,7 +50,7 @@ void on_fault(int number, siginfo_t* info, void* context) {
 void install_overflow_handler() {
   static std::once_flag once;
   std::call_once(once, [] {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_sigaction = on_fault;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
     sigemptyset(&action.sa_mask);

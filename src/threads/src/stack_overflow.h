@@ -7,9 +7,9 @@ namespace mutirao::threads {
 
 struct thread_control;
 
-/// A stack that runs into its guard kills the process with a bare SIGSEGV, and nobody knows why. The
-/// handler says which user thread it was, how large its stack is, and what to do; then the process
-/// dies as it would have. Faults of other kinds go to the handler that was there before.
+/// A stack that runs into its guard kills the process with a bare SIGSEGV, and nobody knows why.
+/// The handler says which user thread it was, how large its stack is, and what to do; then the
+/// process dies as it would have. Faults of other kinds go to the handler that was there before.
 void install_overflow_handler();
 
 /// For an overflow that a canary shows after the fact.

@@ -1,8 +1,7 @@
 #include "stack_pool.h"
 
-#include <sys/mman.h>
-
 #include <cstring>
+#include <sys/mman.h>
 
 #include "sanitizers.h"
 
@@ -24,10 +23,14 @@ constexpr std::size_t kFactor = kSanitized ? 4 : 1;
 
 std::size_t bytes_of(stack_size size_class) noexcept {
   switch (size_class) {
-    case stack_size::small: return kFactor * (16u << 10);
-    case stack_size::standard: return kFactor * (64u << 10);
-    case stack_size::large: return kFactor * (256u << 10);
-    case stack_size::huge: return kFactor * (1u << 20);
+    case stack_size::small:
+      return kFactor * (16u << 10);
+    case stack_size::standard:
+      return kFactor * (64u << 10);
+    case stack_size::large:
+      return kFactor * (256u << 10);
+    case stack_size::huge:
+      return kFactor * (1u << 20);
   }
   return kFactor * (64u << 10);
 }
@@ -35,16 +38,21 @@ std::size_t bytes_of(stack_size size_class) noexcept {
 /// Free stacks that keep their pages; those beyond it give them back.
 std::size_t warm_max(stack_size size_class) noexcept {
   switch (size_class) {
-    case stack_size::small: return 8192;
-    case stack_size::standard: return 4096;
-    case stack_size::large: return 16;
-    case stack_size::huge: return 4;
+    case stack_size::small:
+      return 8192;
+    case stack_size::standard:
+      return 4096;
+    case stack_size::large:
+      return 16;
+    case stack_size::huge:
+      return 4;
   }
   return 0;
 }
 
 bool kernel_has_guards() noexcept {
-  void* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const page =
+      mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return false;
   bool const works = madvise(page, 4096, MADV_GUARD_INSTALL) == 0;
   munmap(page, 4096);
@@ -52,7 +60,8 @@ bool kernel_has_guards() noexcept {
 }
 }  // namespace
 
-stack_pool::stack_pool() : guard_{kernel_has_guards() ? guard_kind::madvise : guard_kind::mprotect} {}
+stack_pool::stack_pool()
+    : guard_{kernel_has_guards() ? guard_kind::madvise : guard_kind::mprotect} {}
 
 stack_pool::~stack_pool() {
   for (auto& pool : classes_) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mutirao/threads/scope.h"
+
 #include "spinlock.h"
 
 namespace mutirao::threads {
@@ -16,7 +17,8 @@ struct stack_block {
   std::byte* low = nullptr;
   std::size_t size = 0;
   stack_size size_class = stack_size::standard;
-  void* sanitizer_fiber = nullptr;  ///< under the thread sanitizer: its context, reused with the stack
+  void* sanitizer_fiber =
+      nullptr;  ///< under the thread sanitizer: its context, reused with the stack
 };
 
 /// How an overflow of a stack is noticed; the best that the kernel gives.
@@ -26,8 +28,8 @@ enum class guard_kind : std::uint8_t {
   canary,    ///< a pattern at the low end, looked at when the thread parks
 };
 
-/// Stacks by size class, cut from large reserved slabs and reused last in, first out, while they are
-/// warm. Memory is touched page by page, so a stack costs what its thread has used.
+/// Stacks by size class, cut from large reserved slabs and reused last in, first out, while they
+/// are warm. Memory is touched page by page, so a stack costs what its thread has used.
 ///
 /// Any thread. Slabs are given back to the system with the pool.
 class stack_pool {
@@ -53,7 +55,7 @@ class stack_pool {
     spin_word lock{0};
     std::vector<stack_block> free;  // warm: the last to come is the first to go
     std::vector<stack_block> cold;  // without pages
-    std::byte* unused = nullptr;  // the part of the newest slab that was never handed out
+    std::byte* unused = nullptr;    // the part of the newest slab that was never handed out
     std::byte* slab_end = nullptr;
     std::vector<std::pair<std::byte*, std::size_t>> slabs;
   };

@@ -1,17 +1,18 @@
 // Mutex, condition variable, semaphore, channel: the same promises in a real runtime and under many
 // simulated orders.
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <atomic>
 #include <numeric>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "mutirao/threads/channel.h"
 #include "mutirao/threads/mutex.h"
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/semaphore.h"
 #include "mutirao/threads/this_thread.h"
+
 #include "testing.h"
 
 namespace mutirao::threads {
@@ -193,7 +194,8 @@ TEST(ConditionVariable, loses_no_notification_to_a_waiter_that_gives_up) {
       inner.spawn("impatient", [&, i] {
         for (int round = 0; round < 30; ++round) {
           std::unique_lock lock{guard};
-          if (changed.wait(lock, [&] { return tickets > 0; }, within(std::chrono::microseconds{i * 5}))) {
+          if (changed.wait(
+                  lock, [&] { return tickets > 0; }, within(std::chrono::microseconds{i * 5}))) {
             --tickets;
             ++got;
           }

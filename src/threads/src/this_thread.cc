@@ -1,8 +1,9 @@
 #include "mutirao/threads/this_thread.h"
 
-#include "context.h"
 #include "mutirao/base/check.h"
 #include "mutirao/threads/io.h"
+
+#include "context.h"
 #include "runtime_state.h"
 #include "ticks.h"
 #include "waiting.h"
@@ -40,7 +41,8 @@ Result<void> sleep_until(TimePoint when) {
 void yield() {
   thread_control& thread = self();
   lwp& here = *current_lwp();
-  MUT_ASSERT(here.own != nullptr || thread.scheduler->simulated != nullptr);  // not in a blocking section
+  MUT_ASSERT(here.own != nullptr ||
+             thread.scheduler->simulated != nullptr);  // not in a blocking section
   here.left = departure::yielded;
   leave_thread(thread, leaving::for_a_while);
 }
@@ -58,7 +60,8 @@ void checkpoint() {
 
 Result<void> io_checkpoint() {
   thread_control const& thread = self();
-  if (thread.stop.load(std::memory_order_relaxed) && thread.shields == 0) return ended_wait(wake_reason::stopped);
+  if (thread.stop.load(std::memory_order_relaxed) && thread.shields == 0)
+    return ended_wait(wake_reason::stopped);
   checkpoint();
   return {};
 }

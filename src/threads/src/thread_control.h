@@ -6,19 +6,20 @@
 #include <memory>
 #include <string>
 
-#include "lwp_local.h"
 #include "mutirao/base/result.h"
 #include "mutirao/base/time.h"
 #include "mutirao/threads/park.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/scope.h"
+
+#include "lwp_local.h"
 #include "spinlock.h"
 #include "stack_pool.h"
 
 namespace mutirao::threads {
 
-/// Everything about one user thread. Lies at the top of its own stack, so that a parked thread costs
-/// one page in all.
+/// Everything about one user thread. Lies at the top of its own stack, so that a parked thread
+/// costs one page in all.
 struct thread_control {
   void* context = nullptr;  ///< where it goes on; valid while it is not running
   runtime::state* scheduler = nullptr;

@@ -8,6 +8,7 @@
 
 #include "mutirao/base/time.h"
 #include "mutirao/threads/park.h"
+
 #include "spinlock.h"
 
 namespace mutirao::threads {
@@ -40,8 +41,8 @@ class timer_heap {
   [[nodiscard]] std::size_t size() const noexcept { return heap_.size(); }
 
  private:
-  /// The key beside the pointer: timers lie on the cold stacks of parked threads, and comparing must
-  /// not touch them.
+  /// The key beside the pointer: timers lie on the cold stacks of parked threads, and comparing
+  /// must not touch them.
   struct node {
     TimePoint when;
     std::uint64_t order;  ///< among equal times: first come, first served

@@ -108,7 +108,8 @@ void append_fields(std::string& out, HttpFields const& fields) {
 }  // namespace
 
 void HttpFields::remove(std::string_view name) {
-  std::erase_if(fields_, [&](Field const& field) { return syntax::equal_ignoring_case(field.name, name); });
+  std::erase_if(fields_,
+                [&](Field const& field) { return syntax::equal_ignoring_case(field.name, name); });
 }
 
 void HttpFields::set(std::string_view name, std::string value) {
@@ -170,9 +171,11 @@ Result<HttpRequestHead> parse_http_request(ByteView bytes, HttpLimits const& lim
     return broken_http(fmt::format("no request line: \"{}\"", shown(line)));
   auto const method = line.substr(0, first);
   auto const target = line.substr(first + 1, last - first - 1);
-  if (!syntax::is_token(method)) return broken_http(fmt::format("no method: \"{}\"", shown(method)));
+  if (!syntax::is_token(method))
+    return broken_http(fmt::format("no method: \"{}\"", shown(method)));
   if (target.empty() || !syntax::all_of(target, syntax::kTarget))
-    return broken_http(fmt::format("a request target with a forbidden byte: \"{}\"", shown(target)));
+    return broken_http(
+        fmt::format("a request target with a forbidden byte: \"{}\"", shown(target)));
   if (target.size() > limits.target_bytes_max)
     return fail(Fault::exhausted, fmt::format("http: a request target of more than {} bytes",
                                               limits.target_bytes_max));
@@ -200,7 +203,8 @@ Result<HttpResponseHead> parse_http_response(ByteView bytes, HttpLimits const& l
   if (line.size() > 12 && line[12] != ' ')
     return broken_http(fmt::format("no status line: \"{}\"", shown(line)));
   auto const reason = line.substr(std::min<std::size_t>(line.size(), 13));
-  if (!syntax::all_of(reason, syntax::kValue)) return broken_http("a control character in the reason");
+  if (!syntax::all_of(reason, syntax::kValue))
+    return broken_http("a control character in the reason");
   head.reason = reason;
   MUT_TRY(parse_fields(rest, head.fields, limits));
   return head;

@@ -1,8 +1,7 @@
 #include "mutirao/world/address.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
+#include <arpa/inet.h>
 #include <charconv>
 
 #include <fmt/format.h>
@@ -16,19 +15,19 @@ struct Range {
   unsigned bits;
 };
 constexpr std::array<Range, 13> kInternalV4{{
-    {{0}, 8},             // this network, RFC 791
-    {{10}, 8},            // private, RFC 1918
-    {{100, 64}, 10},      // shared, RFC 6598
-    {{127}, 8},           // loopback, RFC 1122
-    {{169, 254}, 16},     // link-local, RFC 3927
-    {{172, 16}, 12},      // private, RFC 1918
-    {{192, 0, 0}, 24},    // IETF protocol assignments, RFC 6890
-    {{192, 0, 2}, 24},    // documentation, RFC 5737
-    {{192, 168}, 16},     // private, RFC 1918
-    {{198, 18}, 15},      // benchmarking, RFC 2544
-    {{198, 51, 100}, 24}, // documentation, RFC 5737
-    {{203, 0, 113}, 24},  // documentation, RFC 5737
-    {{224}, 3},           // multicast and reserved, RFC 5771, RFC 1112
+    {{0}, 8},              // this network, RFC 791
+    {{10}, 8},             // private, RFC 1918
+    {{100, 64}, 10},       // shared, RFC 6598
+    {{127}, 8},            // loopback, RFC 1122
+    {{169, 254}, 16},      // link-local, RFC 3927
+    {{172, 16}, 12},       // private, RFC 1918
+    {{192, 0, 0}, 24},     // IETF protocol assignments, RFC 6890
+    {{192, 0, 2}, 24},     // documentation, RFC 5737
+    {{192, 168}, 16},      // private, RFC 1918
+    {{198, 18}, 15},       // benchmarking, RFC 2544
+    {{198, 51, 100}, 24},  // documentation, RFC 5737
+    {{203, 0, 113}, 24},   // documentation, RFC 5737
+    {{224}, 3},            // multicast and reserved, RFC 5771, RFC 1112
 }};
 constexpr std::array<Range, 7> kInternalV6{{
     {{0}, 127},                      // unspecified and loopback, RFC 4291
@@ -49,7 +48,8 @@ bool within(ByteView address, Range const& range) noexcept {
   return ((address[whole] ^ range.prefix[whole]) & mask) == 0;
 }
 
-/// An IPv4 address that hides in an IPv6 one: mapped (RFC 4291), translated (RFC 6052), 6to4 (RFC 3056).
+/// An IPv4 address that hides in an IPv6 one: mapped (RFC 4291), translated (RFC 6052), 6to4 (RFC
+/// 3056).
 std::optional<IpAddress> embedded_v4(ByteView v6) noexcept {
   constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
   constexpr std::array<std::uint8_t, 12> kTranslated{0, 0x64, 0xff, 0x9b};
@@ -92,14 +92,16 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) noexcept {
   std::array<char, INET6_ADDRSTRLEN> terminated{};
   std::ranges::copy(text, terminated.begin());
   std::array<std::uint8_t, 16> bytes{};
-  if (inet_pton(AF_INET, terminated.data(), bytes.data()) == 1) return from_bytes(ByteView{bytes}.first(4));
+  if (inet_pton(AF_INET, terminated.data(), bytes.data()) == 1)
+    return from_bytes(ByteView{bytes}.first(4));
   if (inet_pton(AF_INET6, terminated.data(), bytes.data()) == 1) return v6(bytes);
   return std::nullopt;
 }
 
 bool IpAddress::is_loopback() const noexcept {
   if (is_v4()) return bytes_[0] == 127;
-  return bytes_[15] == 1 && std::all_of(bytes_.begin(), bytes_.end() - 1, [](auto byte) { return byte == 0; });
+  return bytes_[15] == 1 &&
+         std::all_of(bytes_.begin(), bytes_.end() - 1, [](auto byte) { return byte == 0; });
 }
 
 bool IpAddress::is_unspecified() const noexcept {
@@ -108,7 +110,8 @@ bool IpAddress::is_unspecified() const noexcept {
 
 bool IpAddress::is_internal() const noexcept {
   auto const inside = [this](auto const& ranges) {
-    return std::ranges::any_of(ranges, [this](Range const& range) { return within(bytes(), range); });
+    return std::ranges::any_of(ranges,
+                               [this](Range const& range) { return within(bytes(), range); });
   };
   if (is_v4()) return inside(kInternalV4);
   if (inside(kInternalV6)) return true;

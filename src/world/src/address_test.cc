@@ -6,7 +6,8 @@ namespace mutirao::world {
 namespace {
 
 TEST(IpAddress, reads_and_writes_both_families) {
-  for (auto const* text : {"0.0.0.0", "127.0.0.1", "255.255.255.255", "::", "::1", "2001:db8::8:800:200c:417a"}) {
+  for (auto const* text :
+       {"0.0.0.0", "127.0.0.1", "255.255.255.255", "::", "::1", "2001:db8::8:800:200c:417a"}) {
     auto const address = IpAddress::parse(text);
     ASSERT_TRUE(address) << text;
     EXPECT_EQ(address->to_string(), text);
@@ -14,7 +15,8 @@ TEST(IpAddress, reads_and_writes_both_families) {
 }
 
 TEST(IpAddress, refuses_what_is_no_address) {
-  for (auto const* text : {"", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1.2.3.4 ", ":::", "g::1", "::1%lo", "localhost"}) {
+  for (auto const* text : {"", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1.2.3.4 ",
+                           ":::", "g::1", "::1%lo", "localhost"}) {
     EXPECT_FALSE(IpAddress::parse(text)) << text;
   }
   EXPECT_FALSE(IpAddress::parse(std::string(1000, '1')));
@@ -30,12 +32,13 @@ TEST(IpAddress, keeps_a_mapped_v4_address_as_v4) {
 
 TEST(IpAddress, knows_what_no_public_server_may_name) {
   for (auto const* text :
-       {"127.0.0.1", "127.255.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "100.64.0.1",
-        "0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fd00::1", "ff02::1", "::ffff:10.0.0.1",
-        "64:ff9b::7f00:1", "2002:a00:1::"}) {
+       {"127.0.0.1", "127.255.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1",
+        "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "::1",
+        "fe80::1", "fd00::1", "ff02::1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:a00:1::"}) {
     EXPECT_TRUE(IpAddress::parse(text)->is_internal()) << text;
   }
-  for (auto const* text : {"1.1.1.1", "172.32.0.1", "100.128.0.1", "192.169.0.1", "223.255.255.255", "2606:4700::1111", "2002:101:101::"}) {
+  for (auto const* text : {"1.1.1.1", "172.32.0.1", "100.128.0.1", "192.169.0.1", "223.255.255.255",
+                           "2606:4700::1111", "2002:101:101::"}) {
     EXPECT_FALSE(IpAddress::parse(text)->is_internal()) << text;
   }
 }
@@ -56,8 +59,9 @@ TEST(Endpoint, reads_and_writes_both_families) {
 }
 
 TEST(Endpoint, refuses_what_is_ambiguous_or_out_of_range) {
-  for (auto const* text : {"", ":", "10.0.0.1", "10.0.0.1:", "10.0.0.1:65536", "10.0.0.1:-1", "10.0.0.1:+1", "10.0.0.1: 1", "::1:80",
-                           "[10.0.0.1]:80", "[::1]", "[::1:80", "host:80"}) {
+  for (auto const* text :
+       {"", ":", "10.0.0.1", "10.0.0.1:", "10.0.0.1:65536", "10.0.0.1:-1", "10.0.0.1:+1",
+        "10.0.0.1: 1", "::1:80", "[10.0.0.1]:80", "[::1]", "[::1:80", "host:80"}) {
     EXPECT_FALSE(Endpoint::parse(text)) << text;
   }
 }

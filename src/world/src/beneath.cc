@@ -1,13 +1,12 @@
 #include "beneath.h"
 
+#include <atomic>
+#include <cerrno>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <atomic>
-#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -35,7 +34,8 @@ int walk(int root, std::vector<std::string> const& parts, bool create, int flags
     int const wanted = i + 1 == parts.size() ? flags : O_PATH;
     int opened = open_part(folder, parts[i], wanted);
     if (opened == -ENOENT && create) {
-      if (::mkdirat(folder, parts[i].c_str(), 0777) != 0 && threads::last_error_number() != EEXIST) return negative_error();
+      if (::mkdirat(folder, parts[i].c_str(), 0777) != 0 && threads::last_error_number() != EEXIST)
+        return negative_error();
       opened = open_part(folder, parts[i], wanted);
     }
     if (opened < 0) return opened;
@@ -65,7 +65,8 @@ Result<std::vector<std::string>> split_path(std::string_view path) {
   return parts;
 }
 
-int open_folder_beneath(int root, std::vector<std::string> const& parts, bool create, bool readable) {
+int open_folder_beneath(int root, std::vector<std::string> const& parts, bool create,
+                        bool readable) {
   int const flags = readable ? O_RDONLY : O_PATH;
   if (parts.empty()) {
     int const opened = ::openat(root, ".", flags | O_DIRECTORY | O_CLOEXEC);
@@ -76,7 +77,8 @@ int open_folder_beneath(int root, std::vector<std::string> const& parts, bool cr
   open_how how{};
   how.flags = static_cast<std::uint64_t>(flags | O_DIRECTORY | O_CLOEXEC);
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-  auto const opened = static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how));
+  auto const opened =
+      static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how));
   if (opened >= 0) return opened;
   int const error = threads::last_error_number();
   // EPERM is how sandboxes refuse a system call; EAGAIN: something was renamed on the way.

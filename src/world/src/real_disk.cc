@@ -1,20 +1,20 @@
 #include "real_disk.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <filesystem>
-
 #include <fmt/format.h>
 
-#include "beneath.h"
 #include "mutirao/threads/blocking.h"
 #include "mutirao/threads/io.h"
+
+#include "beneath.h"
 #include "system_errors.h"
 
 namespace mutirao::world {
@@ -22,7 +22,8 @@ namespace mutirao::world {
 namespace {
 class RealDirectory final : public Directory {
  public:
-  RealDirectory(Descriptor folder, std::string name) : folder_{std::move(folder)}, name_{std::move(name)} {}
+  RealDirectory(Descriptor folder, std::string name)
+      : folder_{std::move(folder)}, name_{std::move(name)} {}
 
   Result<std::unique_ptr<File>> open(std::string_view path, OpenOptions options) override;
   Result<std::unique_ptr<Directory>> open_directory(std::string_view path, bool create) override;
@@ -49,7 +50,8 @@ class RealDirectory final : public Directory {
   std::string name_;
 };
 
-Result<RealDirectory::Place> RealDirectory::find(std::string_view path, bool create, std::string_view step) const {
+Result<RealDirectory::Place> RealDirectory::find(std::string_view path, bool create,
+                                                 std::string_view step) const {
   auto parts = MUT_TRY(split_path(path));
   if (parts.empty()) return fail(Fault::invalid, fmt::format("{}: the path is empty", step));
   auto leaf = std::move(parts.back());
@@ -71,13 +73,15 @@ Result<std::unique_ptr<File>> RealDirectory::open(std::string_view path, OpenOpt
   if (options.truncate) flags |= O_TRUNC;
   Descriptor file{::openat(place.descriptor, place.leaf.c_str(), flags, 0666)};
   if (!file) return system_failure(step);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.get(), &info) != 0) return system_failure(step);
-  if (!S_ISREG(info.st_mode)) return fail(Fault::invalid, fmt::format("{}: it is not a regular file", step));
+  if (!S_ISREG(info.st_mode))
+    return fail(Fault::invalid, fmt::format("{}: it is not a regular file", step));
   return make_real_file(std::move(file), full(path));
 }
 
-Result<std::unique_ptr<Directory>> RealDirectory::open_directory(std::string_view path, bool create) {
+Result<std::unique_ptr<Directory>> RealDirectory::open_directory(std::string_view path,
+                                                                 bool create) {
   threads::blocking_section const may_wait_for_the_device;
   auto const parts = MUT_TRY(split_path(path));
   int const opened = open_folder_beneath(folder_.get(), parts, create, true);
@@ -88,13 +92,14 @@ Result<std::unique_ptr<Directory>> RealDirectory::open_directory(std::string_vie
 Result<FileInfo> RealDirectory::info(std::string_view path) {
   threads::blocking_section const may_wait_for_the_device;
   auto const step = fmt::format("look at {}", full(path));
-  struct stat info {};
+  struct stat info{};
   if (path.empty()) {
     if (::fstat(folder_.get(), &info) != 0) return system_failure(step);
     return file_info_of(info);
   }
   auto const place = MUT_TRY(find(path, false, step));
-  if (::fstatat(place.descriptor, place.leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return system_failure(step);
+  if (::fstatat(place.descriptor, place.leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+    return system_failure(step);
   return file_info_of(info);
 }
 
@@ -110,7 +115,7 @@ Result<std::vector<DirectoryEntry>> RealDirectory::list(std::string_view path) {
   std::vector<DirectoryEntry> entries;
   while (auto const* const each = ::readdir(stream.get())) {
     std::string_view const name{each->d_name};
-    struct stat info {};
+    struct stat info{};
     if (name == "." || name == "..") continue;
     // Gone again since readdir saw it.
     if (::fstatat(opened, each->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
@@ -135,7 +140,9 @@ Result<void> RealDirectory::rename(std::string_view from, std::string_view to) {
   auto const step = fmt::format("rename {} to {}", full(from), full(to));
   auto const source = MUT_TRY(find(from, false, step));
   auto const target = MUT_TRY(find(to, true, step));
-  if (::renameat(source.descriptor, source.leaf.c_str(), target.descriptor, target.leaf.c_str()) == 0) return {};
+  if (::renameat(source.descriptor, source.leaf.c_str(), target.descriptor, target.leaf.c_str()) ==
+      0)
+    return {};
   return system_failure(step);
 }
 
@@ -145,7 +152,7 @@ Result<void> RealDirectory::sync() {
 }
 
 Result<DiskSpace> RealDirectory::space() {
-  struct statvfs info {};
+  struct statvfs info{};
   if (threads::blocking([&] { return ::fstatvfs(folder_.get(), &info); }) != 0) {
     return system_failure(fmt::format("look at the disk of {}", name_));
   }
@@ -158,7 +165,8 @@ Result<std::unique_ptr<Directory>> RealDisk::open_directory(std::string_view pat
   threads::blocking_section const may_wait_for_the_device;
   std::string name{path};
   auto const step = fmt::format("open folder {}", name);
-  if (name.empty() || name.find('\0') != name.npos) return fail(Fault::invalid, fmt::format("{}: no such name", step));
+  if (name.empty() || name.find('\0') != name.npos)
+    return fail(Fault::invalid, fmt::format("{}: no such name", step));
   std::error_code error;
   if (create) std::filesystem::create_directories(name, error);
   if (error) return system_failure(error.value(), fmt::format("make folder {}", name));

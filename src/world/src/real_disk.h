@@ -2,8 +2,9 @@
 
 #include <sys/stat.h>
 
-#include "descriptor.h"
 #include "mutirao/world/disk.h"
+
+#include "descriptor.h"
 
 namespace mutirao::world {
 

@@ -1,10 +1,9 @@
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
+#include <fcntl.h>
 #include <fstream>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "real_world_fixture.h"
 
@@ -14,12 +13,15 @@ namespace {
 class RealDiskTest : public RealWorldTest {
  protected:
   /// The test's folder as a Directory.
-  void run_inside(std::move_only_function<void(Directory&)> body, threads::runtime_options options = {.processors = 2}) {
-    run([&](World& world) {
-      auto const folder = world.disk().open_directory(folder_, false);
-      ASSERT_TRUE(folder) << folder.error().what;
-      body(**folder);
-    }, std::move(options));
+  void run_inside(std::move_only_function<void(Directory&)> body,
+                  threads::runtime_options options = {.processors = 2}) {
+    run(
+        [&](World& world) {
+          auto const folder = world.disk().open_directory(folder_, false);
+          ASSERT_TRUE(folder) << folder.error().what;
+          body(**folder);
+        },
+        std::move(options));
   }
 };
 
@@ -46,25 +48,29 @@ TEST_F(RealDiskTest, reads_what_it_wrote_and_makes_folders_on_the_way) {
 }
 
 TEST_F(RealDiskTest, works_without_io_uring) {
-  run_inside([](Directory& folder) { write_and_read_back(folder); }, {.processors = 1, .use_io_uring = false});
+  run_inside([](Directory& folder) { write_and_read_back(folder); },
+             {.processors = 1, .use_io_uring = false});
 }
 
 TEST_F(RealDiskTest, reads_what_is_not_in_the_page_cache) {
   for (bool const ring : {true, false}) {
-    run_inside([&](Directory& folder) {
-      auto const content = pattern(5'000'000);
-      auto const name = folder_ + "/cold";
-      std::ofstream{name, std::ios::binary}.write(reinterpret_cast<char const*>(content.data()), 5'000'000);
-      int const descriptor = ::open(name.c_str(), O_RDWR);
-      ::fsync(descriptor);
-      ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
-      ::close(descriptor);
-      auto const file = folder.open("cold", {});
-      Bytes back(content.size());
-      auto const got = (*file)->read_exactly(0, back);
-      ASSERT_TRUE(got) << got.error().what;
-      EXPECT_EQ(back, content);
-    }, {.processors = 1, .use_io_uring = ring});
+    run_inside(
+        [&](Directory& folder) {
+          auto const content = pattern(5'000'000);
+          auto const name = folder_ + "/cold";
+          std::ofstream{name, std::ios::binary}.write(reinterpret_cast<char const*>(content.data()),
+                                                      5'000'000);
+          int const descriptor = ::open(name.c_str(), O_RDWR);
+          ::fsync(descriptor);
+          ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+          ::close(descriptor);
+          auto const file = folder.open("cold", {});
+          Bytes back(content.size());
+          auto const got = (*file)->read_exactly(0, back);
+          ASSERT_TRUE(got) << got.error().what;
+          EXPECT_EQ(back, content);
+        },
+        {.processors = 1, .use_io_uring = ring});
   }
 }
 
@@ -84,7 +90,8 @@ TEST_F(RealDiskTest, gathers_many_buffers) {
   run_inside([](Directory& folder) {
     auto const file = folder.open("many", {.writable = true, .create = true});
     std::vector<ByteView> parts;
-    for (int i = 0; i < 2000; ++i) parts.push_back(base::view_of(i % 3 == 0 ? "" : i % 3 == 1 ? "ab" : "c"));
+    for (int i = 0; i < 2000; ++i)
+      parts.push_back(base::view_of(i % 3 == 0 ? "" : i % 3 == 1 ? "ab" : "c"));
     ASSERT_TRUE((*file)->write_at(3, parts));
     EXPECT_EQ((*file)->info()->size, 3u + 2000);
     Bytes back(6);
@@ -107,9 +114,10 @@ TEST_F(RealDiskTest, grows_sparsely_and_cuts) {
 TEST_F(RealDiskTest, refuses_paths_that_leave_the_folder) {
   run_inside([](Directory& folder) {
     std::string_view const nul{"a\0b", 3};
-    for (std::string_view const path : {std::string_view{"/etc/passwd"}, std::string_view{".."}, std::string_view{"../x"},
-                                        std::string_view{"a/../../x"}, std::string_view{"a/.."}, std::string_view{"./a"},
-                                        std::string_view{"a//b"}, std::string_view{"a/"}, nul, std::string_view{""}}) {
+    for (std::string_view const path :
+         {std::string_view{"/etc/passwd"}, std::string_view{".."}, std::string_view{"../x"},
+          std::string_view{"a/../../x"}, std::string_view{"a/.."}, std::string_view{"./a"},
+          std::string_view{"a//b"}, std::string_view{"a/"}, nul, std::string_view{""}}) {
       auto const opened = folder.open(path, {.writable = true, .create = true});
       ASSERT_FALSE(opened) << path;
       EXPECT_EQ(opened.error().fault, Fault::invalid) << path;
@@ -129,7 +137,8 @@ TEST_F(RealDiskTest, follows_no_symbolic_link_on_the_way_or_at_the_end) {
     std::filesystem::create_symlink("real/file", folder_ + "/file");
     std::filesystem::create_symlink("/etc", folder_ + "/etc");
     EXPECT_TRUE(folder.open("real/file", {}));
-    for (auto const* path : {"link/file", "file", "etc/passwd"}) EXPECT_FALSE(folder.open(path, {})) << path;
+    for (auto const* path : {"link/file", "file", "etc/passwd"})
+      EXPECT_FALSE(folder.open(path, {})) << path;
     EXPECT_FALSE(folder.open("etc/evil", {.writable = true, .create = true}));
     EXPECT_FALSE(folder.open_directory("link", false));
     EXPECT_FALSE(folder.open_directory("etc/deeper", true));
@@ -152,7 +161,8 @@ TEST_F(RealDiskTest, opens_only_regular_files_and_never_hangs_on_a_fifo) {
 
 TEST_F(RealDiskTest, lists_by_name) {
   run_inside([](Directory& folder) {
-    for (auto const* name : {"b", "a", "c"}) ASSERT_TRUE(folder.open(name, {.writable = true, .create = true}));
+    for (auto const* name : {"b", "a", "c"})
+      ASSERT_TRUE(folder.open(name, {.writable = true, .create = true}));
     ASSERT_TRUE(folder.open_directory("ab/inner", true));
     auto const entries = folder.list("");
     ASSERT_TRUE(entries);
@@ -167,8 +177,10 @@ TEST_F(RealDiskTest, lists_by_name) {
 
 TEST_F(RealDiskTest, renames_over_and_removes) {
   run_inside([](Directory& folder) {
-    ASSERT_TRUE((*folder.open("new", {.writable = true, .create = true}))->write_at(0, base::view_of("new")));
-    ASSERT_TRUE((*folder.open("old", {.writable = true, .create = true}))->write_at(0, base::view_of("older")));
+    ASSERT_TRUE((*folder.open("new", {.writable = true, .create = true}))
+                    ->write_at(0, base::view_of("new")));
+    ASSERT_TRUE((*folder.open("old", {.writable = true, .create = true}))
+                    ->write_at(0, base::view_of("older")));
     ASSERT_TRUE(folder.rename("new", "old"));
     EXPECT_EQ(folder.info("old")->size, 3u);
     EXPECT_EQ(folder.info("new").error().fault, Fault::not_found);
@@ -184,7 +196,8 @@ TEST_F(RealDiskTest, renames_over_and_removes) {
 
 TEST_F(RealDiskTest, honours_exclusive_and_truncate) {
   run_inside([](Directory& folder) {
-    ASSERT_TRUE((*folder.open("file", {.writable = true, .create = true}))->write_at(0, base::view_of("content")));
+    ASSERT_TRUE((*folder.open("file", {.writable = true, .create = true}))
+                    ->write_at(0, base::view_of("content")));
     EXPECT_FALSE(folder.open("file", {.writable = true, .create = true, .exclusive = true}));
     EXPECT_EQ((*folder.open("file", {.writable = true}))->info()->size, 7u);
     EXPECT_EQ((*folder.open("file", {.writable = true, .truncate = true}))->info()->size, 0u);

@@ -1,12 +1,12 @@
+#include <array>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <array>
 
 #include <fmt/format.h>
 
 #include "mutirao/threads/blocking.h"
 #include "mutirao/threads/io.h"
+
 #include "real_disk.h"
 #include "system_errors.h"
 
@@ -51,19 +51,21 @@ class RealFile final : public File {
   }
 
   Result<void> resize(std::uint64_t size) override {
-    if (threads::blocking([&] { return ::ftruncate(file_.get(), static_cast<off_t>(size)); }) == 0) return {};
+    if (threads::blocking([&] { return ::ftruncate(file_.get(), static_cast<off_t>(size)); }) == 0)
+      return {};
     return system_failure(fmt::format("resize {} to {} bytes", name_, size));
   }
 
   Result<FileInfo> info() override {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file_.get(), &info) != 0) return system_failure(fmt::format("look at {}", name_));
     return file_info_of(info);
   }
 
  private:
   std::unexpected<Error> failed(Error error) const {
-    if (error.fault == Fault::exhausted) error.mend = fmt::format("free some space on the disk of {}", name_);
+    if (error.fault == Fault::exhausted)
+      error.mend = fmt::format("free some space on the disk of {}", name_);
     return std::unexpected{std::move(error).during(name_)};
   }
 
@@ -84,7 +86,8 @@ FileInfo file_info_of(struct stat const& info) noexcept {
                                         : FileKind::other;
   result.size = static_cast<std::uint64_t>(info.st_size);
   result.allocated = static_cast<std::uint64_t>(info.st_blocks) * 512;
-  result.modified_ns = static_cast<std::int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec;
+  result.modified_ns =
+      static_cast<std::int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec;
   result.inode = info.st_ino;
   result.executable = (info.st_mode & S_IXUSR) != 0;
   return result;

@@ -1,14 +1,14 @@
 // Listening and datagram sockets.
+#include <algorithm>
+#include <cerrno>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
-
 #include <fmt/format.h>
 
 #include "mutirao/threads/this_thread.h"
+
 #include "real_socket.h"
 #include "socket_address.h"
 
@@ -24,15 +24,18 @@ bool out_of_resources(int error) noexcept {
 
 /// Errors of the connection that was about to be accepted, not of the listener (accept(2)).
 bool lost_in_the_queue(int error) noexcept {
-  return error == ECONNABORTED || error == EPROTO || error == ENETDOWN || error == EHOSTDOWN || error == EHOSTUNREACH ||
-         error == ENETUNREACH || error == ENONET || error == ENOPROTOOPT || error == EOPNOTSUPP || error == EPERM;
+  return error == ECONNABORTED || error == EPROTO || error == ENETDOWN || error == EHOSTDOWN ||
+         error == EHOSTUNREACH || error == ENETUNREACH || error == ENONET || error == ENOPROTOOPT ||
+         error == EOPNOTSUPP || error == EPERM;
 }
 
 class RealListener final : public Listener {
  public:
   RealListener(Descriptor socket, std::string name, std::string unlink_path)
-      : local_{local_endpoint(socket.get())}, unlink_path_{std::move(unlink_path)}, socket_{std::move(socket), std::move(name)} {
-    struct stat info {};
+      : local_{local_endpoint(socket.get())},
+        unlink_path_{std::move(unlink_path)},
+        socket_{std::move(socket), std::move(name)} {
+    struct stat info{};
     if (!unlink_path_.empty() && ::lstat(unlink_path_.c_str(), &info) == 0) inode_ = info.st_ino;
   }
   ~RealListener() override { remove_file(); }
@@ -47,9 +50,10 @@ class RealListener final : public Listener {
  private:
   /// Unless another has taken the place meanwhile.
   void remove_file() noexcept {
-    struct stat info {};
+    struct stat info{};
     if (unlink_path_.empty() || removed_.exchange(true)) return;
-    if (::lstat(unlink_path_.c_str(), &info) == 0 && info.st_ino == inode_) ::unlink(unlink_path_.c_str());
+    if (::lstat(unlink_path_.c_str(), &info) == 0 && info.st_ino == inode_)
+      ::unlink(unlink_path_.c_str());
   }
 
   Endpoint local_;
@@ -69,15 +73,19 @@ Result<std::unique_ptr<Stream>> RealListener::accept(Deadline deadline) {
     if (accepted >= 0) {
       bool const local = peer.family() == AF_UNIX;
       auto const remote = peer.endpoint();
-      return make_real_stream(Descriptor{static_cast<int>(accepted)}, local ? socket_.name() : remote.to_string(), remote);
+      return make_real_stream(Descriptor{static_cast<int>(accepted)},
+                              local ? socket_.name() : remote.to_string(), remote);
     }
     if (socket_.closed()) return socket_.closed_error("accept on");
     int const error = static_cast<int>(-accepted);
     if (lost_in_the_queue(error)) continue;
-    if (!out_of_resources(error)) return system_failure(error, fmt::format("accept on {}", socket_.name()));
+    if (!out_of_resources(error))
+      return system_failure(error, fmt::format("accept on {}", socket_.name()));
     auto const pause = std::min(threads::within(kExhaustedPause), deadline);
-    if (auto paused = threads::sleep_until(pause.when()); !paused) return std::unexpected{std::move(paused).error()};
-    if (deadline.passed(threads::now())) return system_failure(error, fmt::format("accept on {}", socket_.name()));
+    if (auto paused = threads::sleep_until(pause.when()); !paused)
+      return std::unexpected{std::move(paused).error()};
+    if (deadline.passed(threads::now()))
+      return system_failure(error, fmt::format("accept on {}", socket_.name()));
   }
 }
 
@@ -89,12 +97,14 @@ class RealDatagramSocket final : public DatagramSocket {
   Result<void> send_to(ByteView datagram, Endpoint to, Deadline deadline) override {
     SocketAddress const address{to};
     long const sent = MUT_TRY(socket_.transmit("send from", deadline, [&]() -> long {
-      return ::sendto(socket_.descriptor(), datagram.data(), datagram.size(), MSG_NOSIGNAL, address.get(), address.size);
+      return ::sendto(socket_.descriptor(), datagram.data(), datagram.size(), MSG_NOSIGNAL,
+                      address.get(), address.size);
     }));
     if (sent >= 0) return {};
     if (socket_.closed()) return socket_.closed_error("send from");
     if (sent == -EMSGSIZE) {
-      return fail(Fault::invalid, fmt::format("send to {}: a datagram of {} bytes is too long", to.to_string(), datagram.size()));
+      return fail(Fault::invalid, fmt::format("send to {}: a datagram of {} bytes is too long",
+                                              to.to_string(), datagram.size()));
     }
     return system_failure(static_cast<int>(-sent), fmt::format("send to {}", to.to_string()));
   }
@@ -106,7 +116,8 @@ class RealDatagramSocket final : public DatagramSocket {
       return ::recvfrom(socket_.descriptor(), into.data(), into.size(), 0, from.get(), &from.size);
     }));
     if (socket_.closed()) return socket_.closed_error("receive on");
-    if (got < 0) return system_failure(static_cast<int>(-got), fmt::format("receive on {}", socket_.name()));
+    if (got < 0)
+      return system_failure(static_cast<int>(-got), fmt::format("receive on {}", socket_.name()));
     return Received{static_cast<std::size_t>(got), from.endpoint()};
   }
 
@@ -119,7 +130,8 @@ class RealDatagramSocket final : public DatagramSocket {
 };
 }  // namespace
 
-std::unique_ptr<Listener> make_real_listener(Descriptor socket, std::string name, std::string unlink_path) {
+std::unique_ptr<Listener> make_real_listener(Descriptor socket, std::string name,
+                                             std::string unlink_path) {
   return std::make_unique<RealListener>(std::move(socket), std::move(name), std::move(unlink_path));
 }
 

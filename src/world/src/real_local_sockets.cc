@@ -1,16 +1,16 @@
 // Unix sockets: how the programs of one user on one host talk.
+#include <algorithm>
+#include <cerrno>
+#include <string>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <string>
-
 #include <fmt/format.h>
 
 #include "mutirao/threads/this_thread.h"
+
 #include "real_network.h"
 #include "real_socket.h"
 
@@ -22,9 +22,12 @@ constexpr int kLocalBacklog = 64;
 Result<sockaddr_un> local_address(std::string_view path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.empty() || path.find('\0') != path.npos) return fail(Fault::invalid, "the path of a Unix socket is empty or has a NUL");
+  if (path.empty() || path.find('\0') != path.npos)
+    return fail(Fault::invalid, "the path of a Unix socket is empty or has a NUL");
   if (path.size() >= sizeof address.sun_path) {
-    return fail(Fault::invalid, fmt::format("{}: the path of a Unix socket has at most {} bytes", path, sizeof address.sun_path - 1),
+    return fail(Fault::invalid,
+                fmt::format("{}: the path of a Unix socket has at most {} bytes", path,
+                            sizeof address.sun_path - 1),
                 "choose a folder with a shorter path");
   }
   std::ranges::copy(path, address.sun_path);
@@ -38,37 +41,43 @@ Result<Descriptor> make_local_socket(std::string_view step) {
 }
 
 int try_connect(Descriptor const& socket, sockaddr_un const& address) noexcept {
-  int const done = ::connect(socket.get(), reinterpret_cast<sockaddr const*>(&address), sizeof address);
+  int const done =
+      ::connect(socket.get(), reinterpret_cast<sockaddr const*>(&address), sizeof address);
   return done == 0 ? 0 : threads::last_error_number();
 }
 
 int try_bind(Descriptor const& socket, sockaddr_un const& address) noexcept {
-  int const done = ::bind(socket.get(), reinterpret_cast<sockaddr const*>(&address), sizeof address);
+  int const done =
+      ::bind(socket.get(), reinterpret_cast<sockaddr const*>(&address), sizeof address);
   return done == 0 ? 0 : threads::last_error_number();
 }
 
 /// Removes a socket file that a process left behind when it died; refuses when it is not one, or
 /// when somebody answers.
 Result<void> remove_stale(sockaddr_un const& address, std::string_view step) {
-  struct stat before {};
-  struct stat after {};
+  struct stat before{};
+  struct stat after{};
   if (::lstat(address.sun_path, &before) != 0) return {};
   if (!S_ISSOCK(before.st_mode)) {
-    return fail(Fault::refused, fmt::format("{}: a file that is no socket has that name", step), "choose another path, or remove the file");
+    return fail(Fault::refused, fmt::format("{}: a file that is no socket has that name", step),
+                "choose another path, or remove the file");
   }
   auto const probe = MUT_TRY(make_local_socket(step));
   int const answer = try_connect(probe, address);
   if (answer == ENOENT) return {};
   if (answer != ECONNREFUSED) {
-    return fail(Fault::refused, fmt::format("{}: another program listens there", step), "stop it, or choose another path");
+    return fail(Fault::refused, fmt::format("{}: another program listens there", step),
+                "stop it, or choose another path");
   }
   // Another starter may have replaced it since.
-  if (::lstat(address.sun_path, &after) == 0 && after.st_ino == before.st_ino) ::unlink(address.sun_path);
+  if (::lstat(address.sun_path, &after) == 0 && after.st_ino == before.st_ino)
+    ::unlink(address.sun_path);
   return {};
 }
 }  // namespace
 
-Result<std::unique_ptr<Stream>> RealNetwork::connect_local(std::string_view path, Deadline deadline) {
+Result<std::unique_ptr<Stream>> RealNetwork::connect_local(std::string_view path,
+                                                           Deadline deadline) {
   auto const step = fmt::format("connect to {}", path);
   auto const address = MUT_TRY(local_address(path));
   auto socket = MUT_TRY(make_local_socket(step));
@@ -77,7 +86,8 @@ Result<std::unique_ptr<Stream>> RealNetwork::connect_local(std::string_view path
     if (error == 0) return make_real_stream(std::move(socket), std::string{path}, {});
     // The queue of the listener is full, and the kernel tells nobody when it is not any more.
     if (error != EAGAIN) return system_failure(error, step);
-    if (deadline.passed(threads::now())) return fail(Fault::timed_out, fmt::format("{}: the deadline passed", step));
+    if (deadline.passed(threads::now()))
+      return fail(Fault::timed_out, fmt::format("{}: the deadline passed", step));
     MUT_TRY(threads::sleep_until(std::min(threads::within(10ms), deadline).when()));
   }
 }

@@ -1,17 +1,17 @@
 #include "real_network.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <sys/socket.h>
-
-#include <algorithm>
-#include <cerrno>
 #include <set>
+#include <sys/socket.h>
 
 #include <fmt/format.h>
 
 #include "mutirao/threads/blocking.h"
+
 #include "real_socket.h"
 #include "socket_address.h"
 
@@ -41,7 +41,8 @@ Result<void> bind_to(Descriptor const& socket, Endpoint at, std::string_view ste
 }
 }  // namespace
 
-Result<std::unique_ptr<Stream>> RealNetwork::connect(Endpoint to, ConnectOptions options, Deadline deadline) {
+Result<std::unique_ptr<Stream>> RealNetwork::connect(Endpoint to, ConnectOptions options,
+                                                     Deadline deadline) {
   auto name = to.to_string();
   auto const step = fmt::format("connect to {}", name);
   SocketAddress const address{to};
@@ -50,7 +51,8 @@ Result<std::unique_ptr<Stream>> RealNetwork::connect(Endpoint to, ConnectOptions
     int const on = 1;
     // Or a port would be used up for each connection, also to different peers.
     ::setsockopt(socket.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    MUT_TRY(bind_to(socket, {*options.from, 0}, fmt::format("connect to {} from {}", name, options.from->to_string())));
+    MUT_TRY(bind_to(socket, {*options.from, 0},
+                    fmt::format("connect to {} from {}", name, options.from->to_string())));
   }
   if (::connect(socket.get(), address.get(), address.size) != 0) {
     int const error = threads::last_error_number();
@@ -87,14 +89,16 @@ Result<std::vector<IpAddress>> RealNetwork::resolve(std::string_view host, Deadl
 
 Result<std::vector<IpAddress>> RealNetwork::local_addresses() {
   ifaddrs* first = nullptr;
-  if (threads::blocking([&] { return ::getifaddrs(&first); }) != 0) return system_failure("list the addresses of this host");
+  if (threads::blocking([&] { return ::getifaddrs(&first); }) != 0)
+    return system_failure("list the addresses of this host");
   auto const free_list = [](ifaddrs* list) { ::freeifaddrs(list); };
   std::unique_ptr<ifaddrs, decltype(free_list)> const list{first, free_list};
   std::set<IpAddress> addresses;
   for (auto const* each = first; each != nullptr; each = each->ifa_next) {
     if (each->ifa_addr == nullptr || (each->ifa_flags & IFF_UP) == 0) continue;
     int const family = each->ifa_addr->sa_family;
-    if (family == AF_INET || family == AF_INET6) addresses.insert(endpoint_of(each->ifa_addr).address);
+    if (family == AF_INET || family == AF_INET6)
+      addresses.insert(endpoint_of(each->ifa_addr).address);
   }
   return std::vector(addresses.begin(), addresses.end());
 }

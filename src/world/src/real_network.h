@@ -1,6 +1,7 @@
 #pragma once
 
 #include "mutirao/world/network.h"
+
 #include "resolver.h"
 
 namespace mutirao::world {
@@ -8,7 +9,8 @@ namespace mutirao::world {
 /// The kernel's sockets.
 class RealNetwork final : public Network {
  public:
-  Result<std::unique_ptr<Stream>> connect(Endpoint to, ConnectOptions options, Deadline deadline) override;
+  Result<std::unique_ptr<Stream>> connect(Endpoint to, ConnectOptions options,
+                                          Deadline deadline) override;
   Result<std::unique_ptr<Listener>> listen(Endpoint at) override;
   Result<std::unique_ptr<DatagramSocket>> bind_datagram(Endpoint at) override;
   Result<std::vector<IpAddress>> resolve(std::string_view host, Deadline deadline) override;

@@ -1,15 +1,15 @@
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-
 #include <algorithm>
 #include <array>
+#include <fcntl.h>
 #include <fstream>
 #include <numeric>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include "mutirao/threads/channel.h"
+
 #include "real_world_fixture.h"
 
 namespace mutirao::world {
@@ -70,7 +70,8 @@ TEST_F(RealNetworkTest, carries_bytes_both_ways_in_order) {
 TEST_F(RealNetworkTest, gathers_and_scatters) {
   run([](World& world) {
     auto const [near, far] = connected(world);
-    std::array<ByteView, 4> const parts{base::view_of("ab"), base::view_of(""), base::view_of("cde"), base::view_of("f")};
+    std::array<ByteView, 4> const parts{base::view_of("ab"), base::view_of(""),
+                                        base::view_of("cde"), base::view_of("f")};
     ASSERT_TRUE(near->write_all(parts, within(5s)));
     std::array<std::uint8_t, 1> first{};
     std::array<std::uint8_t, 5> rest{};
@@ -134,7 +135,8 @@ TEST_F(RealNetworkTest, ends_a_parked_read_when_its_thread_is_stopped) {
     threads::scope inner;
     inner.spawn("reader", [&] {
       std::uint8_t byte = 0;
-      EXPECT_EQ(pair.near->read_some({&byte, 1}, Deadline::never()).error().fault, Fault::cancelled);
+      EXPECT_EQ(pair.near->read_some({&byte, 1}, Deadline::never()).error().fault,
+                Fault::cancelled);
     });
     EXPECT_TRUE(threads::sleep_for(2ms));
     inner.request_stop();
@@ -254,14 +256,15 @@ TEST_F(RealNetworkTest, serves_many_connections_at_once) {
     inner.spawn("acceptor", [&]() -> Result<void> {
       for (int i = 0; i < kConnections; ++i) {
         auto accepted = MUT_TRY((*listener)->accept(within(20s)));
-        inner.spawn("server", [stream = std::shared_ptr<Stream>{std::move(accepted)}]() -> Result<void> {
-          std::array<std::uint8_t, 4> request{};
-          for (int round = 0; round < 10; ++round) {
-            MUT_TRY(stream->read_exactly(request, within(20s)));
-            MUT_TRY(stream->write_all(ByteView{request}, within(20s)));
-          }
-          return {};
-        });
+        inner.spawn("server",
+                    [stream = std::shared_ptr<Stream>{std::move(accepted)}]() -> Result<void> {
+                      std::array<std::uint8_t, 4> request{};
+                      for (int round = 0; round < 10; ++round) {
+                        MUT_TRY(stream->read_exactly(request, within(20s)));
+                        MUT_TRY(stream->write_all(ByteView{request}, within(20s)));
+                      }
+                      return {};
+                    });
       }
       return {};
     });
@@ -311,8 +314,10 @@ TEST_F(RealNetworkTest, looks_names_up) {
     ASSERT_TRUE(here) << here.error().what;
     EXPECT_TRUE(here->front().is_loopback());
     EXPECT_EQ(world.network().resolve("", within(5s)).error().fault, Fault::invalid);
-    EXPECT_EQ(world.network().resolve(std::string(300, 'a'), within(5s)).error().fault, Fault::invalid);
-    EXPECT_EQ(world.network().resolve("name.invalid", Deadline::at(threads::now())).error().fault, Fault::timed_out);
+    EXPECT_EQ(world.network().resolve(std::string(300, 'a'), within(5s)).error().fault,
+              Fault::invalid);
+    EXPECT_EQ(world.network().resolve("name.invalid", Deadline::at(threads::now())).error().fault,
+              Fault::timed_out);
   });
 }
 
@@ -330,7 +335,7 @@ TEST_F(RealNetworkTest, makes_local_sockets_for_the_owner_alone) {
     {
       auto const listener = world.network().listen_local(path);
       ASSERT_TRUE(listener) << listener.error().what;
-      struct stat info {};
+      struct stat info{};
       ASSERT_EQ(::lstat(path.c_str(), &info), 0);
       EXPECT_EQ(info.st_mode & 0777, 0600u);
       auto const near = world.network().connect_local(path, within(5s));
@@ -373,7 +378,8 @@ TEST_F(RealNetworkTest, leaves_a_file_alone_that_is_no_socket) {
     ASSERT_FALSE(listener);
     EXPECT_EQ(listener.error().fault, Fault::refused);
     EXPECT_EQ(std::filesystem::file_size(path), 8u);
-    EXPECT_EQ(world.network().listen_local(folder_ + "/" + std::string(200, 'x')).error().fault, Fault::invalid);
+    EXPECT_EQ(world.network().listen_local(folder_ + "/" + std::string(200, 'x')).error().fault,
+              Fault::invalid);
   });
 }
 

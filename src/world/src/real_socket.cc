@@ -16,20 +16,23 @@ void RealSocket::close() noexcept {
 }
 
 std::unexpected<Error> RealSocket::closed_error(std::string_view doing) const {
-  return fail(Fault::closed, fmt::format("{} {}: the connection was closed on this side", doing, name_));
+  return fail(Fault::closed,
+              fmt::format("{} {}: the connection was closed on this side", doing, name_));
 }
 
 Result<void> RealSocket::wait_readable(std::string_view doing, Deadline deadline) {
   auto ready = poll_.wait_readable(deadline);
   if (!ready && ready.error().fault == Fault::closed) return closed_error(doing);
-  if (!ready) return std::unexpected{std::move(ready).error().during(fmt::format("{} {}", doing, name_))};
+  if (!ready)
+    return std::unexpected{std::move(ready).error().during(fmt::format("{} {}", doing, name_))};
   return {};
 }
 
 Result<void> RealSocket::wait_writable(std::string_view doing, Deadline deadline) {
   auto ready = poll_.wait_writable(deadline);
   if (!ready && ready.error().fault == Fault::closed) return closed_error(doing);
-  if (!ready) return std::unexpected{std::move(ready).error().during(fmt::format("{} {}", doing, name_))};
+  if (!ready)
+    return std::unexpected{std::move(ready).error().during(fmt::format("{} {}", doing, name_))};
   return {};
 }
 

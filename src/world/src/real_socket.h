@@ -5,10 +5,11 @@
 #include <memory>
 #include <string>
 
-#include "descriptor.h"
 #include "mutirao/threads/io.h"
 #include "mutirao/threads/this_thread.h"
 #include "mutirao/world/network.h"
+
+#include "descriptor.h"
 #include "system_errors.h"
 
 namespace mutirao::world {
@@ -18,7 +19,8 @@ namespace mutirao::world {
 class RealSocket {
  public:
   /// `name` says in errors who is on the other side, or what is listened on.
-  RealSocket(Descriptor socket, std::string name) : poll_{socket.release()}, name_{std::move(name)} {}
+  RealSocket(Descriptor socket, std::string name)
+      : poll_{socket.release()}, name_{std::move(name)} {}
 
   [[nodiscard]] int descriptor() const noexcept { return poll_.descriptor(); }
   [[nodiscard]] std::string const& name() const noexcept { return name_; }
@@ -43,8 +45,8 @@ class RealSocket {
 
  private:
   template <class Call>
-  Result<long> repeat(Result<void> (RealSocket::*wait)(std::string_view, Deadline), std::string_view doing,
-                      Deadline deadline, Call& call) {
+  Result<long> repeat(Result<void> (RealSocket::*wait)(std::string_view, Deadline),
+                      std::string_view doing, Deadline deadline, Call& call) {
     MUT_TRY(threads::io_checkpoint());
     for (;;) {
       if (closed()) return closed_error(doing);
@@ -65,15 +67,18 @@ class RealSocket {
 };
 
 /// A connected stream socket, TCP or Unix.
-[[nodiscard]] std::unique_ptr<Stream> make_real_stream(Descriptor socket, std::string name, Endpoint remote);
+[[nodiscard]] std::unique_ptr<Stream> make_real_stream(Descriptor socket, std::string name,
+                                                       Endpoint remote);
 
 /// Waits for the end of a connect() that is in progress.
-[[nodiscard]] Result<std::unique_ptr<Stream>> finish_connect(Descriptor socket, std::string name, Endpoint remote,
-                                                             Deadline deadline);
+[[nodiscard]] Result<std::unique_ptr<Stream>> finish_connect(Descriptor socket, std::string name,
+                                                             Endpoint remote, Deadline deadline);
 
 /// A listening stream socket; `unlink_path` is the socket file to remove with it, or empty.
-[[nodiscard]] std::unique_ptr<Listener> make_real_listener(Descriptor socket, std::string name, std::string unlink_path);
+[[nodiscard]] std::unique_ptr<Listener> make_real_listener(Descriptor socket, std::string name,
+                                                           std::string unlink_path);
 
-[[nodiscard]] std::unique_ptr<DatagramSocket> make_real_datagram_socket(Descriptor socket, std::string name);
+[[nodiscard]] std::unique_ptr<DatagramSocket> make_real_datagram_socket(Descriptor socket,
+                                                                        std::string name);
 
 }  // namespace mutirao::world

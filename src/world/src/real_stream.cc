@@ -1,23 +1,24 @@
 // Connected stream sockets.
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
-
 #include <fmt/format.h>
 
 #include "mutirao/base/check.h"
+
 #include "real_socket.h"
 #include "socket_address.h"
 
 namespace mutirao::world {
 
 namespace {
-constexpr std::size_t kStreamBuffersMax = 130;  // handed to the kernel at a time: 64 blocks with their headers
+constexpr std::size_t kStreamBuffersMax =
+    130;  // handed to the kernel at a time: 64 blocks with their headers
 
 void set_no_delay(int socket) noexcept {
   int const on = 1;
@@ -28,7 +29,9 @@ void set_no_delay(int socket) noexcept {
 class RealStream final : public Stream {
  public:
   RealStream(Descriptor socket, std::string name, Endpoint remote)
-      : local_{local_endpoint(socket.get())}, remote_{remote}, socket_{std::move(socket), std::move(name)} {}
+      : local_{local_endpoint(socket.get())},
+        remote_{remote},
+        socket_{std::move(socket), std::move(name)} {}
 
   /// Waits for the end of a connect() that is under way.
   Result<void> finish_connect(Deadline deadline);
@@ -72,7 +75,8 @@ Result<std::size_t> RealStream::read_some(std::span<MutableBytes const> into, De
     return ::readv(socket_.descriptor(), buffers.data(), static_cast<int>(count));
   }));
   if (got == 0 && socket_.closed()) return socket_.closed_error("read from");
-  if (got < 0) return system_failure(static_cast<int>(-got), fmt::format("read from {}", socket_.name()));
+  if (got < 0)
+    return system_failure(static_cast<int>(-got), fmt::format("read from {}", socket_.name()));
   return static_cast<std::size_t>(got);
 }
 
@@ -92,7 +96,8 @@ Result<void> RealStream::write_all(std::span<ByteView const> from, Deadline dead
       return ::sendmsg(socket_.descriptor(), &message, MSG_NOSIGNAL);
     }));
     if (put < 0 && socket_.closed()) return socket_.closed_error("write to");
-    if (put < 0) return system_failure(static_cast<int>(-put), fmt::format("write to {}", socket_.name()));
+    if (put < 0)
+      return system_failure(static_cast<int>(-put), fmt::format("write to {}", socket_.name()));
     skipped += static_cast<std::size_t>(put);
     while (!from.empty() && skipped >= from.front().size()) {
       skipped -= from.front().size();
@@ -108,7 +113,8 @@ std::unique_ptr<Stream> make_real_stream(Descriptor socket, std::string name, En
   return std::make_unique<RealStream>(std::move(socket), std::move(name), remote);
 }
 
-Result<std::unique_ptr<Stream>> finish_connect(Descriptor socket, std::string name, Endpoint remote, Deadline deadline) {
+Result<std::unique_ptr<Stream>> finish_connect(Descriptor socket, std::string name, Endpoint remote,
+                                               Deadline deadline) {
   set_no_delay(socket.get());
   auto stream = std::make_unique<RealStream>(std::move(socket), std::move(name), remote);
   MUT_TRY(stream->finish_connect(deadline));

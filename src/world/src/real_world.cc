@@ -4,6 +4,7 @@
 
 #include "mutirao/base/check.h"
 #include "mutirao/threads/this_thread.h"
+
 #include "real_disk.h"
 #include "real_network.h"
 

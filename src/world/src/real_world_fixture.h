@@ -1,11 +1,11 @@
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <string>
+
+#include <gtest/gtest.h>
 
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/scope.h"
@@ -23,7 +23,8 @@ class RealWorldTest : public ::testing::Test {
   }
   ~RealWorldTest() override { std::filesystem::remove_all(folder_); }
 
-  static void run(std::move_only_function<void(World&)> body, threads::runtime_options options = {.processors = 2}) {
+  static void run(std::move_only_function<void(World&)> body,
+                  threads::runtime_options options = {.processors = 2}) {
     threads::runtime real{std::move(options)};
     real.run([&] {
       base::SilentLog log;

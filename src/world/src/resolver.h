@@ -11,9 +11,9 @@ namespace mutirao::world {
 
 /// Host names to addresses, by the system's resolver.
 ///
-/// getaddrinfo blocks for as long as the name servers like and can't be interrupted. So each look-up
-/// has a thread of its own, with the large stack that the system's modules expect; a caller whose
-/// deadline passes leaves it behind, and the resolver waits for it when it is destroyed.
+/// getaddrinfo blocks for as long as the name servers like and can't be interrupted. So each
+/// look-up has a thread of its own, with the large stack that the system's modules expect; a caller
+/// whose deadline passes leaves it behind, and the resolver waits for it when it is destroyed.
 class Resolver {
  public:
   Result<std::vector<IpAddress>> resolve(std::string_view host, Deadline deadline);

@@ -1,8 +1,7 @@
 #include "socket_address.h"
 
-#include <netinet/in.h>
-
 #include <cstring>
+#include <netinet/in.h>
 
 namespace mutirao::world {
 

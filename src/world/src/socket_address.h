@@ -15,7 +15,9 @@ struct SocketAddress {
   explicit SocketAddress(Endpoint const& endpoint) noexcept;
 
   [[nodiscard]] sockaddr* get() noexcept { return reinterpret_cast<sockaddr*>(&storage); }
-  [[nodiscard]] sockaddr const* get() const noexcept { return reinterpret_cast<sockaddr const*>(&storage); }
+  [[nodiscard]] sockaddr const* get() const noexcept {
+    return reinterpret_cast<sockaddr const*>(&storage);
+  }
   [[nodiscard]] int family() const noexcept { return storage.ss_family; }
   /// 0.0.0.0:0 for other families than IPv4 and IPv6.
   [[nodiscard]] Endpoint endpoint() const noexcept;

@@ -29,12 +29,14 @@ template <std::unsigned_integral T>
 [[nodiscard]] T load_be(ByteView bytes) noexcept {
   T value;
   std::memcpy(&value, bytes.data(), sizeof value);
-  if constexpr (std::endian::native == std::endian::little && sizeof(T) > 1) value = std::byteswap(value);
+  if constexpr (std::endian::native == std::endian::little && sizeof(T) > 1)
+    value = std::byteswap(value);
   return value;
 }
 template <std::unsigned_integral T>
 void store_be(MutableBytes bytes, T value) noexcept {
-  if constexpr (std::endian::native == std::endian::little && sizeof(T) > 1) value = std::byteswap(value);
+  if constexpr (std::endian::native == std::endian::little && sizeof(T) > 1)
+    value = std::byteswap(value);
   std::memcpy(bytes.data(), &value, sizeof value);
 }
 template <std::unsigned_integral T>

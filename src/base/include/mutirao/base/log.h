@@ -17,7 +17,8 @@ class Log {
  public:
   virtual ~Log() = default;
   [[nodiscard]] virtual bool enabled(LogLevel level) const noexcept = 0;
-  virtual void write(LogLevel level, std::string_view module, std::string_view message) noexcept = 0;
+  virtual void write(LogLevel level, std::string_view module,
+                     std::string_view message) noexcept = 0;
 
   template <class... Args>
   void debug(std::string_view module, fmt::format_string<Args...> format, Args&&... args) {

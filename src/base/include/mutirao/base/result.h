@@ -43,7 +43,8 @@ struct Error {
 template <class T>
 using Result = std::expected<T, Error>;
 
-[[nodiscard]] inline std::unexpected<Error> fail(Fault fault, std::string what, std::string mend = {}) {
+[[nodiscard]] inline std::unexpected<Error> fail(Fault fault, std::string what,
+                                                 std::string mend = {}) {
   return std::unexpected{Error{fault, std::move(what), std::move(mend)}};
 }
 
@@ -57,12 +58,12 @@ using base::Result;
 }  // namespace mutirao
 
 /// The value of a Result, or return its error from the enclosing function.
-#define MUT_TRY(...)                                                                        \
-  (__extension__({                                                                          \
-    auto mut_try_result = (__VA_ARGS__);                                                    \
-    if (!mut_try_result) [[unlikely]]                                                       \
+#define MUT_TRY(...)                                                                         \
+  (__extension__({                                                                           \
+    auto mut_try_result = (__VA_ARGS__);                                                     \
+    if (!mut_try_result) [[unlikely]]                                                        \
       return ::std::unexpected<::mutirao::base::Error>{::std::move(mut_try_result).error()}; \
-    ::mutirao::base::detail::take(::std::move(mut_try_result));                             \
+    ::mutirao::base::detail::take(::std::move(mut_try_result));                              \
   }))
 
 namespace mutirao::base::detail {

@@ -42,8 +42,8 @@ class Deadline {
 
 namespace mutirao {
 using base::Deadline;
-using base::earlier;
 using base::Duration;
+using base::earlier;
 using base::TimePoint;
 using namespace std::chrono_literals;
 }  // namespace mutirao

@@ -15,26 +15,28 @@
 
 namespace mutirao::net {
 
-/// Which addresses a URL from a stranger (a torrent, a redirect) may lead to. A server on the public
-/// net must not be able to make us talk to our own loopback, router or cloud metadata (SSRF).
+/// Which addresses a URL from a stranger (a torrent, a redirect) may lead to. A server on the
+/// public net must not be able to make us talk to our own loopback, router or cloud metadata
+/// (SSRF).
 enum class Reach : std::uint8_t {
-  unrestricted, ///< the user allows internal addresses wherever they are named, redirects included
-  anywhere,     ///< the user named this address; where it redirects to is a stranger's word
-  public_only,  ///< no internal address (IpAddress::is_internal), also after a redirect or a DNS answer
+  unrestricted,  ///< the user allows internal addresses wherever they are named, redirects included
+  anywhere,      ///< the user named this address; where it redirects to is a stranger's word
+  public_only,   ///< no internal address (IpAddress::is_internal), also after a redirect or a DNS
+                 ///< answer
 };
 
 struct HttpClientOptions {
   Reach reach = Reach::anywhere;
   /// Redirects never go from https to http, and never from a public to an internal address unless
-  /// `reach` is unrestricted. Beyond the limit the request fails; with 0 a redirect is an answer like
-  /// any other.
+  /// `reach` is unrestricted. Beyond the limit the request fails; with 0 a redirect is an answer
+  /// like any other.
   unsigned redirects_max = 5;
   std::uint64_t body_bytes_max = 16 << 20;  ///< of a collected body, after decompression
   std::size_t connections_per_host_max = 8;
   Duration idle_max = std::chrono::seconds{30};
-  std::optional<world::IpAddress> from{};    ///< source address
+  std::optional<world::IpAddress> from{};  ///< source address
   std::string user_agent = "Mutirao/0.1";
-  std::string ca_file{};                     ///< empty: the system's certificates
+  std::string ca_file{};  ///< empty: the system's certificates
 };
 
 struct HttpRequest {
@@ -64,13 +66,14 @@ struct HttpStreamedResponse {
   std::unique_ptr<HttpBody> body;  ///< returns its connection to the pool when read to the end
 };
 
-/// An HTTP/1.1 client that keeps connections alive, follows redirects within limits, and speaks https
-/// by the TLS library. Any number of threads may use one.
+/// An HTTP/1.1 client that keeps connections alive, follows redirects within limits, and speaks
+/// https by the TLS library. Any number of threads may use one.
 ///
 /// A kept connection may die just as a request goes out: requests that may be repeated (RFC 9110
-/// §9.2.2) are tried once more on a fresh one, all others always start on a fresh one. Content-Length
-/// and Transfer-Encoding are the client's to say. A redirect to another origin takes no Authorization
-/// and no Cookie along. An answer of any status is a success here: look at head.status.
+/// §9.2.2) are tried once more on a fresh one, all others always start on a fresh one.
+/// Content-Length and Transfer-Encoding are the client's to say. A redirect to another origin takes
+/// no Authorization and no Cookie along. An answer of any status is a success here: look at
+/// head.status.
 class HttpClient {
  public:
   HttpClient(world::World& world, HttpClientOptions options);
@@ -89,6 +92,7 @@ class HttpClient {
 };
 
 /// A client of a server behind a Unix socket: the same, with the host part of the URL ignored.
-Result<HttpStreamedResponse> http_over(std::unique_ptr<world::Stream> stream, HttpRequest request, Deadline deadline);
+Result<HttpStreamedResponse> http_over(std::unique_ptr<world::Stream> stream, HttpRequest request,
+                                       Deadline deadline);
 
 }  // namespace mutirao::net

@@ -54,10 +54,11 @@ class HttpResponder {
 using HttpHandler = std::function<Result<void>(HttpServerRequest const&, HttpResponder&)>;
 
 /// Serves HTTP/1.1 on one listener, a user thread for each connection. HEAD is answered by running
-/// GET without its body. A handler that fails before its head gets a 500 with the error's text; after
-/// it, the connection is closed so that the client notices. Requests that are broken or beyond a limit
-/// are answered with what is wrong with them (400, 408, 413, 417, 431, 501, 505) and never reach the
-/// handler. The handler runs on the connection's thread, one request of a connection at a time.
+/// GET without its body. A handler that fails before its head gets a 500 with the error's text;
+/// after it, the connection is closed so that the client notices. Requests that are broken or
+/// beyond a limit are answered with what is wrong with them (400, 408, 413, 417, 431, 501, 505) and
+/// never reach the handler. The handler runs on the connection's thread, one request of a
+/// connection at a time.
 class HttpServer {
  public:
   HttpServer(world::World& world, HttpServerOptions options, HttpHandler handler);
@@ -66,8 +67,8 @@ class HttpServer {
   /// Serves until the thread is asked to stop or the listener is closed, then ends its connections.
   Result<void> serve(world::Listener& listener);
 
-  /// Serves one connection whose first bytes somebody else has read already (`read_ahead`): lets one
-  /// port speak several protocols.
+  /// Serves one connection whose first bytes somebody else has read already (`read_ahead`): lets
+  /// one port speak several protocols.
   void serve_connection(std::unique_ptr<world::Stream> stream, ByteView read_ahead);
 
   struct State;

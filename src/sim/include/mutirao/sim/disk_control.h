@@ -23,9 +23,9 @@ struct DiskOptions {
 /// The faults of one simulated disk, for tests.
 ///
 /// Whatever was not synced when its host crashes is at risk: each page of 4 KiB on its own is kept,
-/// lost, or torn at 512 bytes; the length of a file is the old or the new one; each creation, rename
-/// and removal happened or did not, but never one that depends on another that did not. All of it is
-/// drawn from the seed.
+/// lost, or torn at 512 bytes; the length of a file is the old or the new one; each creation,
+/// rename and removal happened or did not, but never one that depends on another that did not. All
+/// of it is drawn from the seed.
 class DiskControl {
  public:
   virtual ~DiskControl() = default;

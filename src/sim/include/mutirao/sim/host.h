@@ -18,7 +18,7 @@ struct HostOptions {
   std::vector<world::IpAddress> addresses{};
   std::optional<std::uint64_t> uplink_bytes_per_s{};    ///< 0 = no limit; the network's when absent
   std::optional<std::uint64_t> downlink_bytes_per_s{};  ///< 0 = no limit; the network's when absent
-  Duration clock_skew{0};  ///< of its civil clock
+  Duration clock_skew{0};                               ///< of its civil clock
   DiskOptions disk{};
 };
 

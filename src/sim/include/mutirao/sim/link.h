@@ -16,7 +16,8 @@ struct Link {
   /// later, by the time that its retransmission takes.
   double loss = 0;
   double duplication = 0;  ///< chance that a datagram arrives twice
-  std::uint64_t bandwidth_bytes_per_s = 0;  ///< of this link alone, next to the hosts' own; 0 = no limit
+  std::uint64_t bandwidth_bytes_per_s =
+      0;  ///< of this link alone, next to the hosts' own; 0 = no limit
 };
 
 /// The figures of a simulated network. The defaults are a good home connection to a near city.

@@ -30,8 +30,8 @@ struct CrashOptions {
 /// A whole network of hosts in one process and in virtual time.
 ///
 /// A failure that depends on what arrives first, or on what was on the disk when the power went,
-/// appears once in a thousand runs and never again. Here every such choice is drawn from a seed, and
-/// a run is a pure function of it: run() again with the same seed, and the same thing happens.
+/// appears once in a thousand runs and never again. Here every such choice is drawn from a seed,
+/// and a run is a pure function of it: run() again with the same seed, and the same thing happens.
 ///
 /// Everything runs on one LWP, so nothing here needs a lock. Call it from run()'s threads;
 /// hosts, links and partitions may be set before run() too. What a simulation gave out (Worlds,

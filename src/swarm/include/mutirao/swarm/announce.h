@@ -19,11 +19,11 @@ struct AnnounceRequest {
   Sha1Digest info_hash{};
   PeerId peer_id{};
   std::uint16_t port = 0;
-  std::uint64_t uploaded = 0;    ///< bytes since started
+  std::uint64_t uploaded = 0;  ///< bytes since started
   std::uint64_t downloaded = 0;
-  std::uint64_t left = 0;        ///< bytes still missing; 0: a seed
+  std::uint64_t left = 0;  ///< bytes still missing; 0: a seed
   AnnounceEvent event = AnnounceEvent::none;
-  std::uint32_t key = 0;         ///< stays the same when our address changes
+  std::uint32_t key = 0;  ///< stays the same when our address changes
   std::uint32_t peers_wanted = 50;
   std::string tracker_id;
 };
@@ -50,8 +50,10 @@ class TrackerClient {
   /// `reach` public_only: trackers at internal addresses are refused (see net::Reach).
   TrackerClient(world::World& world, net::HttpClientOptions http);
   ~TrackerClient();
-  Result<AnnounceAnswer> announce(std::string const& url, AnnounceRequest const& request, Deadline deadline);
-  Result<ScrapeAnswer> scrape(std::string const& url, Sha1Digest const& info_hash, Deadline deadline);
+  Result<AnnounceAnswer> announce(std::string const& url, AnnounceRequest const& request,
+                                  Deadline deadline);
+  Result<ScrapeAnswer> scrape(std::string const& url, Sha1Digest const& info_hash,
+                              Deadline deadline);
 
   struct State;
 

@@ -41,8 +41,8 @@ class Bitfield {
   void set_all() noexcept;
   void reset_all() noexcept;
 
-  /// The bitfield message of BEP 3: first piece in the highest bit of the first byte. Refuses a wrong
-  /// length and spare bits that are set.
+  /// The bitfield message of BEP 3: first piece in the highest bit of the first byte. Refuses a
+  /// wrong length and spare bits that are set.
   [[nodiscard]] static Result<Bitfield> from_wire(ByteView bytes, std::size_t size);
   [[nodiscard]] Bytes to_wire() const;
 

@@ -9,10 +9,10 @@
 
 /// SHA-1 and SHA-256, many messages at a time.
 ///
-/// Hashing is the largest cost of moving a verified byte, and one hash is a chain that leaves most of
-/// a processor idle. Independent messages fill the lanes of its vector unit: 16 with AVX-512, 8 with
-/// AVX2; else, and for a single message, the SHA extensions, or plain code where the processor has
-/// none of them. The choice is made at start-up by what the processor can do.
+/// Hashing is the largest cost of moving a verified byte, and one hash is a chain that leaves most
+/// of a processor idle. Independent messages fill the lanes of its vector unit: 16 with AVX-512, 8
+/// with AVX2; else, and for a single message, the SHA extensions, or plain code where the processor
+/// has none of them. The choice is made at start-up by what the processor can do.
 namespace mutirao::swarm {
 
 [[nodiscard]] Sha1Digest sha1(ByteView message);
@@ -31,7 +31,8 @@ class Sha1State {
   [[nodiscard]] std::uint64_t length() const noexcept { return length_; }
 
   /// states[i].update(runs[i]) for all i, in lanes.
-  static void update_many(std::span<Sha1State* const> states, std::span<ByteView const> runs) noexcept;
+  static void update_many(std::span<Sha1State* const> states,
+                          std::span<ByteView const> runs) noexcept;
 
  private:
   /// Completes the block that is pending and gives back what is left of the run; with nothing
@@ -44,7 +45,8 @@ class Sha1State {
   std::uint8_t pending_[64];
 };
 
-/// The engine in force for `doctor`: "AVX-512, 16 lanes", "AVX2, 8 lanes", "SHA extensions", "plain".
+/// The engine in force for `doctor`: "AVX-512, 16 lanes", "AVX2, 8 lanes", "SHA extensions",
+/// "plain".
 [[nodiscard]] std::string_view hash_engine() noexcept;
 
 }  // namespace mutirao::swarm

@@ -14,7 +14,8 @@ namespace mutirao::swarm {
 struct Magnet {
   InfoHash info_hash;
   std::string name;
-  std::vector<std::string> trackers;   ///< at most 64, as of the others; what comes after them is left out
+  std::vector<std::string>
+      trackers;  ///< at most 64, as of the others; what comes after them is left out
   std::vector<std::string> web_seeds;  ///< at most 64
   std::vector<world::Endpoint> peers;  ///< x.pe, numeric addresses only, at most 64
   std::vector<std::pair<std::uint32_t, std::uint32_t>> selected_files;  ///< so: inclusive ranges

@@ -18,13 +18,15 @@ namespace mutirao::swarm {
 
 /// Root over `nodes`, which lie `base_height` levels above the leaves; missing ones up to `width`
 /// (a power of two) are padding.
-[[nodiscard]] Sha256Digest merkle_root(std::span<Sha256Digest const> nodes, std::size_t width, unsigned base_height = 0);
+[[nodiscard]] Sha256Digest merkle_root(std::span<Sha256Digest const> nodes, std::size_t width,
+                                       unsigned base_height = 0);
 
 /// Root over leaves, width the next power of two.
 [[nodiscard]] Sha256Digest merkle_root_of_leaves(std::span<Sha256Digest const> leaves);
 
 /// Checks that `nodes` (a power of two of them, the first with index `index` in its layer) lead to
 /// `root` by the uncle hashes `proof`, lowest first (BEP 52, "hashes").
-[[nodiscard]] bool merkle_verify(std::span<Sha256Digest const> nodes, std::size_t index, std::span<Sha256Digest const> proof, Sha256Digest const& root);
+[[nodiscard]] bool merkle_verify(std::span<Sha256Digest const> nodes, std::size_t index,
+                                 std::span<Sha256Digest const> proof, Sha256Digest const& root);
 
 }  // namespace mutirao::swarm

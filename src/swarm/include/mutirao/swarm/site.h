@@ -10,8 +10,8 @@
 namespace mutirao::swarm {
 
 /// The web side of a node that shares: a page that lists what is shared, .torrent files, the files
-/// themselves by plain HTTP (also as a web seed, BEP 19), the tracker's announce and scrape, and live
-/// figures.
+/// themselves by plain HTTP (also as a web seed, BEP 19), the tracker's announce and scrape, and
+/// live figures.
 ///
 ///   /                     the page: useful and accessible without JavaScript, live with it
 ///   /torrents/ID.torrent  metainfo with our tracker and web seed in it

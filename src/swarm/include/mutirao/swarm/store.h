@@ -18,10 +18,10 @@ namespace mutirao::swarm {
 ///
 /// A process can be killed and a machine can lose power at any moment. The store therefore keeps a
 /// *map*: one bit a 16 KiB block, in a file of its own with checksums, and a journal of what was
-/// verified since. Data is written and synced before the record that claims it; records are flushed at
-/// the latest 1 s or 64 MiB after their data. After a crash at most that much is fetched again, and
-/// never is an unwritten block claimed. Each file's size, modification time and inode are kept with
-/// the map: a file that somebody changed is rechecked alone, the others are trusted.
+/// verified since. Data is written and synced before the record that claims it; records are flushed
+/// at the latest 1 s or 64 MiB after their data. After a crash at most that much is fetched again,
+/// and never is an unwritten block claimed. Each file's size, modification time and inode are kept
+/// with the map: a file that somebody changed is rechecked alone, the others are trusted.
 ///
 /// Files are sparse. Paths stay below the target folder and follow no links (world::Directory). Any
 /// number of threads may call; no call holds a lock while it reads or writes the disk.
@@ -36,7 +36,9 @@ class Store {
 
   /// Opens or creates. What the map claims is trusted unless a file changed: then its blocks are
   /// unclaimed and listed by needs_recheck().
-  [[nodiscard]] static Result<std::unique_ptr<Store>> open(world::World& world, std::shared_ptr<Metainfo const> metainfo, Options options);
+  [[nodiscard]] static Result<std::unique_ptr<Store>> open(world::World& world,
+                                                           std::shared_ptr<Metainfo const> metainfo,
+                                                           Options options);
   ~Store();  ///< flushes
 
   /// Pieces that are whole and verified, a copy.
@@ -51,8 +53,8 @@ class Store {
   Result<void> write(std::uint64_t offset, std::span<ByteView const> runs);
   /// Reads what is there, padding as zeros; the caller asks has() first.
   Result<void> read(std::uint64_t offset, MutableBytes into);
-  /// Records that these bytes were written and match their hash. Whole blocks, or up to the end of a
-  /// file. Returns true when that completed the piece.
+  /// Records that these bytes were written and match their hash. Whole blocks, or up to the end of
+  /// a file. Returns true when that completed the piece.
   bool claim(std::uint64_t offset, std::uint64_t length);
   /// Takes a claim back: a piece that turned out to be wrong on disk.
   void unclaim(PieceIndex piece);
@@ -62,11 +64,14 @@ class Store {
   /// Flushes when the interval or the byte limit has passed; called by the owner's timer.
   Result<void> flush_if_due();
 
-  /// Files that changed behind our back, at open; where there is no map, those that are there already.
+  /// Files that changed behind our back, at open; where there is no map, those that are there
+  /// already.
   [[nodiscard]] std::vector<FileIndex> needs_recheck() const;
   /// Hashes what is on disk and sets the claims to what is right. `only` empty: everything. Stops
   /// between pieces when the thread is asked to stop; what was checked until then is kept.
-  Result<void> recheck(std::span<FileIndex const> only, std::function<void(std::uint64_t bytes_done, std::uint64_t bytes_total)> progress);
+  Result<void> recheck(
+      std::span<FileIndex const> only,
+      std::function<void(std::uint64_t bytes_done, std::uint64_t bytes_total)> progress);
 
   /// Makes the empty files, with their folders, that no piece will ever write; called when the
   /// download begins and when it ends.

@@ -22,15 +22,15 @@ struct TrackerOptions {
   double announces_per_source_burst = 400;
 };
 
-/// Tells peers of a torrent about each other: a tracker over HTTP (BEP 3, 7, 23, 48) and UDP (BEP 15,
-/// 41).
+/// Tells peers of a torrent about each other: a tracker over HTTP (BEP 3, 7, 23, 48) and UDP (BEP
+/// 15, 41).
 ///
-/// Closed: only torrents that were admitted are tracked. A peer is known by the address that it asks
-/// from and the port that it names; what it says of its address is ignored. It hears only of peers
-/// that it can reach: loopback addresses are told to loopback, private ones to private ones. Who is
-/// silent for two intervals is forgotten. UDP connection ids are a keyed hash of address and time, so
-/// that a forged source gets nothing larger than its own question and the tracker keeps no state for
-/// it. Any number of threads.
+/// Closed: only torrents that were admitted are tracked. A peer is known by the address that it
+/// asks from and the port that it names; what it says of its address is ignored. It hears only of
+/// peers that it can reach: loopback addresses are told to loopback, private ones to private ones.
+/// Who is silent for two intervals is forgotten. UDP connection ids are a keyed hash of address and
+/// time, so that a forged source gets nothing larger than its own question and the tracker keeps no
+/// state for it. Any number of threads.
 class Tracker {
  public:
   Tracker(world::World& world, TrackerOptions options);
@@ -38,9 +38,9 @@ class Tracker {
 
   void admit(InfoHash const& torrent);
   void expel(InfoHash const& torrent);
-  /// Where this node itself serves an admitted torrent: at most 16 endpoints, told to every peer that
-  /// can reach them, never forgotten. A node can't announce to itself with an address that others
-  /// could use, so it says it here. Empty: it serves the torrent no longer.
+  /// Where this node itself serves an admitted torrent: at most 16 endpoints, told to every peer
+  /// that can reach them, never forgotten. A node can't announce to itself with an address that
+  /// others could use, so it says it here. Empty: it serves the torrent no longer.
   void serve_here(InfoHash const& torrent, std::vector<world::Endpoint> const& at, bool seed);
 
   /// Answers /announce and /scrape; another path is not touched and gives false.
@@ -54,8 +54,8 @@ class Tracker {
     std::uint32_t completed = 0;
   };
   [[nodiscard]] Counts counts(InfoHash const& torrent) const;
-  /// For a node that shares through its own tracker: it needs no announce to know its peers. Without
-  /// those of serve_here().
+  /// For a node that shares through its own tracker: it needs no announce to know its peers.
+  /// Without those of serve_here().
   [[nodiscard]] std::vector<world::Endpoint> peers(InfoHash const& torrent) const;
 
   struct State;

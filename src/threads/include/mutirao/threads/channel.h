@@ -18,7 +18,8 @@ class channel {
   /// Fails with closed after close(); `value` is then untouched.
   Result<void> send(T&& value, Deadline deadline = Deadline::never()) {
     std::unique_lock lock{mutex_};
-    auto waited = not_full_.wait(lock, [&] { return closed_ || queue_.size() < capacity_; }, deadline);
+    auto waited =
+        not_full_.wait(lock, [&] { return closed_ || queue_.size() < capacity_; }, deadline);
     if (!waited) return waited;
     if (closed_) return fail(Fault::closed, "channel is closed");
     queue_.push_back(std::move(value));

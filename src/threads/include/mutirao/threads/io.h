@@ -1,10 +1,9 @@
 #pragma once
 
-#include <sys/uio.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <sys/uio.h>
 
 #include "mutirao/base/bytes.h"
 #include "mutirao/base/result.h"
@@ -48,9 +47,9 @@ class pollable {
 /// fails with cancelled when it was asked to stop. A few nanoseconds otherwise.
 Result<void> io_checkpoint();
 
-/// Positioned file I/O: from the page cache in the calling thread, else by io_uring, else on a spare
-/// LWP. Reads stop short only at the end of the file; writes never do. Not cancellation points: the
-/// buffer stays in use until the kernel is done with it.
+/// Positioned file I/O: from the page cache in the calling thread, else by io_uring, else on a
+/// spare LWP. Reads stop short only at the end of the file; writes never do. Not cancellation
+/// points: the buffer stays in use until the kernel is done with it.
 Result<std::size_t> read_file(int descriptor, MutableBytes into, std::uint64_t offset);
 Result<void> write_file(int descriptor, std::span<iovec const> from, std::uint64_t offset);
 /// fdatasync

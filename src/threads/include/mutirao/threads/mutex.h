@@ -21,16 +21,19 @@ class mutex {
 
   void lock() {
     std::uint32_t expected = 0;
-    if (!state_.compare_exchange_strong(expected, 1, std::memory_order_acquire, std::memory_order_relaxed))
+    if (!state_.compare_exchange_strong(expected, 1, std::memory_order_acquire,
+                                        std::memory_order_relaxed))
       lock_slowly();
   }
   [[nodiscard]] bool try_lock() noexcept {
     std::uint32_t expected = 0;
-    return state_.compare_exchange_strong(expected, 1, std::memory_order_acquire, std::memory_order_relaxed);
+    return state_.compare_exchange_strong(expected, 1, std::memory_order_acquire,
+                                          std::memory_order_relaxed);
   }
   void unlock() {
     std::uint32_t expected = 1;
-    if (!state_.compare_exchange_strong(expected, 0, std::memory_order_release, std::memory_order_relaxed))
+    if (!state_.compare_exchange_strong(expected, 0, std::memory_order_release,
+                                        std::memory_order_relaxed))
       unlock_slowly();
   }
 
@@ -45,8 +48,8 @@ class mutex {
   waiter* last_ = nullptr;
 };
 
-/// Wait for a state that a mutex guards. Every wait returns why it ended: a stop request or a passed
-/// deadline is an error, and the caller looks at its predicate only after success.
+/// Wait for a state that a mutex guards. Every wait returns why it ended: a stop request or a
+/// passed deadline is an error, and the caller looks at its predicate only after success.
 class condition_variable {
  public:
   condition_variable() noexcept = default;
@@ -59,7 +62,8 @@ class condition_variable {
 
   /// Waits until `predicate()`; success also when it becomes true at the last moment.
   template <class Predicate>
-  Result<void> wait(std::unique_lock<mutex>& lock, Predicate predicate, Deadline deadline = Deadline::never()) {
+  Result<void> wait(std::unique_lock<mutex>& lock, Predicate predicate,
+                    Deadline deadline = Deadline::never()) {
     while (!predicate()) {
       if (auto waited = wait(lock, deadline); !waited) {
         if (predicate()) return {};

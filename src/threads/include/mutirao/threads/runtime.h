@@ -19,13 +19,13 @@ struct simulated_schedule {
 struct runtime_options {
   /// Run queues, and LWPs that execute user threads at the same time; 0 = one for each core.
   unsigned processors = 0;
-  /// Most LWPs that may be lent to blocking calls. Beyond it a processor waits for the call of its own
-  /// LWP to end, and standard error says so once.
+  /// Most LWPs that may be lent to blocking calls. Beyond it a processor waits for the call of its
+  /// own LWP to end, and standard error says so once.
   unsigned spare_lwps_max = 512;
   /// Probe the kernel for io_uring; without it file calls are lent to spare LWPs.
   bool use_io_uring = true;
-  /// Present: one LWP, virtual time that jumps to the next timer when nothing is ready, and an order
-  /// of execution that is a pure function of the seed.
+  /// Present: one LWP, virtual time that jumps to the next timer when nothing is ready, and an
+  /// order of execution that is a pure function of the seed.
   std::optional<simulated_schedule> simulated = std::nullopt;
 };
 
@@ -50,7 +50,8 @@ struct runtime_info {
 /// and a spare LWP takes the processor over. So blocking code reads straight down and never blocks
 /// the process.
 ///
-/// Several runtimes may live in one process, one after another or at once. Not copyable, not movable.
+/// Several runtimes may live in one process, one after another or at once. Not copyable, not
+/// movable.
 class runtime {
  public:
   explicit runtime(runtime_options options = {});

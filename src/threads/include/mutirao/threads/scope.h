@@ -14,7 +14,12 @@ namespace mutirao::threads {
 
 /// Stack size classes. Frames are touched page by page, so a large class costs address space and
 /// not memory.
-enum class stack_size : std::uint8_t { small /* 16 KiB */, standard /* 64 KiB */, large /* 256 KiB */, huge /* 1 MiB */ };
+enum class stack_size : std::uint8_t {
+  small /* 16 KiB */,
+  standard /* 64 KiB */,
+  large /* 256 KiB */,
+  huge /* 1 MiB */
+};
 
 struct spawn_options {
   stack_size stack = stack_size::standard;
@@ -45,19 +50,20 @@ class scope {
   void spawn(std::string name, Body&& body, spawn_options options = {}) {
     using Returned = std::invoke_result_t<Body&>;
     if constexpr (std::is_void_v<Returned>) {
-      start(std::move(name),
-            [body = std::forward<Body>(body)]() mutable -> Result<void> {
-              body();
-              return {};
-            },
-            options);
+      start(
+          std::move(name),
+          [body = std::forward<Body>(body)]() mutable -> Result<void> {
+            body();
+            return {};
+          },
+          options);
     } else {
       start(std::move(name), std::forward<Body>(body), options);
     }
   }
 
-  /// Waits until every thread has ended; the first failure, if there was one. A caller that is asked
-  /// to stop meanwhile hands the stop on to the threads and still waits for them.
+  /// Waits until every thread has ended; the first failure, if there was one. A caller that is
+  /// asked to stop meanwhile hands the stop on to the threads and still waits for them.
   Result<void> join();
 
   void request_stop() noexcept;

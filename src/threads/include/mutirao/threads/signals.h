@@ -8,8 +8,8 @@
 
 namespace mutirao::threads {
 
-/// Signals as something that a thread waits for. Blocks them for the process while it lives; make it
-/// before the runtime starts its LWPs so that all of them inherit the mask.
+/// Signals as something that a thread waits for. Blocks them for the process while it lives; make
+/// it before the runtime starts its LWPs so that all of them inherit the mask.
 class signal_set {
  public:
   explicit signal_set(std::initializer_list<int> numbers);

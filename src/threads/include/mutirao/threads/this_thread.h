@@ -25,7 +25,8 @@ Result<void> sleep_until(TimePoint when);
 /// Lets other ready threads of this processor run.
 void yield();
 
-/// For long computation: yields when this thread has used up its slice. A few nanoseconds otherwise.
+/// For long computation: yields when this thread has used up its slice. A few nanoseconds
+/// otherwise.
 void checkpoint();
 
 /// True once this thread, or a scope that it belongs to, was asked to stop.

@@ -12,18 +12,18 @@
 
 /// bencode (BEP 3): integers, byte strings, lists and dictionaries.
 ///
-/// What is decoded comes from strangers, and recursive decoders have been crashed by depth, by token
-/// count and by lengths that overflow. This one makes one pass without recursion over the input,
-/// writes a flat table of tokens that point into it (nothing is copied), and refuses: what is deeper,
-/// longer or has more tokens than the limits (Fault::exhausted); integers and lengths with leading
-/// zeros, "-0" or beyond 64 bits; keys that are not strings, not sorted, or repeated; and bytes after
-/// the value (Fault::corrupt, with the byte where it went wrong).
+/// What is decoded comes from strangers, and recursive decoders have been crashed by depth, by
+/// token count and by lengths that overflow. This one makes one pass without recursion over the
+/// input, writes a flat table of tokens that point into it (nothing is copied), and refuses: what
+/// is deeper, longer or has more tokens than the limits (Fault::exhausted); integers and lengths
+/// with leading zeros, "-0" or beyond 64 bits; keys that are not strings, not sorted, or repeated;
+/// and bytes after the value (Fault::corrupt, with the byte where it went wrong).
 namespace mutirao::wire {
 
 struct BencodeLimits {
-  std::size_t bytes_max = 10 << 20;     ///< 4 GiB at most
-  std::size_t tokens_max = 3'000'000;   ///< values and keys; 500 million at most
-  std::size_t depth_max = 100;          ///< lists and dictionaries inside each other
+  std::size_t bytes_max = 10 << 20;    ///< 4 GiB at most
+  std::size_t tokens_max = 3'000'000;  ///< values and keys; 500 million at most
+  std::size_t depth_max = 100;         ///< lists and dictionaries inside each other
   /// Old programs wrote unsorted dictionaries: .torrent files in the wild are read with this off.
   /// Repeated keys are refused always.
   bool sorted_keys = true;
@@ -80,7 +80,9 @@ class BencodeValue::Iterator {
   };
   [[nodiscard]] Entry operator*() const noexcept;
   Iterator& operator++() noexcept;
-  friend bool operator==(Iterator const& a, Iterator const& b) noexcept { return a.token_ == b.token_; }
+  friend bool operator==(Iterator const& a, Iterator const& b) noexcept {
+    return a.token_ == b.token_;
+  }
 
  private:
   friend class BencodeValue;
@@ -92,7 +94,8 @@ class BencodeValue::Iterator {
 /// A decoded input. The input must outlive it.
 class BencodeDocument {
  public:
-  [[nodiscard]] static Result<BencodeDocument> decode(ByteView input, BencodeLimits const& limits = {});
+  [[nodiscard]] static Result<BencodeDocument> decode(ByteView input,
+                                                      BencodeLimits const& limits = {});
   [[nodiscard]] BencodeValue root() const noexcept { return BencodeValue{this, 0}; }
   /// What follows the value, with allow_rest.
   [[nodiscard]] ByteView rest() const noexcept;
@@ -102,9 +105,9 @@ class BencodeDocument {
   friend class BencodeValue::Iterator;
   friend class BencodeDecoder;
   struct Token {
-    std::uint32_t offset;  // of the encoding, in the input
-    std::uint32_t end;     // of the encoding
-    std::uint32_t next;    // token after this value and all it holds
+    std::uint32_t offset;       // of the encoding, in the input
+    std::uint32_t end;          // of the encoding
+    std::uint32_t next;         // token after this value and all it holds
     std::uint32_t header : 29;  // strings: bytes before the content; containers: number of values
     std::uint32_t kind : 3;
   };
@@ -132,8 +135,8 @@ class BencodeWriter {
   struct Open {
     bool dictionary = false;
     bool any_key = false;
-    bool key_waits = false;      // a key was written, its value was not
-    std::size_t last_key = 0;    // where the content of the last key lies in out_
+    bool key_waits = false;    // a key was written, its value was not
+    std::size_t last_key = 0;  // where the content of the last key lies in out_
     std::size_t last_key_size = 0;
   };
   void before_value();

@@ -13,13 +13,13 @@
 /// HTTP/1.1 messages (RFC 9110, RFC 9112).
 ///
 /// Two programs that repair the same broken message differently can be played against each other
-/// (request smuggling). This parser repairs nothing: bare LF, obsolete folding, space before a colon,
-/// control characters, a missing or repeated Host, repeated or conflicting Content-Length,
+/// (request smuggling). This parser repairs nothing: bare LF, obsolete folding, space before a
+/// colon, control characters, a missing or repeated Host, repeated or conflicting Content-Length,
 /// Content-Length beside Transfer-Encoding, unknown transfer codings and anything beyond the limits
 /// are refused.
 ///
-/// Faults: corrupt for broken syntax, exhausted for a limit, unsupported for other versions, codings
-/// and schemes, invalid for what our own side asked to write.
+/// Faults: corrupt for broken syntax, exhausted for a limit, unsupported for other versions,
+/// codings and schemes, invalid for what our own side asked to write.
 namespace mutirao::wire {
 
 struct HttpLimits {
@@ -35,7 +35,9 @@ class HttpFields {
     std::string name;
     std::string value;
   };
-  void add(std::string name, std::string value) { fields_.push_back({std::move(name), std::move(value)}); }
+  void add(std::string name, std::string value) {
+    fields_.push_back({std::move(name), std::move(value)});
+  }
   /// Replaces every field of that name.
   void set(std::string_view name, std::string value);
   void remove(std::string_view name);
@@ -72,23 +74,28 @@ struct HttpFraming {
 
 /// Bytes of the head at the start of `input`, its empty line included; empty while more is needed.
 /// Fails when the limit is passed without an end, or a bare CR or LF shows up.
-[[nodiscard]] Result<std::optional<std::size_t>> http_head_size(ByteView input, HttpLimits const& limits = {});
+[[nodiscard]] Result<std::optional<std::size_t>> http_head_size(ByteView input,
+                                                                HttpLimits const& limits = {});
 
 /// `head` is exactly what http_head_size measured.
-[[nodiscard]] Result<HttpRequestHead> parse_http_request(ByteView head, HttpLimits const& limits = {});
-[[nodiscard]] Result<HttpResponseHead> parse_http_response(ByteView head, HttpLimits const& limits = {});
+[[nodiscard]] Result<HttpRequestHead> parse_http_request(ByteView head,
+                                                         HttpLimits const& limits = {});
+[[nodiscard]] Result<HttpResponseHead> parse_http_response(ByteView head,
+                                                           HttpLimits const& limits = {});
 [[nodiscard]] Result<HttpFraming> http_request_framing(HttpRequestHead const& head);
-[[nodiscard]] Result<HttpFraming> http_response_framing(HttpResponseHead const& head, std::string_view method);
+[[nodiscard]] Result<HttpFraming> http_response_framing(HttpResponseHead const& head,
+                                                        std::string_view method);
 
 /// The usual phrase of a status: "Not Found"; empty for an unknown one.
 [[nodiscard]] std::string_view http_reason(int status) noexcept;
 
-/// Refuses names and values that would not survive the way (CR, LF, NUL): header injection stops here.
+/// Refuses names and values that would not survive the way (CR, LF, NUL): header injection stops
+/// here.
 [[nodiscard]] Result<std::string> write_http_request(HttpRequestHead const& head);
 [[nodiscard]] Result<std::string> write_http_response(HttpResponseHead const& head);
 
-/// The chunked coding (RFC 9112 §7.1), incrementally. Extensions are skipped, trailers dropped, both
-/// within limits.
+/// The chunked coding (RFC 9112 §7.1), incrementally. Extensions are skipped, trailers dropped,
+/// both within limits.
 class HttpChunkedDecoder {
  public:
   struct Step {
@@ -101,8 +108,18 @@ class HttpChunkedDecoder {
 
  private:
   enum class State : std::uint8_t {
-    size, extension, size_lf, content, content_cr, content_lf,
-    trailer, trailer_name, trailer_value, trailer_lf, end_lf, done
+    size,
+    extension,
+    size_lf,
+    content,
+    content_cr,
+    content_lf,
+    trailer,
+    trailer_name,
+    trailer_value,
+    trailer_lf,
+    end_lf,
+    done
   };
   Result<void> take(std::uint8_t byte);
   Result<void> take_size_byte(std::uint8_t byte);
@@ -120,8 +137,8 @@ class HttpChunkedDecoder {
 [[nodiscard]] std::string http_chunk_head(std::uint64_t size);
 inline constexpr std::string_view kHttpLastChunk = "0\r\n\r\n";
 
-/// "bytes=0-499", "bytes=500-", "bytes=-500" against a body of `size` bytes (RFC 9110 §14). One range
-/// only: several, and what makes no sense, give the whole body, as the standard allows.
+/// "bytes=0-499", "bytes=500-", "bytes=-500" against a body of `size` bytes (RFC 9110 §14). One
+/// range only: several, and what makes no sense, give the whole body, as the standard allows.
 struct HttpRange {
   std::uint64_t offset;
   std::uint64_t length;
@@ -137,12 +154,13 @@ struct HttpContentRange {
   HttpRange range;
   std::optional<std::uint64_t> size;
 };
-[[nodiscard]] std::optional<HttpContentRange> parse_http_content_range(std::string_view field) noexcept;
+[[nodiscard]] std::optional<HttpContentRange> parse_http_content_range(
+    std::string_view field) noexcept;
 
 /// An absolute http or https URL, split and normalised: dot segments are removed, spaces and bytes
-/// beyond ASCII percent-encoded (torrents hold such URLs), the fragment dropped. Refused are user names,
-/// control characters, broken escapes, other schemes, and hosts that are neither a plain name nor an
-/// address.
+/// beyond ASCII percent-encoded (torrents hold such URLs), the fragment dropped. Refused are user
+/// names, control characters, broken escapes, other schemes, and hosts that are neither a plain
+/// name nor an address.
 struct Url {
   std::string scheme;  ///< lower case
   std::string host;    ///< without brackets, lower case

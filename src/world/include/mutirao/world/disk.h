@@ -16,9 +16,9 @@ enum class FileKind : std::uint8_t { regular, directory, symlink, other };
 
 struct FileInfo {
   FileKind kind = FileKind::regular;
-  std::uint64_t size = 0;          ///< bytes
-  std::uint64_t allocated = 0;     ///< bytes on disk: less than size for a sparse file
-  std::int64_t modified_ns = 0;    ///< since 1970
+  std::uint64_t size = 0;        ///< bytes
+  std::uint64_t allocated = 0;   ///< bytes on disk: less than size for a sparse file
+  std::int64_t modified_ns = 0;  ///< since 1970
   std::uint64_t inode = 0;
   bool executable = false;
 };
@@ -29,8 +29,8 @@ class File {
   virtual ~File() = default;
   /// Short only at the end of the file.
   virtual Result<std::size_t> read_at(std::uint64_t offset, MutableBytes into) = 0;
-  /// Writes all; a full disk is Fault::exhausted. What is written is visible at once and safe from a
-  /// crash only after sync().
+  /// Writes all; a full disk is Fault::exhausted. What is written is visible at once and safe from
+  /// a crash only after sync().
   virtual Result<void> write_at(std::uint64_t offset, std::span<ByteView const> from) = 0;
   virtual Result<void> sync() = 0;
   /// Grows sparsely or cuts.

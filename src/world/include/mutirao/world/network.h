@@ -17,7 +17,8 @@ namespace mutirao::world {
 
 /// A connected byte stream: TCP, a Unix socket, later a session.
 ///
-/// One thread may read and one may write at the same time. Every call parks only the calling thread.
+/// One thread may read and one may write at the same time. Every call parks only the calling
+/// thread.
 class Stream {
  public:
   virtual ~Stream() = default;  ///< closes both directions
@@ -74,7 +75,8 @@ struct ConnectOptions {
 class Network {
  public:
   virtual ~Network() = default;
-  virtual Result<std::unique_ptr<Stream>> connect(Endpoint to, ConnectOptions options, Deadline deadline) = 0;
+  virtual Result<std::unique_ptr<Stream>> connect(Endpoint to, ConnectOptions options,
+                                                  Deadline deadline) = 0;
   /// Port 0: the system chooses. An address in use fails with refused and says so.
   virtual Result<std::unique_ptr<Listener>> listen(Endpoint at) = 0;
   virtual Result<std::unique_ptr<DatagramSocket>> bind_datagram(Endpoint at) = 0;
@@ -83,9 +85,10 @@ class Network {
   /// Addresses of this host, loopback included.
   virtual Result<std::vector<IpAddress>> local_addresses() = 0;
 
-  /// Unix sockets: the socket file is made with mode 0600 and removed with the listener. A left-over
-  /// file that nobody listens on is replaced.
-  virtual Result<std::unique_ptr<Stream>> connect_local(std::string_view path, Deadline deadline) = 0;
+  /// Unix sockets: the socket file is made with mode 0600 and removed with the listener. A
+  /// left-over file that nobody listens on is replaced.
+  virtual Result<std::unique_ptr<Stream>> connect_local(std::string_view path,
+                                                        Deadline deadline) = 0;
   virtual Result<std::unique_ptr<Listener>> listen_local(std::string_view path) = 0;
 };
 
