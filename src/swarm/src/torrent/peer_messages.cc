@@ -74,7 +74,6 @@ Result<void> Peer::on_message(MessageHeader const& header, ByteView payload) {
       return {};
     case MessageType::unchoke:
       shared.they_choke = false;
-      if (shared.in_picker) torrent.picker_->set_giving(shared.slot, true);
       torrent.fill(*this);
       torrent.changed_.notify_all();
       return {};
@@ -140,7 +139,6 @@ Result<void> Peer::on_message(MessageHeader const& header, ByteView payload) {
 void Peer::on_choke() {
   shared.they_choke = true;
   if (!shared.in_picker) return;
-  torrent_->picker_->set_giving(shared.slot, false);
   // With the fast extension each request gets its own answer, also after a choke (BEP 6).
   if (!fast()) torrent_->give_back_requests(*this);
   torrent_->fill_all();

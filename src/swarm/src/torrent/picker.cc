@@ -84,6 +84,8 @@ PeerSlot Picker::join(std::uint64_t name) {
 
 std::vector<PieceIndex> Picker::leave(PeerSlot slot) {
   auto& leaving = peer(slot);
+  reached_ = false;
+  if (leaving.origin) --origins_;
   if (leaving.all) {
     --seeds_;
   } else {
@@ -144,6 +146,8 @@ void Picker::peer_has_all(PeerSlot slot) {
   if (owner.all) return;
   owner.all = true;
   ++seeds_;
+  owner.origin = owner.pieces.none();
+  if (owner.origin) ++origins_;
   for (std::uint32_t piece = 0; owner.pieces.count() > 0 && piece < have_.size(); ++piece) {
     if (!owner.pieces.test(piece)) continue;
     --availability_[piece];
@@ -162,7 +166,6 @@ std::uint32_t Picker::peer_count(PeerSlot slot) const {
 }
 bool Picker::interesting(PeerSlot slot) const { return peer(slot).wanted > 0; }
 void Picker::set_pace(PeerSlot slot, Pace pace) { peer(slot).pace = pace; }
-void Picker::set_giving(PeerSlot slot, bool giving) { peer(slot).giving = giving; }
 void Picker::set_snubbed(PeerSlot slot, bool snubbed) { peer(slot).snubbed = snubbed; }
 void Picker::set_suspect(PeerSlot slot, bool suspect) { peer(slot).suspect = suspect; }
 
@@ -188,6 +191,7 @@ void Picker::count_wanted(std::uint32_t piece, std::int32_t change) {
 void Picker::shelve(std::uint32_t piece) {
   if (!missing_piece(piece) || active_.contains(piece) || buckets_.contains(piece)) return;
   buckets_.insert(piece, priority_[piece], availability_[piece]);
+  reached_ = false;
   for (auto& [slot, each] : peers_) {
     if (has(each, piece)) ++each.fresh;
   }
@@ -298,6 +302,7 @@ Picker::Arrival Picker::arrived(PeerSlot slot, BlockRange range, std::vector<Pee
   }
   if (block.stolen) --stolen_;
   if (block.state == BlockState::free) --active->free;
+  (peer(slot).origin ? from_origins_ : from_neighbours_) += range.length;
   block = Block{.state = BlockState::here, .stolen = false, .first = slot, .second = kNobody};
   ++active->here;
   return Arrival::wanted;

@@ -29,9 +29,12 @@ using PeerSlot = std::uint32_t;
 /// a fast peer takes over what a slow one would deliver last, within a budget of 1 % duplicate
 /// bytes.
 ///
-/// A seed is asked for what only seeds have, as long as others can give the rest; and of that, each
-/// node first asks for those pieces that fall to it by a number all of them can compute. So a seed
-/// uploads little more than one copy, and the nodes exchange it among themselves.
+/// If each node asked a seed for whatever it lacks, the seed would upload a copy for each, and its
+/// line would be the limit of all. So a node takes from the seeds what falls to it by a number that
+/// all nodes can compute, and everything else from its neighbours, the peers that came without all
+/// of it. Where they don't give enough, being slow, choking or gone, it reaches further: for what
+/// falls to one neighbour, to three, in the end for everything (see review). So a seed uploads
+/// little more than one copy, and nobody waits long for a neighbour.
 ///
 /// One fast peer fetches a piece alone, as long as there are enough pieces: its blocks lie together
 /// on both disks, they arrive in hashing order, and a wrong piece has one culprit. Slow peers share
@@ -79,8 +82,8 @@ class Picker {
   [[nodiscard]] std::uint32_t missing() const noexcept { return missing_; }
 
   // --- peers ---
-  /// `name` is any number that all nodes of the swarm know the peer by, such as the head of its
-  /// peer id.
+  /// `name` is any number that all nodes of the swarm know the peer by, such as a part of its peer
+  /// id.
   [[nodiscard]] PeerSlot join(std::uint64_t name = 0);
   /// Frees what it was asked for. Gives the pieces that have to begin anew (see solo).
   std::vector<PieceIndex> leave(PeerSlot slot);
@@ -98,8 +101,13 @@ class Picker {
   /// A wanted, missing piece that no peer has, and how many there are.
   [[nodiscard]] std::pair<std::optional<PieceIndex>, std::uint32_t> unavailable() const;
   void set_pace(PeerSlot slot, Pace pace);
-  /// It does not choke us.
-  void set_giving(PeerSlot slot, bool giving);
+  /// Whether some seed is asked for a part only, because there are neighbours.
+  [[nodiscard]] bool spares_seeds() const noexcept {
+    return origins_ > 0 && neighbours() > 0 && !done();
+  }
+  /// To be called every now and then while seeds are spared, with the time since the last call.
+  /// True when seeds may be asked for more than before.
+  bool review(double seconds);
   /// It gives nothing at present: its blocks are for the taking.
   void set_snubbed(PeerSlot slot, bool snubbed);
   /// A suspect shares no piece with others, so that the next wrong one tells.
@@ -174,11 +182,11 @@ class Picker {
   struct Peer {
     Bitfield pieces;
     bool all = false;
+    bool origin = false;       // came with all of it; who got it from us or others is a neighbour
     std::uint32_t wanted = 0;  // pieces it has that we miss
     std::uint32_t fresh = 0;   // and that nobody has begun
     Pace pace;
     std::uint64_t name = 0;
-    bool giving = false;
     bool snubbed = false;
     bool suspect = false;
     std::uint32_t in_flight = 0;  // blocks
@@ -232,8 +240,13 @@ class Picker {
   void pick_shared(Turn& turn, bool any_lead);
   void pick_stolen(Turn& turn);
   Active* open_for(Turn& turn);
-  [[nodiscard]] bool spare_the_seed(Peer const& seed) const;
-  [[nodiscard]] bool ours_to_spread(std::uint32_t piece) const;
+  [[nodiscard]] std::uint32_t open_from_origin(Turn const& turn);
+  [[nodiscard]] bool within_reach(std::uint32_t piece) const;
+  [[nodiscard]] std::size_t neighbours() const noexcept { return peers_.size() - origins_; }
+  [[nodiscard]] bool reaches_all() const noexcept { return reach_ >= neighbours(); }
+  [[nodiscard]] bool neighbour_has(std::uint32_t piece) const noexcept {
+    return availability_[piece] + (seeds_ - origins_) > 0;
+  }
   [[nodiscard]] bool duplicates_allowed() const noexcept;
   [[nodiscard]] double wait_of(Peer const& peer) const noexcept;
 
@@ -243,6 +256,17 @@ class Picker {
   std::vector<std::uint8_t> priority_;
   std::vector<std::uint16_t> availability_;  // without those who have all
   std::uint32_t seeds_ = 0;
+  std::uint32_t origins_ = 0;
+  std::size_t reach_ =
+      0;  // a piece may be asked from an origin when no more neighbours come before us
+  bool reached_ = false;    // everything within reach is begun
+  bool held_back_ = false;  // an origin could give us more than it is asked for
+  // For review(), since the last one and of late.
+  std::uint64_t from_neighbours_ = 0;  // bytes
+  std::uint64_t from_origins_ = 0;
+  double seeds_gave_ = 0;  // bytes/s
+  std::uint32_t good_rounds_ = 0;
+  std::uint32_t poor_rounds_ = 0;
   std::uint32_t missing_ = 0;
   PieceBuckets buckets_;
   std::map<std::uint32_t, Active> active_;

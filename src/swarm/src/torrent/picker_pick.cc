@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "torrent/picker.h"
 
@@ -13,8 +14,16 @@ constexpr double kAlonePieceMax_s = 10;
 // A stripe must be over soon, or half of the torrent lies about half done.
 constexpr double kStripeMax_s = 2;
 constexpr std::size_t kBegunSlack = 16;
-constexpr std::size_t kEndPieces = 8;
-constexpr double kOthersEnough = 0.5;
+// Of what seeds gave of late: with less from neighbours, seeds are needed for more than our share.
+constexpr double kNeighboursEnough = 0.5;
+// Reviews in a row that must agree. It is quick to reach out, but not at once, as neighbours have
+// nothing to give when all begin together; and slow to draw back, or it would swing.
+constexpr std::uint32_t kPoorRounds = 2;
+constexpr std::uint32_t kGoodRounds = 8;
+// How much of what seeds gave is remembered from one review to the next: more when they were not
+// asked for all that they could give.
+constexpr double kRemembered = 0.8;
+constexpr double kRememberedUnasked = 0.95;
 // How much sooner a block must come from the taker than from whom it was asked before.
 constexpr double kStealFactor = 2;
 constexpr double kStealMargin_s = 0.05;
@@ -37,7 +46,9 @@ void Picker::pick(PeerSlot slot, std::size_t count, std::vector<Pick>& out,
     // Led pieces together are read in turns; what was just begun joins them.
     pick_led(turn);
   }
-  if (turn.count == 0 || spare_the_seed(turn.peer)) return;
+  auto const spared = picking.origin && !reaches_all();
+  if (spared && !only) held_back_ = turn.count > 0;
+  if (turn.count == 0 || spared) return;
   pick_shared(turn, true);
   if (turn.count > 0) pick_stolen(turn);
 }
@@ -51,8 +62,9 @@ std::uint32_t Picker::stripe_for(Peer const& peer) const {
   if (options_.stripe <= 1) return 1;
   auto const piece_bytes = std::max(1u, shape_(PieceIndex{0}).size);
   auto const by_pace = peer.pace.bytes_per_s * kStripeMax_s / piece_bytes;
-  auto const by_supply =
+  auto by_supply =
       static_cast<double>(buckets_.size()) / (2.0 * static_cast<double>(peers_.size()));
+  if (peer.origin && !reaches_all()) by_supply /= static_cast<double>(neighbours() + 1);
   return static_cast<std::uint32_t>(
       std::clamp(std::min(by_pace, by_supply), 1.0, static_cast<double>(options_.stripe)));
 }
@@ -142,51 +154,63 @@ void Picker::pick_shared(Turn& turn, bool any_lead) {
   }
 }
 
-/// True while others give us at least half as much as this seed does, and there is more than the
-/// end left to fetch: then a seed is for what nobody else has.
-bool Picker::spare_the_seed(Peer const& seed) const {
-  if (!seed.all || buckets_.size() <= std::max<std::size_t>(kEndPieces, have_.size() / 100))
-    return false;
-  auto others = 0.0;
-  for (auto const& [slot, each] : peers_) {
-    if (!each.all && each.giving && !each.snubbed) others += each.pace.bytes_per_s;
-  }
-  return others > 0 && others >= seed.pace.bytes_per_s * kOthersEnough;
-}
-
-/// Whether the piece falls to us among the nodes that fetch: highest random weight of (piece,
-/// name).
-bool Picker::ours_to_spread(std::uint32_t piece) const {
+/// Whether at most `reach_` of the neighbours come before us for this piece: by the highest random
+/// weight of (piece, name), so that all of them agree without a word.
+bool Picker::within_reach(std::uint32_t piece) const {
   auto const weight = [piece](std::uint64_t name) {
     auto z = (name ^ piece * 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u;
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
     return z ^ z >> 31;
   };
   auto const own = weight(options_.own_name);
-  return std::ranges::none_of(
-      peers_, [&](auto const& each) { return !each.second.all && weight(each.second.name) > own; });
+  std::size_t before = 0;
+  for (auto const& [slot, each] : peers_) {
+    if (!each.origin && weight(each.name) > own && ++before > reach_) return false;
+  }
+  return true;
+}
+
+bool Picker::review(double seconds) {
+  auto const given = static_cast<double>(std::exchange(from_neighbours_, 0)) / seconds;
+  auto const measured = static_cast<double>(std::exchange(from_origins_, 0)) / seconds;
+  seeds_gave_ = std::max(measured, seeds_gave_ * (held_back_ ? kRememberedUnasked : kRemembered));
+  auto const poor = held_back_ && given <= seeds_gave_ * kNeighboursEnough;
+  poor_rounds_ = poor ? poor_rounds_ + 1 : 0;
+  if (poor_rounds_ >= kPoorRounds && !reaches_all()) {
+    reach_ = std::min(2 * reach_ + 1, neighbours());
+    reached_ = false;
+    good_rounds_ = 0;
+    return true;
+  }
+  good_rounds_ = given > seeds_gave_ ? good_rounds_ + 1 : 0;
+  if (good_rounds_ >= kGoodRounds) {
+    good_rounds_ = 0;
+    reach_ /= 2;
+  }
+  return false;
+}
+
+std::uint32_t Picker::open_from_origin(Turn const& turn) {
+  if (reached_) return kNoPiece;
+  auto const piece = buckets_.find(
+      [&](std::uint32_t each) {
+        return !neighbour_has(each) && turn.allows(each) && within_reach(each);
+      },
+      kNoPiece);
+  if (piece != kNoPiece) return piece;
+  if (reaches_all())
+    return buckets_.find([&](std::uint32_t each) { return turn.allows(each); }, kNoPiece);
+  reached_ = !turn.only;
+  return kNoPiece;
 }
 
 Picker::Active* Picker::open_for(Turn& turn) {
   if (turn.peer.fresh == 0) return nullptr;
   if (active_.size() >= 2 * peers_.size() + options_.stripe + kBegunSlack) return nullptr;
-  auto piece = kNoPiece;
-  auto spare = false;
-  if (turn.peer.all) {
-    spare = spare_the_seed(turn.peer);
-    piece = buckets_.find(
-        [&](std::uint32_t each) {
-          return availability_[each] == 0 && turn.allows(each) && ours_to_spread(each);
-        },
-        kNoPiece);
-  }
-  if (piece == kNoPiece) {
-    piece = buckets_.find(
-        [&](std::uint32_t each) {
-          return turn.allows(each) && !(spare && availability_[each] > 0);
-        },
-        kNoPiece);
-  }
+  auto const piece =
+      turn.peer.origin
+          ? open_from_origin(turn)
+          : buckets_.find([&](std::uint32_t each) { return turn.allows(each); }, kNoPiece);
   if (piece == kNoPiece) return nullptr;
   auto& active = open(piece);
   active.lead = turn.slot;

@@ -16,6 +16,7 @@ namespace {
 
 constexpr auto kSaveInterval = std::chrono::seconds{60};
 constexpr std::size_t kIdPrefixMin = 4;
+constexpr auto kSessionMax = std::chrono::seconds{2};  // for a torrent that is just being opened
 
 /// BEP 20: client and version, then chance.
 PeerId make_peer_id(world::World& world) {
@@ -357,7 +358,7 @@ Result<void> Swarm::State::take_peer(std::unique_ptr<world::Stream> stream, Byte
   MUT_TRY(stream->read_exactly(MutableBytes{bytes}.subspan(ahead), deadline));
   auto const theirs = MUT_TRY(parse_handshake(bytes));
   auto const torrent = for_handshake(theirs.info_hash);
-  if (!torrent || !torrent->accepts_peers())
+  if (!torrent || !torrent->accepts_peers(threads::within(kSessionMax)))
     return fail(Fault::not_found, "it asks for a torrent that is not active here");
   write_handshake(bytes, torrent->our_handshake(theirs.info_hash));
   MUT_TRY(stream->write_all(bytes, deadline));

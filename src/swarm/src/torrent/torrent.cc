@@ -237,6 +237,7 @@ void Torrent::run_session() {
     last_tick_ = engine_.world.clock().now();
     last_choke_round_ = last_tick_;
     set_phase(metainfo_ ? TorrentPhase::downloading : TorrentPhase::metadata);
+    changed_.notify_all();
   }
   {
     threads::scope scope;
@@ -300,7 +301,14 @@ void Torrent::session_loop(threads::scope& scope) {
     }
     if (now - last_tick_ >= kTick) tick(now);
     if (!unsaid_haves_.empty() && now - haves_said_ >= kHaveInterval) say_haves();
-    auto const wake = now + (unsaid_haves_.empty() ? Duration{kTick} : Duration{kHaveInterval});
+    auto wake = now + kTick;
+    if (!unsaid_haves_.empty()) wake = std::min(wake, haves_said_ + kHaveInterval);
+    if (picker_ && picker_->spares_seeds()) {
+      if (now - reviewed_ >= kReviewInterval) review_seeds(now);
+      wake = std::min(wake, reviewed_ + kReviewInterval);
+    } else {
+      reviewed_ = now;
+    }
     static_cast<void>(control_.wait(lock, Deadline::at(wake)));
   }
 }
@@ -348,6 +356,14 @@ void Torrent::say_haves() {
     });
   }
   unsaid_haves_.clear();
+}
+
+/// Whether we need the seeds for more than our share.
+void Torrent::review_seeds(TimePoint now) {
+  auto const elapsed = std::chrono::duration<double>(now - std::exchange(reviewed_, now)).count();
+  if (!picker_->review(elapsed)) return;
+  fill_all();
+  if (!web_seed_slots_.empty()) book_changed_.notify_all();
 }
 
 void Torrent::tick(TimePoint now) {

@@ -66,7 +66,8 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   /// The info hash to say in a handshake.
   [[nodiscard]] Sha1Digest wire_hash() const;
   [[nodiscard]] Handshake our_handshake(Sha1Digest const& hash) const;
-  [[nodiscard]] bool accepts_peers() const;
+  /// Whether it talks to peers; waits while it is about to.
+  [[nodiscard]] bool accepts_peers(Deadline deadline) const;
   /// True once after the metadata of a magnet has arrived: it is to be saved.
   [[nodiscard]] std::shared_ptr<Metainfo const> metainfo_to_save();
   void mark_metainfo_to_save();
@@ -122,6 +123,7 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   void begin_download(threads::scope& scope);
   void tick(TimePoint now);
   void say_haves();
+  void review_seeds(TimePoint now);
   void complete();
   void set_phase(TorrentPhase phase);
   void fail_with(Error error);
@@ -276,10 +278,11 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   TimePoint last_choke_round_;
   TimePoint last_tick_;
   std::vector<std::unique_ptr<Tracked>> trackers_;
-  static constexpr auto kHaveInterval =
-      std::chrono::milliseconds{100};  // between tellings of haves
+  static constexpr auto kHaveInterval = std::chrono::milliseconds{20};  // between tellings of haves
   std::vector<PieceIndex> unsaid_haves_;
   TimePoint haves_said_;
+  static constexpr auto kReviewInterval = std::chrono::milliseconds{200};
+  TimePoint reviewed_;
   std::uint64_t wasted_ = 0;
   std::atomic<std::uint64_t> downloaded_{0};
   std::atomic<std::uint64_t> uploaded_{0};

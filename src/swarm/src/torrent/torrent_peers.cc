@@ -10,6 +10,7 @@ namespace mutirao::swarm {
 
 namespace {
 constexpr auto kSnubAfter = std::chrono::seconds{20};
+constexpr auto kDialledAtOnce = std::chrono::seconds{1};
 constexpr std::size_t kDepartedMax = 1000;
 constexpr std::uint32_t kRejectsMax = 256;
 constexpr std::uint32_t kSnubbedBlocks = 1;
@@ -36,8 +37,10 @@ Error Torrent::run_peer(std::unique_ptr<world::Stream> stream, Handshake const& 
   return error;
 }
 
-bool Torrent::accepts_peers() const {
-  std::lock_guard const lock{mutex_};
+bool Torrent::accepts_peers(Deadline deadline) const {
+  std::unique_lock lock{mutex_};
+  static_cast<void>(changed_.wait(
+      lock, [this] { return in_session_ || record_.paused || failed_ || stop_; }, deadline));
   return in_session_;
 }
 
@@ -50,11 +53,14 @@ Result<void> Torrent::admit(std::shared_ptr<Peer> const& peer) {
   }
   if (book_.banned(peer->endpoint()) || banned_ids_.contains(id))
     return fail(Fault::refused, "banned for wrong data");
+  auto const now = engine_.world.clock().now();
   for (auto const& other : peers_) {
     if (other->handshake().peer_id != id) continue;
-    // Both ends may have dialled at once; both must keep the same one of the two connections.
+    // Both ends may have dialled at once; both must keep the same one of the two connections. Who
+    // dials later finds one that is in use.
     auto const initiator = [&](Peer const& each) { return each.incoming() ? id : engine_.peer_id; };
-    if (other->incoming() == peer->incoming() || initiator(*other) > initiator(*peer)) {
+    auto const in_use = now - other->shared.connected_at > kDialledAtOnce;
+    if (in_use || other->incoming() == peer->incoming() || initiator(*other) > initiator(*peer)) {
       return fail(Fault::refused, "connected to that peer already");
     }
     other->close("replaced by the other connection to that peer");
@@ -63,7 +69,6 @@ Result<void> Torrent::admit(std::shared_ptr<Peer> const& peer) {
   if (peers_.size() >= engine_.options.connections_per_torrent_max) {
     return fail(Fault::exhausted, "too many connections for this torrent");
   }
-  auto const now = engine_.world.clock().now();
   peer->shared.connected_at = now;
   peer->shared.last_block = now;
   peer->last_message_ns = now.time_since_epoch().count();
@@ -95,7 +100,6 @@ void Torrent::dismiss(Peer& peer) {
 void Torrent::enter_picker(Peer& peer) {
   auto& shared = peer.shared;
   shared.slot = picker_->join(name_of(peer.handshake().peer_id));
-  picker_->set_giving(shared.slot, !shared.they_choke);
   shared.in_picker = true;
   if (shared.early_all) {
     picker_->peer_has_all(shared.slot);
@@ -112,6 +116,7 @@ void Torrent::enter_picker(Peer& peer) {
   shared.early_bitfield = {};
   shared.early_haves = {};
   update_interest(peer);
+  control_.notify_all();
 }
 
 void Torrent::update_interest(Peer& peer) {
