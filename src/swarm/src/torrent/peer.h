@@ -97,6 +97,9 @@ class Peer final : public std::enable_shared_from_this<Peer>, private ReceiveHan
     TimePoint last_block;                // received, or when it began to owe us one
     TimePoint connected_at;
     TimePoint metadata_asked;
+    std::uint32_t layers_failed =
+        0;  // requests for piece layers rejected or not answered, in a row
+    TimePoint layers_failed_at;
     ExtensionHandshake extensions;
     // What it said before we knew the metadata.
     bool early_all = false;

@@ -124,8 +124,10 @@ Result<void> Peer::on_message(MessageHeader const& header, ByteView payload) {
       return on_extended(header.extended_id, payload);
     case MessageType::hashes:
       return torrent.on_hashes(*this, header.hashes, payload);
-    case MessageType::hash_request:
     case MessageType::hash_reject:
+      torrent.on_hash_reject(*this, header.hashes);
+      return {};
+    case MessageType::hash_request:
     case MessageType::suggest:
     case MessageType::port:
     case MessageType::keep_alive:

@@ -171,6 +171,43 @@ std::vector<Lie> lies() {
   };
 }
 
+// Goal: a magnet's piece layers come from whoever has them, whoever else was asked before.
+// Method: three peers that answer nothing, one that has the content but not its layers, and, later
+// than all of them, one that has both. The torrent has v2 only: without layers nothing can be
+// fetched.
+TEST(SwarmHostile, gets_the_hashes_of_a_magnet_past_peers_that_are_silent_or_lack_them) {
+  for_seeds(4, [&](sim::Simulation& network, std::uint64_t seed) {
+    auto const content = make_content(seed, 20 << 20, TorrentFormat::v2, 64 * 1024);
+    auto bare = content;
+    bare.metainfo =
+        *Metainfo::from_info(content.metainfo->info(), content.metainfo->info_hash(), {}, {});
+    ASSERT_FALSE(bare.metainfo->missing_piece_layers().empty());
+    Node lacking{network.add_host("lacking")};
+    lacking.seed(bare);
+    Node honest{network.add_host("honest")};
+    Node taker{network.add_host("taker")};
+    Magnet magnet;
+    magnet.info_hash = content.metainfo->info_hash();
+    auto const id =
+        taker->add({.what = magnet, .folder = std::string{kFolder}, .peers = {}, .trackers = {}});
+    ASSERT_TRUE(id);
+    static_cast<void>(threads::sleep_for(1s));
+    std::vector<std::unique_ptr<RawPeer>> silent;
+    for (int i = 0; i < 3; ++i)
+      silent.push_back(std::make_unique<RawPeer>(network.add_host(fmt::format("silent{}", i)),
+                                                 taker.endpoint(), content));
+    taker->suggest_peer(*id, lacking.endpoint());
+    ASSERT_TRUE(taker->metainfo(*id, threads::within(10s)));
+    honest.seed(content);
+    taker->suggest_peer(*id, honest.endpoint());
+    auto const began = threads::now();
+    auto const done = taker->wait_until_complete(*id, threads::within(1min));
+    ASSERT_TRUE(done) << done.error().what;
+    EXPECT_TRUE(taker.has(content));
+    EXPECT_LT(threads::now() - began, 8s) << "of virtual time; the content alone takes 2 s";
+  });
+}
+
 // Goal: whatever a peer says in whatever field, nobody else notices.
 // Method: each lie is told to a node while it fetches from an honest one; it completes, and tellers
 // of what no honest peer says are sent away.

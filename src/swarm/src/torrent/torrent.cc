@@ -282,10 +282,11 @@ void Torrent::session_loop(threads::scope& scope) {
       if (session_over()) break;
     }
     auto const now = engine_.world.clock().now();
+    auto wake = now + kTick;
     if (metainfo_ && !picker_) {
-      auto const layers_wait = metainfo_->has_v2() && !metainfo_->missing_piece_layers().empty() &&
-                               (!metainfo_->has_v1() || now - metadata_since_ < kLayersMax);
-      if (!layers_wait) {
+      if (lacks_layers() && (!metainfo_->has_v1() || now - metadata_since_ < kLayersMax)) {
+        wake = std::min(wake, ask_for_layers(now));
+      } else {
         lock.unlock();
         metadata_arrived();
         if (store_ && picker_) begin_download(scope);
@@ -301,7 +302,6 @@ void Torrent::session_loop(threads::scope& scope) {
     }
     if (now - last_tick_ >= kTick) tick(now);
     if (!unsaid_haves_.empty() && now - haves_said_ >= kHaveInterval) say_haves();
-    auto wake = now + kTick;
     if (!unsaid_haves_.empty()) wake = std::min(wake, haves_said_ + kHaveInterval);
     if (picker_ && picker_->spares_seeds()) {
       if (now - reviewed_ >= kReviewInterval) review_seeds(now);

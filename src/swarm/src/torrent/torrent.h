@@ -93,6 +93,12 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
     world::Endpoint endpoint;
     PeerId id;
   };
+  /// A request for a part of a piece layer that is not answered yet.
+  struct LayerAsk {
+    HashRequest request;
+    ConnectionId peer;
+    TimePoint until;  // then another peer is asked
+  };
   struct Work {
     std::shared_ptr<Assembly> assembly;
     PieceIndex piece;
@@ -204,7 +210,11 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   Result<void> on_metadata(Peer& peer, MetadataMessage const& message);
   void take_metadata();
   void metadata_arrived();
-  void ask_for_layers(Peer& peer);
+  TimePoint ask_for_layers(TimePoint now);
+  void post_layer_requests(TimePoint now);
+  [[nodiscard]] Peer* layer_source(TimePoint now) const;
+  [[nodiscard]] bool lacks_layers() const;
+  void on_hash_reject(Peer& peer, HashRequest const& request);
   [[nodiscard]] std::vector<HashRequest> layer_requests(FileIndex file) const;
 
   // --- hashes of v2 (torrent_hashes.cc) ---
@@ -293,6 +303,7 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   std::set<ConnectionId> metadata_from_;
   std::map<std::uint32_t, std::vector<std::optional<Sha256Digest>>>
       layers_;  // by file, while they arrive
+  std::vector<LayerAsk> layer_asks_;
   bool metadata_to_save_ = false;
   TimePoint metadata_since_;
 };

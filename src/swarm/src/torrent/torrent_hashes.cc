@@ -12,8 +12,11 @@
 namespace mutirao::swarm {
 
 namespace {
-constexpr std::uint32_t kHashesAtOnce = 512;  // BEP 52 asks for no more
-constexpr std::size_t kLayerRequestsAtOnce = 16;
+constexpr std::uint32_t kHashesAtOnce = 512;      // BEP 52 asks for no more
+constexpr std::size_t kLayerRequestsAtOnce = 16;  // to one peer
+constexpr auto kLayerPatience = std::chrono::seconds{1};
+constexpr auto kLayerRest = std::chrono::seconds{1};
+constexpr std::uint32_t kLayerRestsMax = 8;
 constexpr std::uint32_t kLeavesReadMax = 1024;  // 16 MiB of content for one answer
 constexpr std::size_t kLeavesKnownMax = 256;    // pieces
 
@@ -52,18 +55,79 @@ std::vector<HashRequest> Torrent::layer_requests(FileIndex file) const {
   return requests;
 }
 
-void Torrent::ask_for_layers(Peer& peer) {
-  if (!peer.handshake().v2 || picker_) return;
-  peer.shared.metadata_asked = engine_.world.clock().now();
-  std::size_t asked = 0;
+bool Torrent::lacks_layers() const {
+  return metainfo_ && !picker_ && metainfo_->has_v2() && !metainfo_->missing_piece_layers().empty();
+}
+
+/// Whom to ask next: who was not in vain, then who is asked for least. Who failed rests a while,
+/// longer each time, as it may have the hashes later.
+Peer* Torrent::layer_source(TimePoint now) const {
+  Peer* best = nullptr;
+  std::pair<std::uint32_t, std::size_t> best_rank;
+  for (auto const& peer : peers_) {
+    auto const& shared = peer->shared;
+    if (!peer->handshake().v2) continue;
+    if (shared.layers_failed > 0 &&
+        now - shared.layers_failed_at < kLayerRest * std::min(shared.layers_failed, kLayerRestsMax))
+      continue;
+    auto const asked =
+        static_cast<std::size_t>(std::ranges::count(layer_asks_, peer->id(), &LayerAsk::peer));
+    if (asked >= kLayerRequestsAtOnce) continue;
+    std::pair const rank{shared.layers_failed, asked};
+    if (best != nullptr && rank >= best_rank) continue;
+    best = peer.get();
+    best_rank = rank;
+  }
+  return best;
+}
+
+/// Asks for what is missing of the piece layers, each part from one peer at a time, and from
+/// another when that one takes too long. When to call it again.
+TimePoint Torrent::ask_for_layers(TimePoint now) {
+  for (auto const& ask : layer_asks_) {
+    if (ask.until > now) continue;
+    auto const silent =
+        std::ranges::find(peers_, ask.peer, [](auto const& each) { return each->id(); });
+    if (silent == peers_.end()) continue;
+    ++(*silent)->shared.layers_failed;
+    (*silent)->shared.layers_failed_at = now;
+  }
+  std::erase_if(layer_asks_, [&](LayerAsk const& ask) { return ask.until <= now; });
+  post_layer_requests(now);
+  auto next = now + kLayerRest;
+  for (auto const& ask : layer_asks_) next = std::min(next, ask.until);
+  return next;
+}
+
+void Torrent::post_layer_requests(TimePoint now) {
   for (auto const file : metainfo_->missing_piece_layers()) {
     for (auto const& request : layer_requests(file)) {
-      if (asked++ >= kLayerRequestsAtOnce) return;
-      auto const& known = layers_[file.value];
-      if (request.index < known.size() && known[request.index].has_value()) continue;
-      peer.post_hashes(MessageType::hash_request, request);
+      auto const known = layers_.find(file.value);
+      if (known != layers_.end() && request.index < known->second.size() &&
+          known->second[request.index])
+        continue;
+      if (std::ranges::find(layer_asks_, request, &LayerAsk::request) != layer_asks_.end())
+        continue;
+      auto* const source = layer_source(now);
+      if (source == nullptr) return;
+      auto const round_trip = std::chrono::duration_cast<Duration>(
+          std::chrono::duration<double>{source->shared.window.latency_s()});
+      source->post_hashes(MessageType::hash_request, request);
+      source->shared.metadata_asked = now;
+      layer_asks_.push_back(
+          {request, source->id(), now + std::max<Duration>(kLayerPatience, 4 * round_trip)});
     }
   }
+}
+
+void Torrent::on_hash_reject(Peer& peer, HashRequest const& request) {
+  auto const answered = std::erase_if(layer_asks_, [&](LayerAsk const& ask) {
+    return ask.peer == peer.id() && ask.request == request;
+  });
+  if (answered == 0) return;
+  ++peer.shared.layers_failed;
+  peer.shared.layers_failed_at = engine_.world.clock().now();
+  control_.notify_all();
 }
 
 Result<void> Torrent::on_hashes(Peer& peer, HashRequest const& request, ByteView payload) {
@@ -101,7 +165,10 @@ Result<void> Torrent::take_layer(Peer& peer, HashRequest const& request,
     }
     break;
   }
+  std::erase_if(layer_asks_, [&](LayerAsk const& ask) { return ask.request == request; });
   peer.shared.metadata_asked = {};
+  peer.shared.layers_failed = 0;
+  if (lacks_layers()) post_layer_requests(engine_.world.clock().now());
   return {};
 }
 

@@ -15,12 +15,11 @@ constexpr std::size_t kAskAtOnce = 4;  // pieces of metadata from one peer
 
 // ------------------------------------------------------------------------------- info dictionary
 
-/// Asks for the missing pieces of the info dictionary, or when that is here, of the piece layers.
+/// Asks for missing pieces of the info dictionary.
 void Torrent::ask_for_metadata(Peer& peer) {
   auto& shared = peer.shared;
   auto const now = engine_.world.clock().now();
   if (now - shared.metadata_asked < kAskAgain && shared.metadata_asked != TimePoint{}) return;
-  if (metainfo_) return ask_for_layers(peer);
   auto const id = shared.extensions.id_of(kMetadataName);
   if (id == 0 || !shared.extensions.metadata_size) return;
   if (metadata_.empty()) {
@@ -97,10 +96,8 @@ void Torrent::take_metadata() {
     metainfo_ = std::move(*parsed);
     metadata_since_ = engine_.world.clock().now();
     engine_.world.log().info("swarm", "{}: metadata has arrived", name());
-    for (auto const& peer : peers_) {
-      peer->shared.metadata_asked = {};
-      if (!metainfo_->missing_piece_layers().empty()) ask_for_layers(*peer);
-    }
+    for (auto const& peer : peers_) peer->shared.metadata_asked = {};
+    if (lacks_layers()) post_layer_requests(metadata_since_);
   } else {
     engine_.world.log().warning("swarm", "{}: {}", name(), parsed.error().what);
     for (auto const& peer : peers_) {

@@ -76,6 +76,7 @@ Result<void> Torrent::admit(std::shared_ptr<Peer> const& peer) {
   if (picker_) enter_picker(*peer);
   // In the same step: no `have` of a piece may overtake the list of pieces.
   peer->say_hello();
+  if (lacks_layers()) post_layer_requests(now);
   changed_.notify_all();
   return {};
 }
@@ -92,6 +93,8 @@ void Torrent::dismiss(Peer& peer) {
     shared.in_picker = false;
   }
   std::erase_if(peers_, [&](auto const& each) { return each.get() == &peer; });
+  std::erase_if(layer_asks_, [&](LayerAsk const& ask) { return ask.peer == peer.id(); });
+  if (lacks_layers()) post_layer_requests(engine_.world.clock().now());
   if (picker_) fill_all();
   book_changed_.notify_all();
   changed_.notify_all();
