@@ -48,6 +48,8 @@ class RateMeter {
     rate_ = rate_ == 0 ? now : 0.7 * rate_ + 0.3 * now;
     if (rate_ < 1) rate_ = 0;
   }
+  /// Nothing flows until the next tick.
+  void rest() noexcept { rate_ = 0; }
   [[nodiscard]] double bytes_per_s() const noexcept { return rate_; }
 
  private:

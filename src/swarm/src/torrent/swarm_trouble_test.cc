@@ -106,6 +106,7 @@ TEST(SwarmTrouble, stops_when_paused_and_goes_on_when_resumed) {
     auto const paused = taker->status(id);
     EXPECT_EQ(paused->phase, TorrentPhase::paused);
     EXPECT_TRUE(paused->peers.empty());
+    EXPECT_EQ(paused->download_rate, 0);
     static_cast<void>(threads::sleep_for(1min));
     EXPECT_EQ(taker->status(id)->bytes_verified, paused->bytes_verified);
     EXPECT_LT(paused->bytes_verified, content.bytes.size());

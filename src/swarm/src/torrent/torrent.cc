@@ -260,6 +260,8 @@ void Torrent::run_session() {
     static_cast<void>(scope.join());
     std::unique_lock lock{mutex_};
     static_cast<void>(changed_.wait(lock, [this] { return peers_.empty(); }));
+    down_rate_.rest();
+    up_rate_.rest();
   }
   threads::shield const shield;
   announce_end();
