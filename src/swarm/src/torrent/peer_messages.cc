@@ -147,8 +147,8 @@ void Peer::on_choke() {
   torrent_->changed_.notify_all();
 }
 
+/// BEP 3 has it first and once; aria2 also sends one instead of many haves.
 Result<void> Peer::on_bitfield(ByteView payload) {
-  if (heard_pieces_) return lie("it tells its pieces twice");
   heard_pieces_ = true;
   auto& torrent = *torrent_;
   if (!shared.in_picker) {
@@ -158,6 +158,7 @@ Result<void> Peer::on_bitfield(ByteView payload) {
   auto const pieces = MUT_TRY(Bitfield::from_wire(payload, torrent.metainfo_->piece_count()));
   torrent.picker_->peer_has(shared.slot, pieces);
   torrent.update_interest(*this);
+  if (shared.in_flight.empty()) torrent.fill(*this);
   torrent.drop_useless();
   return {};
 }

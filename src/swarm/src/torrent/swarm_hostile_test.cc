@@ -123,6 +123,13 @@ struct Lie {
   bool ends_it;  // the peer must be sent away for it
 };
 
+Bytes later_bitfield() {
+  auto bytes = message(1, 15);
+  auto const bitfield = message(11, 5, Bytes(10, 0x11));
+  bytes.insert(bytes.end(), bitfield.begin(), bitfield.end());
+  return bytes;
+}
+
 std::vector<Lie> lies() {
   Bytes hashes(48);
   return {
@@ -132,6 +139,7 @@ std::vector<Lie> lies() {
       {"a choke with a payload", message(2, 0, {0}), true},
       {"a bitfield that is too short", message(2, 5, {0xff}), true},
       {"a bitfield that is too long", message(1001, 5, Bytes(1000, 0xff)), true},
+      {"a bitfield after have none, as aria2 sends it", later_bitfield(), false},
       {"a bitfield of 1 GiB", message(1 << 30, 5), true},
       {"two have all", Bytes{0, 0, 0, 1, 14, 0, 0, 0, 1, 14}, true},
       {"a request of nothing", message(13, 6, words({0, 0, 0})), true},

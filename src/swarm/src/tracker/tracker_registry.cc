@@ -54,8 +54,12 @@ std::optional<TrackerRegistry::Announced> TrackerRegistry::announce(AnnounceRequ
   }
   if (!stopped) {
     auto const wanted = std::min<std::size_t>(request.peers_wanted, options_.peers_per_answer_max);
-    TrackerSwarm::Wish wish{
-        .asker = asker, .seed = request.left == 0, .v6 = !from.is_v4(), .wanted = wanted};
+    // aria2 says that nothing is left while it has but a magnet and looks for who has the metadata.
+    auto const knows_content = request.uploaded + request.downloaded > 0;
+    TrackerSwarm::Wish wish{.asker = asker,
+                            .seed = knows_content && request.left == 0,
+                            .v6 = !from.is_v4(),
+                            .wanted = wanted};
     swarm.pick(wish, shard.random, peers);
     wish.v6 = !wish.v6;
     if (peers_other != nullptr) swarm.pick(wish, shard.random, *peers_other);
@@ -82,8 +86,9 @@ std::vector<TrackerRegistry::Peer> TrackerRegistry::peers(Sha1Digest const& info
   if (found == shard.swarms.end()) return out;
   found->second.expire(stale_before(now_s), now_s, key_);
   out.reserve(found->second.size());
-  found->second.each(
-      [&](world::Endpoint const& endpoint, bool seed) { out.push_back({endpoint, seed}); });
+  found->second.each([&](world::Endpoint const& endpoint, bool seed) {
+    out.push_back({endpoint, seed});
+  });
   return out;
 }
 

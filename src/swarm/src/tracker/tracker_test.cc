@@ -172,6 +172,22 @@ TEST(Tracker, a_peer_that_stops_is_gone_and_one_that_completes_is_a_seed) {
   });
 }
 
+// aria2 announces so while it has a magnet and no metadata.
+TEST(Tracker, tells_of_seeds_to_who_has_moved_nothing_and_says_that_nothing_is_left) {
+  with_client({}, [](TrackerHost&, sim::Simulation&, TrackerClient& client) {
+    auto const seed = request(1000, 0);
+    ASSERT_TRUE(client.announce(TrackerHost::url("http"), seed, threads::within(1min)));
+    auto asked = request(2000, 0);
+    auto const answer = client.announce(TrackerHost::url("http"), asked, threads::within(1min));
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->peers.size(), 1u);
+    asked.uploaded = 1;
+    auto const later = client.announce(TrackerHost::url("http"), asked, threads::within(1min));
+    ASSERT_TRUE(later);
+    EXPECT_TRUE(later->peers.empty()) << "a seed is no use to a seed";
+  });
+}
+
 TEST(Tracker, a_source_that_asks_too_often_is_told_so) {
   with_client({.announces_per_source_per_s = 1, .announces_per_source_burst = 3},
               [](TrackerHost&, sim::Simulation&, TrackerClient& client) {
