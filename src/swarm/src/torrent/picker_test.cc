@@ -14,9 +14,7 @@ constexpr std::uint32_t kBlocks = 4;  // in a piece
 Picker make_picker(std::uint32_t pieces, std::uint64_t seed = 1, std::uint32_t blocks = kBlocks) {
   auto const size = blocks * kBlockBytes;
   return Picker{pieces,
-                [size](PieceIndex) {
-                  return Picker::Shape{size, size};
-                },
+                [size](PieceIndex) { return Picker::Shape{size, size}; },
                 {.seed = seed, .total_bytes = std::uint64_t{pieces} * size}};
 }
 
@@ -239,9 +237,7 @@ TEST(Picker, fetches_a_piece_that_was_wrong_from_one_peer_alone) {
 
 TEST(Picker, never_asks_for_padding) {
   Picker picker{1,
-                [](PieceIndex) {
-                  return Picker::Shape{8 * kBlockBytes, 2 * kBlockBytes + 1};
-                },
+                [](PieceIndex) { return Picker::Shape{8 * kBlockBytes, 2 * kBlockBytes + 1}; },
                 {.seed = 1}};
   auto const a = picker.join();
   picker.peer_has_all(a);
@@ -254,9 +250,7 @@ TEST(Picker, never_asks_for_padding) {
 TEST(Picker, fetches_pieces_side_by_side_in_runs_when_told_to) {
   auto const size = 16 * kBlockBytes;
   Picker picker{1000,
-                [size](PieceIndex) {
-                  return Picker::Shape{size, size};
-                },
+                [size](PieceIndex) { return Picker::Shape{size, size}; },
                 {.seed = 1, .total_bytes = 1000ull * size, .stripe = 4, .run_blocks = 2}};
   auto const a = picker.join();
   picker.peer_has_all(a);
@@ -289,9 +283,7 @@ TEST(Picker, divides_the_pieces_of_a_seed_among_the_nodes_that_fetch) {
   std::map<std::uint32_t, int> asked;
   for (std::uint64_t own = 1; own <= 4; ++own) {
     Picker picker{400,
-                  [](PieceIndex) {
-                    return Picker::Shape{4 * kBlockBytes, 4 * kBlockBytes};
-                  },
+                  [](PieceIndex) { return Picker::Shape{4 * kBlockBytes, 4 * kBlockBytes}; },
                   {.seed = own, .own_name = own * 77}};
     for (std::uint64_t other = 1; other <= 4; ++other) {
       if (other != own) static_cast<void>(picker.join(other * 77));

@@ -86,9 +86,8 @@ std::vector<TrackerRegistry::Peer> TrackerRegistry::peers(Sha1Digest const& info
   if (found == shard.swarms.end()) return out;
   found->second.expire(stale_before(now_s), now_s, key_);
   out.reserve(found->second.size());
-  found->second.each([&](world::Endpoint const& endpoint, bool seed) {
-    out.push_back({endpoint, seed});
-  });
+  found->second.each(
+      [&](world::Endpoint const& endpoint, bool seed) { out.push_back({endpoint, seed}); });
   return out;
 }
 
