@@ -7,7 +7,7 @@
 namespace mutirao::swarm {
 
 namespace {
-constexpr auto kDialRetryFirst = std::chrono::seconds{5};
+constexpr auto kDialRetryFirst = std::chrono::seconds{1};
 constexpr auto kDialRetryMax = std::chrono::minutes{10};
 constexpr auto kAfterUse = std::chrono::seconds{2};
 constexpr std::size_t kBannedMax = 1000;

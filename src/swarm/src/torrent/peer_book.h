@@ -21,7 +21,7 @@ namespace mutirao::swarm {
 class PeerBook {
  public:
   static constexpr std::size_t kPeersMax = 2000;
-  static constexpr unsigned kFailuresMax = 8;  ///< then an address is forgotten
+  static constexpr unsigned kFailuresMax = 10;  ///< then an address is forgotten
 
   /// `ours` is what BEP 40 compares with; told again when it becomes known.
   void set_own(world::Endpoint ours);

@@ -47,7 +47,9 @@ void Picker::pick(PeerSlot slot, std::size_t count, std::vector<Pick>& out,
     pick_led(turn);
   }
   auto const spared = picking.origin && !reaches_all();
-  if (spared && !only) held_back_ = turn.count > 0;
+  // With enough pieces begun, one that still sends is not held back by us.
+  if (spared && !only)
+    held_back_ = turn.count > 0 && (reached_ || picking.fresh == 0 || picking.in_flight == 0);
   if (turn.count == 0 || spared) return;
   pick_shared(turn, true);
   if (turn.count > 0) pick_stolen(turn);
@@ -206,7 +208,10 @@ std::uint32_t Picker::open_from_origin(Turn const& turn) {
 
 Picker::Active* Picker::open_for(Turn& turn) {
   if (turn.peer.fresh == 0) return nullptr;
-  if (active_.size() >= 2 * peers_.size() + options_.stripe + kBegunSlack) return nullptr;
+  // Some room is for seeds alone: what comes from them is what neighbours wait for.
+  auto const reserve = options_.stripe + kBegunSlack;
+  auto const begun_max = 2 * peers_.size() + reserve;
+  if (active_.size() >= begun_max + (turn.peer.origin ? reserve : 0)) return nullptr;
   auto const piece =
       turn.peer.origin
           ? open_from_origin(turn)

@@ -305,6 +305,8 @@ void Torrent::piece_verified(PieceIndex piece) {
   for (auto const& peer : peers_) {
     if (!peer->shared.in_picker) continue;
     if (peer->shared.we_interested) update_interest(*peer);
+    // One piece fewer is begun: who was not asked for more may be now.
+    if (peer->shared.in_flight.empty()) fill(*peer);
   }
   unsaid_haves_.push_back(piece);
   if (picker_->done() || engine_.world.clock().now() - haves_said_ >= kHaveInterval) {
