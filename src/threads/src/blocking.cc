@@ -16,7 +16,7 @@ blocking_section::blocking_section() noexcept {
   held_ = own.hold.fetch_add(1, std::memory_order_seq_cst) + 1;
   // With nothing queued and another LWP at the poller nobody misses this one. If that changes
   // during the call, the monitor learns it from whoever leaves idleness.
-  if (!own.queue.empty() || runtime.shared.size() > 0 ||
+  if (!own.queue.empty() || runtime.options.migrate_always || runtime.shared.size() > 0 ||
       runtime.idle.load(std::memory_order_seq_cst) == 0) {
     runtime.watch.note_blocking();
   }

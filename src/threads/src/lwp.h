@@ -23,6 +23,7 @@ struct alignas(64) processor {
   unsigned index = 0;
   run_queue queue;
   timer_heap timers;
+  shared_queue sent;  ///< with migrate_always: threads that must go on here
 
   /// Odd while the holder is in a blocking section. Leaving one, and taking the processor away from
   /// it, both add one by compare-and-swap: exactly one of them wins.

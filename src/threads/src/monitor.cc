@@ -96,7 +96,7 @@ bool monitor::look_at_blocked(std::size_t index) {
   if (hold % 2 == 0) return false;
   bool const needed = owner_.work_queued() || owner_.idle.load(std::memory_order_seq_cst) == 0;
   if (!since_last_look || !needed) return true;
-  if (owner_.idle.load(std::memory_order_seq_cst) > 0) {
+  if (owner_.idle.load(std::memory_order_seq_cst) > 0 && !owner_.options.migrate_always) {
     owner_.notify_idle();  // it steals what waits
     return true;
   }

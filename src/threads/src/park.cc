@@ -1,6 +1,7 @@
 #include "mutirao/threads/park.h"
 
 #include "mutirao/base/check.h"
+#include "mutirao/threads/this_thread.h"
 
 #include "context.h"
 #include "park_access.h"
@@ -34,6 +35,12 @@ bool expose(thread_control& self, park_token& token) noexcept {
   return true;
 }
 
+/// Also a wait that is over before it began is a place to go elsewhere.
+void pass_through(thread_control& self) {
+  if (self.scheduler->options.migrate_always) [[unlikely]]
+    yield();
+}
+
 void conceal(thread_control& self) noexcept {
   spin_guard const guard{self.stop_lock};
   self.parked_on = nullptr;
@@ -43,12 +50,21 @@ void conceal(thread_control& self) noexcept {
 park_token::park_token() noexcept : owner_{&running_thread()} {}
 
 wake_reason park_token::park(Deadline deadline) {
-  if (state_.load(std::memory_order_acquire) == park_access::woken) return wake_reason::woken;
+  if (state_.load(std::memory_order_acquire) == park_access::woken) {
+    pass_through(*owner_);
+    return wake_reason::woken;
+  }
   thread_control& self = *owner_;
   bool const interruptible = self.shields == 0;
   if (interruptible) deadline = earlier(deadline, self.deadline);
-  if (!deadline.is_never() && deadline.passed(self.scheduler->now())) return wake_reason::timed_out;
-  if (interruptible && !expose(self, *this)) return wake_reason::stopped;
+  if (!deadline.is_never() && deadline.passed(self.scheduler->now())) {
+    pass_through(self);
+    return wake_reason::timed_out;
+  }
+  if (interruptible && !expose(self, *this)) {
+    pass_through(self);
+    return wake_reason::stopped;
+  }
   if (deadline.is_never()) {
     leave_until_ended(self, *this);
   } else {
@@ -76,7 +92,11 @@ void park_token::until_woken() {
   while (seen != park_access::woken && seen != park_access::empty) {
     state_.compare_exchange_weak(seen, park_access::empty, std::memory_order_acq_rel);
   }
-  if (seen != park_access::woken) leave_until_ended(*owner_, *this);
+  if (seen != park_access::woken) {
+    leave_until_ended(*owner_, *this);
+  } else {
+    pass_through(*owner_);
+  }
 }
 
 void park_token::unpark() noexcept {

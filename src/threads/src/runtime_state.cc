@@ -29,6 +29,7 @@ runtime::state::state(runtime_options chosen)
     processors.push_back(std::make_unique<processor>());
     processors.back()->index = i;
   }
+  MUT_ASSERT(!options.migrate_always || (processors.size() > 1 && !simulated));
   install_overflow_handler();
 }
 
@@ -68,6 +69,10 @@ void runtime::state::ready(thread_control& thread) noexcept {
     simulated->add(thread);
     return;
   }
+  if (options.migrate_always) [[unlikely]] {
+    send_elsewhere(thread);
+    return;
+  }
   lwp* const here = current_lwp();
   if (here != nullptr && here->scheduler == this && here->own != nullptr) {
     push_local(*here->own, thread);
@@ -87,7 +92,18 @@ void runtime::state::push_local(processor& own, thread_control& thread) noexcept
 }
 
 void runtime::state::inject(thread_control& thread) noexcept {
+  if (options.migrate_always) [[unlikely]] {
+    send_elsewhere(thread);
+    return;
+  }
   shared.push(&thread);
+  notify_idle();
+}
+
+void runtime::state::send_elsewhere(thread_control& thread) noexcept {
+  std::size_t const others = processors.size() - 1;
+  std::size_t const further = 1 + sent_count.fetch_add(1, std::memory_order_relaxed) % others;
+  processors[(thread.last_processor + further) % processors.size()]->sent.push(&thread);
   notify_idle();
 }
 
@@ -101,7 +117,12 @@ void runtime::state::notify_idle() noexcept {
 
 bool runtime::state::work_queued() const noexcept {
   if (shared.size() > 0) return true;
-  return std::ranges::any_of(processors, [](auto const& each) { return !each->queue.empty(); });
+  return std::ranges::any_of(
+      processors, [](auto const& each) { return !each->queue.empty() || each->sent.size() > 0; });
+}
+
+bool runtime::state::work_for(processor const& own) const noexcept {
+  return options.migrate_always ? shared.size() > 0 || own.sent.size() > 0 : work_queued();
 }
 
 TimePoint runtime::state::now() const noexcept {
@@ -127,13 +148,17 @@ void runtime::state::serve(lwp& self) {
 
 void runtime::state::execute(lwp& self, thread_control& thread) noexcept {
   self.running = &thread;
+  if (options.migrate_always) [[unlikely]]
+    thread.last_processor = self.own->index;
   for (;;) {
     enter_thread(self, thread);
     if (stacks.guard() != guard_kind::madvise && !stack_pool::canary_intact(thread.stack)) {
       report_overflow(thread);
     }
+    if (self.left != departure::parked || park_access::commit(*self.token)) break;
     // Its wait ended before it had left its stack: it goes on.
-    if (self.left == departure::parked && !park_access::commit(*self.token)) continue;
+    if (!options.migrate_always) continue;
+    self.left = departure::yielded;
     break;
   }
   self.running = nullptr;
@@ -176,6 +201,10 @@ thread_control* runtime::state::next_thread(lwp& self) noexcept {
       return next;
     }
     if (auto* const next = take_shared(own)) return next;
+    if (options.migrate_always) [[unlikely]] {
+      thread_control* next = nullptr;
+      if (own.sent.pop_some({&next, 1}) == 1) return next;
+    }
     if (auto* const next = steal(own)) return next;
     wait_for_work(own);
   }
@@ -213,10 +242,12 @@ void runtime::state::wait_for_work(processor& own) noexcept {
   // Whoever queues a thread looks at `idle` afterwards; so either it sees this LWP or this LWP sees
   // the thread.
   TimePoint until = TimePoint::min();
-  if (!work_queued() && !ending.load(std::memory_order_seq_cst)) {
+  if (!work_for(own) && !ending.load(std::memory_order_seq_cst)) {
     until = TimePoint::max();
     for (auto const& each : processors) until = std::min(until, each->timers.earliest());
   }
+  // A call reaches any LWP, and what was sent to this one nobody else can take.
+  if (options.migrate_always) until = std::min(until, kernel_now() + 100us);
   bool const called = until == TimePoint::min() ? io->harvest() : io->wait(until);
   idle.fetch_sub(1, std::memory_order_seq_cst);
   watch.note_activity();

@@ -62,6 +62,7 @@ struct runtime::state {
   lwp_pool lwps;
   monitor watch;
 
+  std::atomic<unsigned> sent_count{0};  ///< with migrate_always: threads sent elsewhere
   std::atomic<std::uint64_t> ids{0};
   std::atomic<std::uint64_t> alive{0};
   std::atomic<unsigned> idle{0};  ///< processors whose LWP waits in the poller, or is about to
@@ -79,6 +80,8 @@ struct runtime::state {
   void fire_timers() noexcept;
   void wait_for_work(processor& own) noexcept;
   void push_local(processor& own, thread_control& thread) noexcept;
+  void send_elsewhere(thread_control& thread) noexcept;
+  [[nodiscard]] bool work_for(processor const& own) const noexcept;
   void start_main(std::move_only_function<void()> main);
   void deliver_stop() noexcept;
   void calibrate(std::uint64_t ticks_now, TimePoint now) noexcept;

@@ -193,7 +193,7 @@ TEST(Runtime, tells_what_is_in_force) {
 [[gnu::noinline]] void set_error_number(int value) { errno = value; }
 
 TEST(Runtime, keeps_each_threads_errno_across_parks_and_migration) {
-  run_real(2, [] {
+  run_migrating(2, [] {
     scope inner;
     for (int i = 1; i <= 20; ++i) {
       inner.spawn("owner of an errno", [i] {
@@ -209,7 +209,7 @@ TEST(Runtime, keeps_each_threads_errno_across_parks_and_migration) {
 }
 
 TEST(Runtime, keeps_each_threads_exceptions_across_parks_and_migration) {
-  run_real(2, [] {
+  run_migrating(2, [] {
     scope inner;
     for (int i = 0; i < 20; ++i) {
       inner.spawn("catcher", [i] {
@@ -241,7 +241,7 @@ TEST(Runtime, keeps_exceptions_in_flight_apart_while_destructors_park) {
       EXPECT_EQ(std::uncaught_exceptions(), 1);
     }
   };
-  run_real(2, [] {
+  run_migrating(2, [] {
     scope inner;
     for (int i = 0; i < 10; ++i) {
       inner.spawn("thrower", [] {

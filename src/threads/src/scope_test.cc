@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <stdexcept>
+#include <string>
 
 #include <gtest/gtest.h>
 
@@ -13,19 +14,22 @@
 namespace mutirao::threads {
 namespace {
 
-/// Scopes behave alike in a real runtime and under any simulated order.
-class Scope : public ::testing::TestWithParam<bool> {
+/// Scopes behave alike in a real runtime, in one that moves its threads about, and under any
+/// simulated order.
+class Scope : public ::testing::TestWithParam<std::string> {
  protected:
   static void run(std::move_only_function<void()> body) {
-    if (GetParam()) {
+    if (GetParam() == "simulated") {
       run_simulated(7, std::move(body));
+    } else if (GetParam() == "migrating") {
+      run_migrating(3, std::move(body));
     } else {
       run_real(2, std::move(body));
     }
   }
 };
-INSTANTIATE_TEST_SUITE_P(RealAndSimulated, Scope, ::testing::Bool(),
-                         [](auto const& info) { return info.param ? "simulated" : "real"; });
+INSTANTIATE_TEST_SUITE_P(Everywhere, Scope, ::testing::Values("real", "migrating", "simulated"),
+                         [](auto const& info) { return info.param; });
 
 TEST_P(Scope, joins_every_thread) {
   run([] {

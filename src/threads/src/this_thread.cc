@@ -53,7 +53,8 @@ void checkpoint() {
   auto& runtime = *here->scheduler;
   if (runtime.simulated) {
     if (runtime.simulated->one_in(16)) yield();
-  } else if (here->own != nullptr && runtime.attend_if_due(*here)) {
+  } else if (here->own != nullptr &&
+             (runtime.attend_if_due(*here) || runtime.options.migrate_always)) {
     yield();
   }
 }

@@ -38,6 +38,7 @@ struct thread_control {
   bool isolated = false;
   Deadline deadline = Deadline::never();
   unsigned shields = 0;
+  unsigned last_processor = 0;  ///< kept with migrate_always only
 
   /// Guards what a stop request touches: the flag, the wait to end, the scopes made on this thread.
   spin_word stop_lock{0};

@@ -24,6 +24,10 @@ struct runtime_options {
   unsigned spare_lwps_max = 512;
   /// Probe the kernel for io_uring; without it file calls are lent to spare LWPs.
   bool use_io_uring = true;
+  /// For tests: a thread that goes on after a wait, a yield or a checkpoint does so on another
+  /// processor than before, so that whatever is wrongly kept from the old LWP shows. Needs at least
+  /// two processors; costs speed.
+  bool migrate_always = false;
   /// Present: one LWP, virtual time that jumps to the next timer when nothing is ready, and an
   /// order of execution that is a pure function of the seed.
   std::optional<simulated_schedule> simulated = std::nullopt;
