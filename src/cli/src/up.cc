@@ -3,6 +3,7 @@
 
 #include "mutirao/base/log.h"
 #include "mutirao/node/node.h"
+#include "mutirao/threads/diagnostics.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/signals.h"
@@ -109,6 +110,7 @@ int run_in_foreground(Context const& context) {
       log_level(context.options.quiet ? base::LogLevel::warning : base::LogLevel::info)};
   int code = kFailed;
   threads::runtime runtime;
+  threads::report_on_signal const reporter{runtime, SIGQUIT};
   runtime.run([&] {
     auto const world = world::make_real_world(log);
     code = run_node(context, *world, signals);

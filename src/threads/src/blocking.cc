@@ -2,6 +2,7 @@
 
 #include "context.h"
 #include "runtime_state.h"
+#include "ticks.h"
 
 namespace mutirao::threads {
 
@@ -12,6 +13,9 @@ blocking_section::blocking_section() noexcept {
   processor& own = *here->own;
   processor_ = &own;
   here->own = nullptr;
+  here->running->tell_wait({.kind = wait_kind::blocking_call});
+  here->running->since.store(ticks(), std::memory_order_relaxed);
+  here->running->phase.store(thread_state::blocked, std::memory_order_relaxed);
   auto& runtime = *here->scheduler;
   held_ = own.hold.fetch_add(1, std::memory_order_seq_cst) + 1;
   // With nothing queued and another LWP at the poller nobody misses this one. If that changes
@@ -26,6 +30,7 @@ blocking_section::~blocking_section() {
   if (processor_ == nullptr) return;
   processor& own = *static_cast<processor*>(processor_);
   lwp& here = *current_lwp();
+  here.running->phase.store(thread_state::running, std::memory_order_relaxed);
   // Any other value: the processor was handed over, and perhaps lent again by its next holder.
   auto hold = held_;
   if (own.hold.compare_exchange_strong(hold, hold + 1, std::memory_order_seq_cst)) {

@@ -46,7 +46,7 @@ int file_ring::perform(Prepare&& prepare) {
       return refused;
     }
   }
-  mine.token.until_woken();
+  mine.token.until_woken({.kind = wait_kind::file});
   return mine.result.load(std::memory_order_relaxed);
 }
 

@@ -49,6 +49,7 @@ struct lwp {
   runtime::state* scheduler;
   processor* own = nullptr;  ///< the processor it holds; none inside a blocking section
   thread_control* running = nullptr;
+  std::uint64_t picked_at = 0;  ///< when it took the running thread up, as a state::stamp()
   departure left = departure::parked;
   park_token* token = nullptr;  ///< with departure::parked
 

@@ -63,6 +63,8 @@ void monitor::watch() {
     if (stopping_) return;
     lock.unlock();
     pace const next = look();
+    // All has been quiet for a while.
+    if (next == pace::asleep) owner_.look_for_deadlock();
     lock.lock();
     // What was asked for while it looked counts from now on.
     if (pace_.load(std::memory_order_relaxed) == current)

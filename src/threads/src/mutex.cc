@@ -55,7 +55,10 @@ void mutex::lock_slowly() {
         prepend(first_, last_, self);
       }
     }
-    self.token.until_woken();
+    self.token.until_woken(
+        {.kind = wait_kind::mutex,
+         .object = this,
+         .detail = reinterpret_cast<std::uintptr_t>(holder_.load(std::memory_order_relaxed))});
     if (self.given) return;
   }
 }
@@ -100,6 +103,11 @@ struct condition_variable::waiter {
 condition_variable::~condition_variable() { MUT_ASSERT(first_ == nullptr); }
 
 Result<void> condition_variable::wait(std::unique_lock<mutex>& lock, Deadline deadline) {
+  return wait(lock, deadline, {.kind = wait_kind::condition, .object = this});
+}
+
+Result<void> condition_variable::wait(std::unique_lock<mutex>& lock, Deadline deadline,
+                                      wait_note note) {
   MUT_ASSERT(lock.owns_lock());
   waiter self;
   {
@@ -107,7 +115,7 @@ Result<void> condition_variable::wait(std::unique_lock<mutex>& lock, Deadline de
     append(first_, last_, self);
   }
   lock.unlock();
-  auto reason = self.token.park(deadline);
+  auto reason = self.token.park(deadline, note);
   if (reason != wake_reason::woken) {
     bool chosen = false;
     {
@@ -117,7 +125,7 @@ Result<void> condition_variable::wait(std::unique_lock<mutex>& lock, Deadline de
     }
     if (chosen) {
       // A notification must not be lost on a thread that gives up.
-      self.token.until_woken();
+      self.token.until_woken(note);
       reason = wake_reason::woken;
     }
   }

@@ -18,8 +18,9 @@ thread_control& running_thread() noexcept {
 }
 
 /// Leaves the stack until somebody ends the wait on `token`.
-void leave_until_ended(thread_control& self, park_token& token) noexcept {
+void leave_until_ended(thread_control& self, park_token& token, wait_note note) noexcept {
   lwp& here = *current_lwp();
+  self.tell_wait(note);
   // A thread inside a blocking section has given its processor up and can't wait for others.
   MUT_ASSERT(here.own != nullptr || self.scheduler->simulated != nullptr);
   here.left = departure::parked;
@@ -49,7 +50,7 @@ void conceal(thread_control& self) noexcept {
 
 park_token::park_token() noexcept : owner_{&running_thread()} {}
 
-wake_reason park_token::park(Deadline deadline) {
+wake_reason park_token::park(Deadline deadline, wait_note note) {
   if (state_.load(std::memory_order_acquire) == park_access::woken) {
     pass_through(*owner_);
     return wake_reason::woken;
@@ -66,13 +67,13 @@ wake_reason park_token::park(Deadline deadline) {
     return wake_reason::stopped;
   }
   if (deadline.is_never()) {
-    leave_until_ended(self, *this);
+    leave_until_ended(self, *this, note);
   } else {
     timer limit;
     limit.when = deadline.when();
     limit.token = this;
     self.scheduler->timers().add(limit);
-    leave_until_ended(self, *this);
+    leave_until_ended(self, *this, note);
     limit.heap->remove(limit);
   }
   if (interruptible) conceal(self);
@@ -86,14 +87,14 @@ wake_reason park_token::park(Deadline deadline) {
   }
 }
 
-void park_token::until_woken() {
+void park_token::until_woken(wait_note note) {
   auto seen = state_.load(std::memory_order_acquire);
   // Forget that an earlier park gave up.
   while (seen != park_access::woken && seen != park_access::empty) {
     state_.compare_exchange_weak(seen, park_access::empty, std::memory_order_acq_rel);
   }
   if (seen != park_access::woken) {
-    leave_until_ended(*owner_, *this);
+    leave_until_ended(*owner_, *this, note);
   } else {
     pass_through(*owner_);
   }
@@ -105,6 +106,40 @@ void park_token::unpark() noexcept {
   if (state_.exchange(park_access::woken, std::memory_order_acq_rel) == park_access::parked) {
     owner.scheduler->ready(owner);
   }
+}
+
+std::string_view to_string(wait_kind kind) noexcept {
+  switch (kind) {
+    case wait_kind::other:
+      return "another thread";
+    case wait_kind::timer:
+      return "timer";
+    case wait_kind::mutex:
+      return "mutex";
+    case wait_kind::shared_mutex:
+      return "shared mutex";
+    case wait_kind::condition:
+      return "condition";
+    case wait_kind::semaphore:
+      return "semaphore";
+    case wait_kind::latch:
+      return "latch";
+    case wait_kind::channel:
+      return "channel";
+    case wait_kind::select:
+      return "select";
+    case wait_kind::join:
+      return "join";
+    case wait_kind::readable:
+      return "readable";
+    case wait_kind::writable:
+      return "writable";
+    case wait_kind::file:
+      return "file";
+    case wait_kind::blocking_call:
+      return "blocking call";
+  }
+  return "another thread";
 }
 
 std::unexpected<Error> ended_wait(wake_reason reason) {

@@ -15,7 +15,8 @@ std::unexpected<Error> closed() {
 
 /// Waits until `side` of `entry` has had an edge since the last wait.
 Result<void> wait_for_edge(pollable::state& entry, std::atomic<std::uintptr_t>& side,
-                           Deadline deadline) {
+                           Deadline deadline, wait_kind kind) {
+  wait_note const note{.kind = kind, .detail = static_cast<std::uintptr_t>(entry.descriptor)};
   park_token token;
   auto const mine = reinterpret_cast<std::uintptr_t>(&token);
   std::uintptr_t seen = 0;
@@ -30,11 +31,11 @@ Result<void> wait_for_edge(pollable::state& entry, std::atomic<std::uintptr_t>& 
   if (entry.on_demand.load(std::memory_order_seq_cst)) entry.home->arm(entry);
   // interrupt() sets the flag before it looks for a waiter; so one of the two sees the other.
   bool const interrupted = entry.interrupted.load(std::memory_order_seq_cst);
-  wake_reason const reason = interrupted ? wake_reason::woken : token.park(deadline);
+  wake_reason const reason = interrupted ? wake_reason::woken : token.park(deadline, note);
   if (reason != wake_reason::woken || interrupted) {
     seen = mine;
     bool const taken_back = side.compare_exchange_strong(seen, 0, std::memory_order_acq_rel);
-    if (!taken_back) token.until_woken();
+    if (!taken_back) token.until_woken(note);
     if (interrupted) return closed();
     if (taken_back) return ended_wait(reason);
   }
@@ -59,10 +60,10 @@ pollable::pollable(pollable&& other) noexcept : state_{std::exchange(other.state
 int pollable::descriptor() const noexcept { return state_->descriptor; }
 
 Result<void> pollable::wait_readable(Deadline deadline) {
-  return wait_for_edge(*state_, state_->reader, deadline);
+  return wait_for_edge(*state_, state_->reader, deadline, wait_kind::readable);
 }
 Result<void> pollable::wait_writable(Deadline deadline) {
-  return wait_for_edge(*state_, state_->writer, deadline);
+  return wait_for_edge(*state_, state_->writer, deadline, wait_kind::writable);
 }
 
 void pollable::interrupt() noexcept {

@@ -4,6 +4,7 @@
 #include "mutirao/threads/this_thread.h"
 
 #include "runtime_state.h"
+#include "thread_list.h"
 
 namespace mutirao::threads {
 
@@ -13,8 +14,7 @@ runtime::~runtime() = default;
 void runtime::run(std::move_only_function<void()> main) { state_->run(std::move(main)); }
 void runtime::request_stop() noexcept { state_->request_stop(); }
 
-namespace {
-runtime_info info_of(runtime::state& state) {
+runtime_info info_of(runtime::state const& state) {
   runtime_info info;
   info.processors = static_cast<unsigned>(state.processors.size());
   info.lwps = state.simulated ? 1 : state.lwps.alive();
@@ -35,7 +35,10 @@ runtime_info info_of(runtime::state& state) {
   }
   return info;
 }
-}  // namespace
+
+void runtime::count_own_kernel_thread(int change) noexcept {
+  state_->reporters.fetch_add(static_cast<unsigned>(change), std::memory_order_relaxed);
+}
 
 runtime_info runtime::info() const { return info_of(*state_); }
 

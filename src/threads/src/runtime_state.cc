@@ -47,6 +47,7 @@ thread_control* runtime::state::make_thread(stack_size stack) {
   auto* const thread = ::new (top) thread_control;
   thread->scheduler = this;
   thread->stack = *block;
+  if (lwp const* const here = current_lwp(); here != nullptr) thread->born = here->picked_at;
   thread->id = ids.fetch_add(1, std::memory_order_relaxed) + 1;
   alive.fetch_add(1, std::memory_order_relaxed);
   prepare_context(*thread);
@@ -65,6 +66,7 @@ void runtime::state::destroy_thread(thread_control& thread) noexcept {
 }
 
 void runtime::state::ready(thread_control& thread) noexcept {
+  thread.phase.store(thread_state::ready, std::memory_order_relaxed);
   if (simulated) {
     simulated->add(thread);
     return;
@@ -92,6 +94,7 @@ void runtime::state::push_local(processor& own, thread_control& thread) noexcept
 }
 
 void runtime::state::inject(thread_control& thread) noexcept {
+  thread.phase.store(thread_state::ready, std::memory_order_relaxed);
   if (options.migrate_always) [[unlikely]] {
     send_elsewhere(thread);
     return;
@@ -148,13 +151,18 @@ void runtime::state::serve(lwp& self) {
 
 void runtime::state::execute(lwp& self, thread_control& thread) noexcept {
   self.running = &thread;
+  thread.since.store(self.picked_at, std::memory_order_relaxed);
   if (options.migrate_always) [[unlikely]]
     thread.last_processor = self.own->index;
   for (;;) {
+    thread.phase.store(thread_state::running, std::memory_order_relaxed);
     enter_thread(self, thread);
     if (stacks.guard() != guard_kind::madvise && !stack_pool::canary_intact(thread.stack)) {
       report_overflow(thread);
     }
+    // Before it is: from then on it is its waker's to say.
+    if (self.left == departure::parked)
+      thread.phase.store(thread_state::parked, std::memory_order_relaxed);
     if (self.left != departure::parked || park_access::commit(*self.token)) break;
     // Its wait ended before it had left its stack: it goes on.
     if (!options.migrate_always) continue;
@@ -190,6 +198,7 @@ thread_control* runtime::state::next_thread(lwp& self) noexcept {
     auto const slice = slice_ticks.load(std::memory_order_relaxed);
     if (now_ticks >= own.attend_at) attend(own);
     own.slice_end = now_ticks + slice;
+    self.picked_at = now_ticks;
     // Now and then the shared queue goes first, or two threads that wake each other for ever would
     // keep everything in it waiting.
     if (picks % 61 == 0) {
@@ -304,6 +313,24 @@ void runtime::state::calibrate(std::uint64_t ticks_now, TimePoint now) noexcept 
                     std::memory_order_relaxed);
 }
 
+std::uint64_t runtime::state::stamp() const noexcept {
+  return simulated ? static_cast<std::uint64_t>(simulated->now().time_since_epoch().count())
+                   : ticks();
+}
+
+Duration runtime::state::between(std::uint64_t earlier, std::uint64_t later) const noexcept {
+  if (earlier == 0 || earlier > later) return Duration::zero();
+  if (simulated) return Duration{static_cast<Duration::rep>(later - earlier)};
+  auto const ticks_per_ns =
+      static_cast<double>(slice_ticks.load(std::memory_order_relaxed)) / 100'000.0;
+  return Duration{static_cast<Duration::rep>(static_cast<double>(later - earlier) / ticks_per_ns)};
+}
+
+unsigned runtime::state::own_kernel_threads() const noexcept {
+  unsigned const caller_and_monitor = 2;
+  return lwps.alive() + caller_and_monitor + reporters.load(std::memory_order_relaxed);
+}
+
 void runtime::state::run(std::move_only_function<void()> main) {
   MUT_ASSERT(current_lwp() == nullptr);  // a plain LWP
   ending.store(false, std::memory_order_relaxed);
@@ -341,7 +368,11 @@ void runtime::state::start_main(std::move_only_function<void()> main) {
     }
     return {};
   };
-  main_ = first;
+  first->born = stamp();
+  {
+    spin_guard const guard{main_lock_};
+    main_ = first;
+  }
   if (simulated) {
     simulated->add(*first);
   } else {

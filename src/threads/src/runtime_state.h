@@ -53,6 +53,21 @@ struct runtime::state {
   [[nodiscard]] bool work_queued() const noexcept;
   void request_stop() noexcept;
 
+  /// When it is, in the unit of thread_control::since.
+  [[nodiscard]] std::uint64_t stamp() const noexcept;
+  [[nodiscard]] Duration between(std::uint64_t earlier, std::uint64_t later) const noexcept;
+
+  /// Calls `see` with the first thread, which can't end meanwhile; not at all when it has.
+  template <class See>
+  void with_main(See&& see) {
+    spin_guard const guard{main_lock_};
+    if (main_ != nullptr) see(*main_);
+  }
+  /// Ends the program when its threads wait for each other alone. For when all is quiet.
+  void look_for_deadlock();
+  /// Kernel threads that belong to this runtime.
+  [[nodiscard]] unsigned own_kernel_threads() const noexcept;
+
   runtime_options options;
   std::vector<std::unique_ptr<processor>> processors;
   stack_pool stacks;
@@ -65,8 +80,9 @@ struct runtime::state {
   std::atomic<unsigned> sent_count{0};  ///< with migrate_always: threads sent elsewhere
   std::atomic<std::uint64_t> ids{0};
   std::atomic<std::uint64_t> alive{0};
-  std::atomic<unsigned> idle{0};  ///< processors whose LWP waits in the poller, or is about to
-  std::atomic<unsigned> lent{0};  ///< LWPs whose blocking call has lost them their processor
+  std::atomic<unsigned> idle{0};       ///< processors whose LWP waits in the poller, or is about to
+  std::atomic<unsigned> lent{0};       ///< LWPs whose blocking call has lost them their processor
+  std::atomic<unsigned> reporters{0};  ///< kernel threads that wait to report
   std::atomic<bool> notified{false};
   std::atomic<bool> stop_asked{false};
   std::atomic<bool> ending{false};
@@ -87,7 +103,7 @@ struct runtime::state {
   void calibrate(std::uint64_t ticks_now, TimePoint now) noexcept;
   void end() noexcept;
   void run_simulated();
-  [[noreturn]] void report_deadlock() noexcept;
+  [[noreturn]] void report_deadlock();
 
   thread_control* main_ = nullptr;
   spin_word main_lock_{0};  ///< held while a stop is delivered, so that the first thread can't end

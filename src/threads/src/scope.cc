@@ -19,7 +19,8 @@ namespace mutirao::threads {
 void stop_thread(thread_control& thread) noexcept {
   spin_guard const guard{thread.stop_lock};
   thread.stop.store(true, std::memory_order_relaxed);
-  for (auto* inner = thread.scopes; inner != nullptr; inner = inner->next_made) inner->stop();
+  for (auto* inner = thread.scopes; inner != nullptr; inner = inner->next_made)
+    if (inner->inherits) inner->stop();
   if (thread.parked_on != nullptr &&
       park_access::interrupt(*thread.parked_on, wake_reason::stopped)) {
     thread.scheduler->ready(thread);
@@ -69,11 +70,11 @@ scope::scope(Deadline deadline) : state_{std::make_shared<state>()} {
   state_->scheduler = maker.scheduler;
   state_->owner = &maker;
   state_->deadline = deadline;
-  if (maker.shields > 0) return;  // for work that must finish: nothing is inherited
-  state_->deadline = earlier(deadline, maker.deadline);
-  state_->registered = true;
+  state_->inherits = maker.shields == 0;  // nothing, for work that must finish
+  if (state_->inherits) state_->deadline = earlier(deadline, maker.deadline);
   spin_guard const guard{maker.stop_lock};
-  state_->stopped.store(maker.stop.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  state_->stopped.store(state_->inherits && maker.stop.load(std::memory_order_relaxed),
+                        std::memory_order_relaxed);
   state_->next_made = maker.scopes;
   if (maker.scopes != nullptr) maker.scopes->previous_made = state_.get();
   maker.scopes = state_.get();
@@ -82,7 +83,6 @@ scope::scope(Deadline deadline) : state_{std::make_shared<state>()} {
 scope::~scope() {
   state_->stop();
   static_cast<void>(join());
-  if (!state_->registered) return;
   spin_guard const guard{state_->owner->stop_lock};
   (state_->previous_made != nullptr ? state_->previous_made->next_made : state_->owner->scopes) =
       state_->next_made;
@@ -123,7 +123,7 @@ Result<void> scope::join() {
     if (waits) state_->joiner = &token;
   }
   // Not interrupted by a stop: that has reached the threads already, through the owner's scopes.
-  if (waits) token.until_woken();
+  if (waits) token.until_woken({.kind = wait_kind::join, .object = state_.get()});
   spin_guard const guard{state_->lock};
   if (state_->failure) return std::unexpected{*state_->failure};
   return {};

@@ -26,7 +26,7 @@ struct scope::state {
   std::optional<Error> failure;  ///< the first
 
   thread_control* owner = nullptr;
-  bool registered = false;  ///< in the owner's list of scopes: stops come from there
+  bool inherits = true;  ///< the deadline and the stops of its owner
   state* next_made = nullptr;
   state* previous_made = nullptr;
 

@@ -4,7 +4,8 @@ namespace mutirao::threads {
 
 Result<void> semaphore::acquire(Deadline deadline) {
   std::unique_lock lock{mutex_};
-  auto waited = available_.wait(lock, [&] { return permits_ > 0; }, deadline);
+  auto waited = available_.wait(lock, [&] { return permits_ > 0; }, deadline,
+                                {.kind = wait_kind::semaphore, .object = this});
   if (!waited) return waited;
   --permits_;
   return {};

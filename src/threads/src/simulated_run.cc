@@ -1,11 +1,7 @@
-// The main loop of a simulated runtime, and its last words when nothing can ever happen again.
-#include <cstdio>
-#include <cstdlib>
-
+// The main loop of a simulated runtime.
 #include "park_access.h"
 #include "runtime_state.h"
 #include "sanitizers.h"
-#include "scope_state.h"
 #include "stack_overflow.h"
 
 namespace mutirao::threads {
@@ -20,6 +16,7 @@ void runtime::state::run_simulated() {
     if (thread_control* const next = simulated->draw()) {
       auto& picks = processors.front()->picks;
       picks.store(picks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+      self.picked_at = stamp();
       execute(self, *next);
       continue;
     }
@@ -33,27 +30,6 @@ void runtime::state::run_simulated() {
     }
   }
   set_current_lwp(nullptr);
-}
-
-namespace {
-void list(thread_control const& thread, int depth) {
-  std::fprintf(stderr, "%*s%s (thread %llu)%s\n", 2 * depth, "", thread.name.c_str(),
-               static_cast<unsigned long long>(thread.id), thread.stop ? ", asked to stop" : "");
-  for (auto const* inner = thread.scopes; inner != nullptr; inner = inner->next_made) {
-    for (auto const* child = inner->first; child != nullptr; child = child->next_sibling)
-      list(*child, depth + 1);
-  }
-}
-}  // namespace
-
-void runtime::state::report_deadlock() noexcept {
-  std::fprintf(stderr,
-               "mutirao: deadlock in the simulated runtime with seed %llu: no thread is ready and "
-               "no timer is set; "
-               "each of these waits for another:\n",
-               static_cast<unsigned long long>(options.simulated->seed));
-  if (main_ != nullptr) list(*main_, 1);
-  std::abort();
 }
 
 }  // namespace mutirao::threads

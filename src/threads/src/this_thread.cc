@@ -33,7 +33,7 @@ Result<void> sleep_for(Duration duration) { return sleep_until(within(duration).
 
 Result<void> sleep_until(TimePoint when) {
   park_token nobody_wakes;
-  auto const reason = nobody_wakes.park(Deadline::at(when));
+  auto const reason = nobody_wakes.park(Deadline::at(when), {.kind = wait_kind::timer});
   if (reason == wake_reason::timed_out && now() >= when) return {};
   return ended_wait(reason);
 }

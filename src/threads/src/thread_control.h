@@ -8,6 +8,7 @@
 
 #include "mutirao/base/result.h"
 #include "mutirao/base/time.h"
+#include "mutirao/threads/diagnostics.h"
 #include "mutirao/threads/park.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/scope.h"
@@ -39,6 +40,21 @@ struct thread_control {
   Deadline deadline = Deadline::never();
   unsigned shields = 0;
   unsigned last_processor = 0;  ///< kept with migrate_always only
+
+  // What diagnostics tell of it. `since` is when its LWP last picked a thread, in state::stamp()s:
+  // reading the clock at each park would cost more than the rest of it.
+  std::atomic<thread_state> phase{thread_state::ready};
+  std::atomic<wait_kind> wait_for{wait_kind::other};
+  std::atomic<void const*> wait_object{nullptr};
+  std::atomic<std::uintptr_t> wait_detail{0};
+  std::atomic<std::uint64_t> since{0};
+  std::uint64_t born = 0;
+
+  void tell_wait(wait_note note) noexcept {
+    wait_for.store(note.kind, std::memory_order_relaxed);
+    wait_object.store(note.object, std::memory_order_relaxed);
+    wait_detail.store(note.detail, std::memory_order_relaxed);
+  }
 
   /// Guards what a stop request touches: the flag, the wait to end, the scopes made on this thread.
   spin_word stop_lock{0};

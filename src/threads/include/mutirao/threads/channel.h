@@ -18,8 +18,8 @@ class channel {
   /// Fails with closed after close(); `value` is then untouched.
   Result<void> send(T&& value, Deadline deadline = Deadline::never()) {
     std::unique_lock lock{mutex_};
-    auto waited =
-        not_full_.wait(lock, [&] { return closed_ || queue_.size() < capacity_; }, deadline);
+    auto waited = not_full_.wait(
+        lock, [&] { return closed_ || queue_.size() < capacity_; }, deadline, note());
     if (!waited) return waited;
     if (closed_) return fail(Fault::closed, "channel is closed");
     queue_.push_back(std::move(value));
@@ -39,7 +39,8 @@ class channel {
   /// What was sent before close() is still received; then fails with closed.
   Result<T> receive(Deadline deadline = Deadline::never()) {
     std::unique_lock lock{mutex_};
-    auto waited = not_empty_.wait(lock, [&] { return closed_ || !queue_.empty(); }, deadline);
+    auto waited =
+        not_empty_.wait(lock, [&] { return closed_ || !queue_.empty(); }, deadline, note());
     if (!waited) return std::unexpected{std::move(waited).error()};
     if (queue_.empty()) return fail(Fault::closed, "channel is closed");
     T value = std::move(queue_.front());
@@ -65,6 +66,10 @@ class channel {
   }
 
  private:
+  [[nodiscard]] wait_note note() const noexcept {
+    return {.kind = wait_kind::channel, .object = this};
+  }
+
   mutex mutex_;
   condition_variable not_empty_;
   condition_variable not_full_;

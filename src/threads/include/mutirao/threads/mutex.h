@@ -6,6 +6,7 @@
 
 #include "mutirao/base/result.h"
 #include "mutirao/base/time.h"
+#include "mutirao/threads/park.h"
 
 namespace mutirao::threads {
 
@@ -24,11 +25,14 @@ class mutex {
     if (!state_.compare_exchange_strong(expected, 1, std::memory_order_acquire,
                                         std::memory_order_relaxed))
       lock_slowly();
+    note_holder();
   }
   [[nodiscard]] bool try_lock() noexcept {
     std::uint32_t expected = 0;
-    return state_.compare_exchange_strong(expected, 1, std::memory_order_acquire,
-                                          std::memory_order_relaxed);
+    bool const locked = state_.compare_exchange_strong(expected, 1, std::memory_order_acquire,
+                                                       std::memory_order_relaxed);
+    if (locked) note_holder();
+    return locked;
   }
   void unlock() {
     std::uint32_t expected = 1;
@@ -38,14 +42,20 @@ class mutex {
   }
 
  private:
+  friend struct mutex_access;
   void lock_slowly();
   void unlock_slowly();
+  /// An address on the holder's stack says who it is, and costs one store.
+  void note_holder() noexcept {
+    holder_.store(__builtin_frame_address(0), std::memory_order_relaxed);
+  }
 
   std::atomic<std::uint32_t> state_{0};  // 0 free, 1 held, 2 held and somebody may wait
   std::atomic<std::uint32_t> spin_{0};   // guards waiters_
   struct waiter;
   waiter* first_ = nullptr;
   waiter* last_ = nullptr;
+  std::atomic<void const*> holder_{nullptr};  // the last one
 };
 
 /// Wait for a state that a mutex guards. Every wait returns why it ended: a stop request or a
@@ -60,12 +70,16 @@ class condition_variable {
   /// Releases `lock` while parked and holds it again on return, whatever the result.
   Result<void> wait(std::unique_lock<mutex>& lock, Deadline deadline = Deadline::never());
 
+  /// The same for a lock or queue that is made of this: diagnostics name that one.
+  Result<void> wait(std::unique_lock<mutex>& lock, Deadline deadline, wait_note note);
+
   /// Waits until `predicate()`; success also when it becomes true at the last moment.
   template <class Predicate>
   Result<void> wait(std::unique_lock<mutex>& lock, Predicate predicate,
-                    Deadline deadline = Deadline::never()) {
+                    Deadline deadline = Deadline::never(), wait_note note = {}) {
+    if (note.object == nullptr) note = {.kind = wait_kind::condition, .object = this};
     while (!predicate()) {
-      if (auto waited = wait(lock, deadline); !waited) {
+      if (auto waited = wait(lock, deadline, note); !waited) {
         if (predicate()) return {};
         return waited;
       }

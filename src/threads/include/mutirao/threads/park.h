@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 
 #include "mutirao/base/time.h"
 
@@ -17,6 +18,32 @@ enum class wake_reason : std::uint8_t {
   stopped,    ///< the thread was asked to stop
 };
 
+/// What a wait is for: what runtime::report() tells of a parked thread.
+enum class wait_kind : std::uint8_t {
+  other,
+  timer,
+  mutex,
+  shared_mutex,
+  condition,
+  semaphore,
+  latch,
+  channel,
+  select,
+  join,           ///< the threads of a scope
+  readable,       ///< a descriptor
+  writable,       ///< a descriptor
+  file,           ///< the completion of a file operation
+  blocking_call,  ///< not parked: the thread keeps its LWP
+};
+[[nodiscard]] std::string_view to_string(wait_kind kind) noexcept;
+
+/// Left by a thread that parks: three stores.
+struct wait_note {
+  wait_kind kind = wait_kind::other;
+  void const* object = nullptr;  ///< only to be named: it may be gone by then
+  std::uintptr_t detail = 0;     ///< the descriptor; of a mutex, an address on its holder's stack
+};
+
 /// One wait of one thread: the primitive under every lock, queue and I/O call.
 ///
 /// The waiter makes a token on its stack, leaves a pointer to it where the waker will find it, and
@@ -29,9 +56,9 @@ class park_token {
   park_token(park_token const&) = delete;
   park_token& operator=(park_token const&) = delete;
 
-  [[nodiscard]] wake_reason park(Deadline deadline);
+  [[nodiscard]] wake_reason park(Deadline deadline, wait_note note = {});
   /// Ignores deadlines and stops: only for a waker that is known to be under way.
-  void until_woken();
+  void until_woken(wait_note note = {});
 
   /// From any thread or LWP; at most once.
   void unpark() noexcept;

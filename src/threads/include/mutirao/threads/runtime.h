@@ -28,6 +28,11 @@ struct runtime_options {
   /// processor than before, so that whatever is wrongly kept from the old LWP shows. Needs at least
   /// two processors; costs speed.
   bool migrate_always = false;
+  /// When every thread waits for another and nothing from outside can wake one, standard error
+  /// tells who waits for what, and the program exits with 2. Not while the program has kernel
+  /// threads besides those of the runtime: one of them might wake somebody. Off is for a program
+  /// whose threads wait for nothing but request_stop() by a signal handler.
+  bool report_deadlock = true;
   /// Present: one LWP, virtual time that jumps to the next timer when nothing is ready, and an
   /// order of execution that is a pure function of the seed.
   std::optional<simulated_schedule> simulated = std::nullopt;
@@ -44,6 +49,8 @@ struct runtime_info {
   std::string guard;  ///< "madvise", "mprotect" or "canary"
   std::string files;  ///< "io_uring" or "spare LWPs", with the reason of the latter
 };
+
+struct runtime_report;
 
 /// User threads over kernel LWPs: the two-level model of Solaris.
 ///
@@ -74,10 +81,15 @@ class runtime {
   void request_stop() noexcept;
 
   [[nodiscard]] runtime_info info() const;
+  /// What every thread is doing (see diagnostics.h). From any kernel thread, at any time; it holds
+  /// up spawns and ends of threads while it looks, about a millisecond for ten thousand.
+  [[nodiscard]] runtime_report report() const;
 
   struct state;
 
  private:
+  friend class report_on_signal;
+  void count_own_kernel_thread(int change) noexcept;
   std::unique_ptr<state> state_;
 };
 
