@@ -12,7 +12,14 @@
 namespace mutirao::sim {
 
 Connection::Connection(Fabric& fabric, Place connecting, Place accepting)
-    : fabric_{fabric}, ends_{End{.place = connecting}, End{.place = accepting}} {}
+    : fabric_{fabric},
+      routed_{connecting.station->subnet != accepting.station->subnet ||
+              connecting.remote != accepting.local || accepting.remote != connecting.local},
+      ends_{end_at(connecting), end_at(accepting)} {}
+
+Connection::End Connection::end_at(Place const& place) {
+  return {.place = place, .subnet = place.station->subnet, .moves = place.station->moves};
+}
 
 Result<std::size_t> Connection::read_some(int side, std::span<MutableBytes const> into,
                                           Deadline deadline) {

@@ -12,6 +12,7 @@
 
 #include "byte_queue.h"
 #include "fabric.h"
+#include "header.h"
 #include "wait_list.h"
 
 namespace mutirao::sim {
@@ -32,6 +33,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   struct Place {
     Station* station;
     world::Endpoint local;
+    world::Endpoint remote;  // as this side sees it: routers may translate in between
   };
   Connection(Fabric& fabric, Place connecting, Place accepting);
 
@@ -51,6 +53,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] world::Endpoint local(int side) const noexcept {
     return ends_[index(side)].place.local;
   }
+  [[nodiscard]] world::Endpoint remote(int side) const noexcept {
+    return ends_[index(side)].place.remote;
+  }
+  /// Its program has closed it, or it has failed.
+  [[nodiscard]] bool over(int side) const noexcept {
+    auto const& end = ends_[index(side)];
+    return end.closed || end.crashed || end.failure.has_value();
+  }
   [[nodiscard]] Station& station(int side) const noexcept {
     return *ends_[index(side)].place.station;
   }
@@ -58,6 +68,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   struct End {
     Place place;
+    Subnet* subnet;        // of its host when the connection was made
+    std::uint32_t moves;   // likewise
     bool closed = false;   // by its own program
     bool crashed = false;  // its incarnation is over
     std::optional<Error> failure{};
@@ -88,6 +100,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool flights_armed = false;
     TimePoint last_arrival{};
     std::optional<TimePoint> stalled_since;
+    std::optional<TimePoint> unheard_since;  // acknowledgements don't get back
     unsigned retries = 0;
     std::deque<Flight> landing;  // held by the receiver's downlink
 
@@ -96,6 +109,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     WaitList reader;
   };
 
+  static End end_at(Place const& place);
   static std::size_t index(int side) noexcept { return static_cast<std::size_t>(side); }
   static int other(int side) noexcept { return 1 - side; }
 
@@ -109,18 +123,25 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void arm_acks(int side);
   void reopen_window(int side);
 
+  [[nodiscard]] Verdict way(int side, Header::Kind kind);
+  [[nodiscard]] bool stands(int side) const noexcept;
   [[nodiscard]] Duration time_lost(int side);
   void arm_flights(int side);
   void arrive(int side);
   void stall(int side);
+  void acknowledge(int side);
+  void acknowledge_again(int side);
   void land(int side, Flight flight);
   void deliver(int side, Flight flight);
   void send_reset(int to);
   void take_reset(int to);
+  void be_reset(int side);
+  void give_up(int side);
   void fail_end(int side, Error error);
   void drop_outgoing(int side) noexcept;
 
   Fabric& fabric_;
+  bool routed_;  // through routers, which may forget it
   std::array<End, 2> ends_;
   std::array<Pipe, 2> pipes_;
 };

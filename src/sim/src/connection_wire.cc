@@ -21,7 +21,8 @@ Duration doubled(Duration timeout, unsigned times) {
 // ---- sending -----------------------------------------------------------------------------------
 
 bool Connection::window_open(Pipe const& pipe) const noexcept {
-  return pipe.sent - pipe.read < fabric_.options.receive_buffer_bytes;
+  auto const known_read = pipe.unheard_since ? std::min(pipe.acknowledged, pipe.read) : pipe.read;
+  return pipe.sent - known_read < fabric_.options.receive_buffer_bytes;
 }
 
 bool Connection::sendable(Pipe const& pipe) const noexcept {
@@ -115,6 +116,34 @@ void Connection::reopen_window(int side) {
                     [self = shared_from_this(), side] { self->offer(side); });
 }
 
+// ---- the way -----------------------------------------------------------------------------------
+
+/// Whether the side's address is still its host's.
+bool Connection::stands(int side) const noexcept {
+  auto const& end = ends_[index(side)];
+  auto const& place = end.place;
+  return end.moves == place.station->moves ||
+         (end.subnet == place.station->subnet && place.station->owns(place.local.address));
+}
+
+/// What becomes of a segment from `side` that would arrive now.
+Verdict Connection::way(int side, Header::Kind kind) {
+  auto& from = station(side);
+  auto& to = station(other(side));
+  if (!stands(side) || !stands(other(side)) || !fabric_.passes(from, to)) return Verdict::lost;
+  if (ends_[index(other(side))].crashed && !to.answers_strangers) return Verdict::lost;
+  if (!routed_) return Verdict::passed;
+  Header packet{kind, local(side), remote(side)};
+  auto const crossed = fabric_.cross(from, packet);
+  if (crossed.verdict != Verdict::passed) return crossed.verdict;
+  bool const at_home = crossed.station == &to && packet.target == local(other(side)) &&
+                       packet.source == remote(other(side));
+  if (at_home) return Verdict::passed;
+  // A mapping now leads to another: to whom the segment is a stranger's.
+  return crossed.station->up && crossed.station->answers_strangers ? Verdict::refused
+                                                                   : Verdict::lost;
+}
+
 // ---- arriving ----------------------------------------------------------------------------------
 
 void Connection::arm_flights(int side) {
@@ -131,9 +160,21 @@ void Connection::arrive(int side) {
   auto& pipe = pipes_[index(side)];
   auto const now = fabric_.events.now();
   while (!pipe.flights.empty() && pipe.flights.front().arrival <= now) {
-    if (!fabric_.passes(station(side), station(other(side)))) {
+    if (auto const later = fabric_.unclogged(station(side), station(other(side))); later > now) {
+      pipe.flights.front().arrival = later;
+      break;
+    }
+    auto const verdict =
+        way(side, pipe.flights.front().last ? Header::Kind::fin : Header::Kind::data);
+    if (verdict == Verdict::lost) {
       stall(side);
       break;
+    }
+    if (verdict == Verdict::refused) {
+      pipe.flights.clear();
+      auto const back = fabric_.link(station(other(side)), station(side)).latency;
+      fabric_.events.at(now + back, [self = shared_from_this(), side] { self->be_reset(side); });
+      return;
     }
     pipe.stalled_since.reset();
     pipe.retries = 0;
@@ -154,10 +195,7 @@ void Connection::stall(int side) {
   if (sender_gone || given_up) {
     pipe.flights.clear();
     if (sender_gone) return;
-    fabric_.note(TraceEvent::silent, station(side));
-    return fail_end(side, {Fault::timed_out,
-                           fmt::format("{} stopped answering", local(other(side)).to_string()),
-                           {}});
+    return give_up(side);
   }
   auto& head = pipe.flights.front();
   head.arrival = now + doubled(fabric_.options.retransmission_timeout, pipe.retries++);
@@ -203,9 +241,49 @@ void Connection::deliver(int side, Flight flight) {
   pipe.delivered += size;
   pipe.ended = flight.last;
   pipe.reader.wake_all();
+  acknowledge(side);
+}
+
+/// The receiver tells the sender how much has come; one latency later it knows.
+void Connection::acknowledge(int side) {
+  auto& pipe = pipes_[index(side)];
+  auto const now = fabric_.events.now();
+  if (fabric_.cut(station(other(side)), station(side))) {
+    if (pipe.unheard_since) return;
+    pipe.unheard_since = now;
+    fabric_.events.at(now + fabric_.options.retransmission_timeout,
+                      [self = shared_from_this(), side] { self->acknowledge_again(side); });
+    return;
+  }
+  pipe.unheard_since.reset();
   auto const back = fabric_.link(station(other(side)), station(side)).latency;
-  pipe.acks.push_back({fabric_.events.now() + back, pipe.delivered});
+  pipe.acks.push_back({std::max(now, fabric_.unclogged(station(other(side)), station(side))) + back,
+                       pipe.delivered});
   if (!pipe.writer.empty()) arm_acks(side);
+}
+
+/// Only the way back is cut. What the sender sends again, because it heard nothing, is acknowledged
+/// again; until it gives up.
+void Connection::acknowledge_again(int side) {
+  auto& pipe = pipes_[index(side)];
+  if (!pipe.unheard_since || ends_[index(side)].crashed || ends_[index(side)].failure) return;
+  auto const now = fabric_.events.now();
+  auto const silence = now - *pipe.unheard_since;
+  if (!fabric_.cut(station(other(side)), station(side))) {
+    acknowledge(side);
+    return offer(side);
+  }
+  if (silence >= fabric_.options.silence_max) return give_up(side);
+  auto const again = std::min<Duration>(std::max(silence, fabric_.options.retransmission_timeout),
+                                        kRetransmissionMax);
+  fabric_.events.at(now + again,
+                    [self = shared_from_this(), side] { self->acknowledge_again(side); });
+}
+
+void Connection::give_up(int side) {
+  fabric_.note(TraceEvent::silent, station(side));
+  fail_end(side,
+           {Fault::timed_out, fmt::format("{} stopped answering", remote(side).to_string()), {}});
 }
 
 void Connection::send_reset(int to) {
@@ -218,16 +296,21 @@ void Connection::send_reset(int to) {
 
 void Connection::take_reset(int to) {
   auto const from = other(to);
-  if (!fabric_.passes(station(from), station(to))) return;
+  if (way(from, Header::Kind::reset) != Verdict::passed) return;
   if (ends_[index(to)].crashed || ends_[index(to)].failure) return;
   if (!pipes_[index(from)].landing.empty()) {
     fabric_.events.at(station(to).downlink.free_at,
                       [self = shared_from_this(), to] { self->take_reset(to); });
     return;
   }
-  fabric_.note(TraceEvent::reset, station(to));
-  fail_end(to,
-           {Fault::closed, fmt::format("{} reset the connection", local(from).to_string()), {}});
+  be_reset(to);
+}
+
+/// By the other side, or by what the segments of this one came to instead.
+void Connection::be_reset(int side) {
+  fabric_.note(TraceEvent::reset, station(side));
+  fail_end(side,
+           {Fault::closed, fmt::format("{} reset the connection", remote(side).to_string()), {}});
 }
 
 }  // namespace mutirao::sim

@@ -1,6 +1,7 @@
 #include "datagram.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -12,39 +13,65 @@ namespace mutirao::sim {
 
 namespace {
 constexpr std::size_t kDatagramBytesMax = 65507;  // UDP over IPv4
-constexpr Duration kUplinkBacklogMax = 200ms;     // a longer queue drops its tail
 /// What a queued datagram takes of the buffer besides its bytes, so that empty ones are bounded
 /// too.
 constexpr std::size_t kDatagramOverhead = 256;
 
+bool fits(Link const& link, std::size_t size) noexcept {
+  return link.datagram_bytes_max == 0 || size <= link.datagram_bytes_max;
+}
+
+/// A datagram under way.
 struct Packet {
   Fabric& fabric;
   Station& from;
-  Station& to;
-  world::Endpoint source;
-  world::Endpoint target;
-  std::shared_ptr<Bytes const> bytes;
+  Header header;
+  Bytes bytes;
 };
 
-void deliver(Packet const& packet) {
-  if (!packet.to.up) return;
-  auto const* const found = Station::bound_to(packet.to.datagram_sockets, packet.target);
+void deliver(std::unique_ptr<Packet> packet, Station& to) {
+  if (!to.up) return;
+  auto const* const found = Station::bound_to(to.datagram_sockets, packet->header.target);
   if (found == nullptr) return;
   auto& socket = **found;
-  auto const weight = packet.bytes->size() + kDatagramOverhead;
-  if (socket.arrived_bytes + weight > packet.fabric.options.datagram_buffer_bytes) return;
-  packet.fabric.note(TraceEvent::datagram, packet.to, packet.bytes->size());
+  auto const weight = packet->bytes.size() + kDatagramOverhead;
+  auto& fabric = packet->fabric;
+  if (socket.arrived_bytes + weight > fabric.options.datagram_buffer_bytes) return;
+  fabric.note(TraceEvent::datagram, to, packet->bytes.size());
   socket.arrived_bytes += weight;
-  socket.arrived.push_back({packet.bytes, packet.source});
+  socket.arrived.push_back({std::move(packet->bytes), packet->header.source});
   socket.receivers.wake_one();
 }
 
-void arrive(std::shared_ptr<Packet const> packet) {
+void arrive(std::unique_ptr<Packet> packet, Station& to) {
   auto& fabric = packet->fabric;
-  if (!fabric.passes(packet->from, packet->to)) return;
-  auto const through = fabric.landing(packet->from, packet->to, packet->bytes->size());
-  if (through <= fabric.events.now() + kGrain) return deliver(*packet);
-  fabric.events.at(through, [packet = std::move(packet)] { deliver(*packet); });
+  auto const now = fabric.events.now();
+  if (auto const later = fabric.unclogged(packet->from, to); later > now) {
+    fabric.events.at(
+        later, [packet = std::move(packet), &to]() mutable { arrive(std::move(packet), to); });
+    return;
+  }
+  if (!fabric.passes(packet->from, to)) return;
+  auto const through = &packet->from == &to ? now : to.downlink.pass(now, packet->bytes.size());
+  if (through <= now + kGrain) return deliver(std::move(packet), to);
+  fabric.events.at(through,
+                   [packet = std::move(packet), &to]() mutable { deliver(std::move(packet), to); });
+}
+
+/// On to where the way leads, unless the link loses it.
+void travel(std::unique_ptr<Packet> packet, Way const& way) {
+  auto& fabric = packet->fabric;
+  if (fabric.random.chance(way.link.loss)) return;
+  auto delay = fabric.delay(way.link);
+  if (way.link.reordering > 0 && fabric.random.chance(way.link.reordering))
+    delay += fabric.random.up_to(way.link.reordering_delay);
+  fabric.events.at(way.left + delay, [packet = std::move(packet), station = way.station,
+                                      router = way.router]() mutable {
+    if (station != nullptr) return arrive(std::move(packet), *station);
+    auto const next = packet->fabric.inward(*router, packet->header, packet->bytes.size());
+    if (next.verdict == Verdict::passed && fits(next.link, packet->bytes.size()))
+      travel(std::move(packet), next);
+  });
 }
 }  // namespace
 
@@ -60,26 +87,30 @@ Result<void> SimulatedDatagramSocket::send_to(ByteView datagram, world::Endpoint
     return fail(Fault::invalid, fmt::format("send: a datagram of {} bytes; {} is the most",
                                             datagram.size(), kDatagramBytesMax));
   }
-  auto* const target = fabric_.find(station_, to.address);
-  if (target == nullptr) return {};
-  auto const now = fabric_.events.now();
-  if (target != &station_ && station_.uplink.free_at() - now > kUplinkBacklogMax) return {};
   auto source = state_->local;
   if (source.address.is_unspecified()) {
-    source.address =
-        target == &station_ && to.address.is_loopback() ? to.address : station_.addresses.front();
+    if (to.address.is_loopback() || to.address.is_unspecified()) {
+      source.address = to.address.is_v4() ? world::IpAddress::loopback() : to.address;
+    } else if (auto const* const address = station_.address_like(to.address)) {
+      source.address = *address;
+    } else {
+      return fail(Fault::unreachable, fmt::format("send: no way to {}", to.to_string()));
+    }
+  } else if (!station_.owns(source.address)) {
+    return std::unexpected{base::system_error(  // as Linux says it
+        EINVAL, fmt::format("send from {}, which is no address of this host any more",
+                            source.to_string()))};
   }
   if (to.address.is_unspecified())
     to.address = to.address.is_v4() ? world::IpAddress::loopback() : to.address;
-  auto const& link = fabric_.link(station_, *target);
-  auto const left = fabric_.departure(station_, *target, datagram.size());
-  auto packet = std::make_shared<Packet const>(
-      Packet{fabric_, station_, *target, source, to,
-             std::make_shared<Bytes const>(datagram.begin(), datagram.end())});
-  int const copies = fabric_.random.chance(link.duplication) ? 2 : 1;
+  Header header{Header::Kind::datagram, source, to};
+  auto const way = fabric_.outward(station_, header, datagram.size());
+  if (way.verdict != Verdict::passed || !fits(way.link, datagram.size())) return {};
+  int const copies = fabric_.random.chance(way.link.duplication) ? 2 : 1;
   for (int copy = 0; copy < copies; ++copy) {
-    if (fabric_.random.chance(link.loss)) continue;
-    fabric_.events.at(left + fabric_.delay(station_, *target), [packet] { arrive(packet); });
+    travel(std::make_unique<Packet>(fabric_, station_, header,
+                                    Bytes(datagram.begin(), datagram.end())),
+           way);
   }
   return {};
 }
@@ -94,9 +125,9 @@ Result<world::DatagramSocket::Received> SimulatedDatagramSocket::receive(Mutable
   }
   auto const first = std::move(state_->arrived.front());
   state_->arrived.pop_front();
-  state_->arrived_bytes -= first.bytes->size() + kDatagramOverhead;
-  auto const size = std::min(into.size(), first.bytes->size());
-  if (size > 0) std::memcpy(into.data(), first.bytes->data(), size);
+  state_->arrived_bytes -= first.bytes.size() + kDatagramOverhead;
+  auto const size = std::min(into.size(), first.bytes.size());
+  if (size > 0) std::memcpy(into.data(), first.bytes.data(), size);
   return Received{size, first.from};
 }
 

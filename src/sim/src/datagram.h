@@ -12,7 +12,7 @@ namespace mutirao::sim {
 
 struct DatagramState {
   struct Arrived {
-    std::shared_ptr<Bytes const> bytes;
+    Bytes bytes;
     world::Endpoint from;
   };
   world::Endpoint local;

@@ -1,14 +1,12 @@
 #include "fabric.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "mutirao/base/check.h"
 
+// Who is where, and what is cut; route.cc has how packets find their way.
 namespace mutirao::sim {
-
-namespace {
-Link const kLoopback{.latency = 20us, .jitter = 5us};
-}  // namespace
 
 Fabric::Fabric(NetworkOptions network, std::uint64_t seed, EventQueue& queue, Trace& rolling)
     : options{network}, events{queue}, trace{rolling}, random{seed, "network"} {
@@ -16,31 +14,74 @@ Fabric::Fabric(NetworkOptions network, std::uint64_t seed, EventQueue& queue, Tr
              options.receive_buffer_bytes > 0);
 }
 
-Station& Fabric::add_station(std::string name, std::vector<world::IpAddress> addresses) {
+// ---- places ------------------------------------------------------------------------------------
+
+Subnet& Fabric::subnet_behind(Router* router) noexcept {
+  return router != nullptr ? static_cast<SimulatedRouter*>(router)->inside : internet_;
+}
+
+Station& Fabric::add_station(std::string name, Router* behind,
+                             std::vector<world::IpAddress> addresses) {
   auto& station = *stations_.emplace_back(std::make_unique<Station>());
-  auto const number = static_cast<std::uint32_t>(stations_.size());
-  station.index = number;
-  if (addresses.empty()) {
-    addresses.push_back(world::IpAddress::v4({10, static_cast<std::uint8_t>(number >> 16),
-                                              static_cast<std::uint8_t>(number >> 8),
-                                              static_cast<std::uint8_t>(number)}));
-  }
-  for (auto const& address : addresses) {
-    bool const is_new = by_address_.emplace(address, &station).second;
-    MUT_ASSERT(is_new);
-  }
+  station.index = static_cast<std::uint32_t>(stations_.size());
   bool const is_new = by_name_.emplace(name, &station).second;
   MUT_ASSERT(is_new);
   station.name = std::move(name);
-  station.addresses = std::move(addresses);
+  place(station, subnet_behind(behind), std::move(addresses));
   return station;
 }
 
-Station* Fabric::find(Station& from, world::IpAddress address) noexcept {
-  // As Linux does: to connect to the unspecified address is to connect to oneself.
-  if (address.is_loopback() || address.is_unspecified()) return &from;
-  auto const found = by_address_.find(address);
-  return found != by_address_.end() ? found->second : nullptr;
+SimulatedRouter& Fabric::add_router(std::string name, RouterOptions options) {
+  auto& outside = subnet_behind(options.behind);
+  if (options.nat && options.external_addresses.empty()) {
+    auto const number = external_given_out_ + 1;
+    if (outside.gateway != nullptr) {
+      options.external_addresses = {outside.gateway->give_out_address()};
+    } else {
+      ++external_given_out_;
+      options.external_addresses = {world::IpAddress::v4(
+          {20, static_cast<std::uint8_t>(number >> 16), static_cast<std::uint8_t>(number >> 8),
+           static_cast<std::uint8_t>(number)})};
+    }
+  }
+  constexpr std::uint32_t kFirstIndex = 1u << 23;  // in the trace; hosts count from 1
+  auto const index = kFirstIndex + static_cast<std::uint32_t>(routers_.size());
+  return *routers_.emplace_back(std::make_unique<SimulatedRouter>(
+      *this, std::move(name), std::move(options), outside, index));
+}
+
+void Fabric::place(Station& station, Subnet& subnet, std::vector<world::IpAddress> addresses) {
+  if (addresses.empty()) {
+    auto const number = station.index;
+    addresses.push_back(subnet.gateway != nullptr
+                            ? subnet.gateway->give_out_address()
+                            : world::IpAddress::v4({10, static_cast<std::uint8_t>(number >> 16),
+                                                    static_cast<std::uint8_t>(number >> 8),
+                                                    static_cast<std::uint8_t>(number)}));
+  }
+  for (auto const& address : addresses) attach(subnet, address, {.station = &station});
+  station.subnet = &subnet;
+  station.addresses = std::move(addresses);
+}
+
+void Fabric::attach(Subnet& subnet, world::IpAddress address, Member member) {
+  bool const is_new = subnet.members.emplace(address, member).second;
+  MUT_ASSERT(is_new);
+  auto* const gateway = subnet.gateway;
+  if (gateway != nullptr && !gateway->translates(address))
+    attach(gateway->outside(), address, {.router = gateway});
+}
+
+void Fabric::move(Station& station, Router* behind, std::vector<world::IpAddress> addresses) {
+  for (auto const& old : station.addresses) {
+    for (auto* subnet = station.subnet;; subnet = &subnet->gateway->outside()) {
+      subnet->members.erase(old);
+      if (subnet->gateway == nullptr || subnet->gateway->translates(old)) break;
+    }
+  }
+  ++station.moves;
+  place(station, subnet_behind(behind), std::move(addresses));
+  note(TraceEvent::moved, station);
 }
 
 Station* Fabric::find(std::string_view name) noexcept {
@@ -48,54 +89,62 @@ Station* Fabric::find(std::string_view name) noexcept {
   return found != by_name_.end() ? found->second : nullptr;
 }
 
-bool Fabric::cut(Station const& a, Station const& b) const noexcept {
-  if (&a == &b) return false;
-  if (a.isolated || b.isolated) return true;
-  return !cuts_.empty() && cuts_.contains(std::minmax(a.index, b.index));
+// ---- cuts --------------------------------------------------------------------------------------
+
+bool Fabric::cut(Station const& from, Station const& to) const noexcept {
+  if (&from == &to) return false;
+  if (from.isolated || to.isolated) return true;
+  if (auto const until = std::max(from.isolated_until, to.isolated_until);
+      until != TimePoint{} && events.now() < until)
+    return true;
+  if (partitions_ != 0 && ((from.first_sides & to.second_sides) != 0 ||
+                           (from.second_sides & to.first_sides & partitions_both_ways_) != 0))
+    return true;
+  return !cuts_.empty() && cuts_.contains({from.index, to.index});
 }
 
 void Fabric::set_cut(Station const& a, Station const& b, bool is_cut) {
-  Pair const pair = std::minmax(a.index, b.index);
-  if (is_cut) {
-    cuts_.insert(pair);
-  } else {
-    cuts_.erase(pair);
+  for (auto const& pair : {Pair{a.index, b.index}, Pair{b.index, a.index}}) {
+    if (is_cut) {
+      cuts_[pair] = true;
+    } else {
+      cuts_.erase(pair);
+    }
   }
 }
 
-Link const& Fabric::link(Station const& from, Station const& to) const noexcept {
-  if (&from == &to) return kLoopback;
-  auto const found = paths_.find({from.index, to.index});
-  return found != paths_.end() ? found->second.link : options.link;
+PartitionId Fabric::set_cut(std::span<Station* const> first, std::span<Station* const> second,
+                            Direction direction) {
+  MUT_ASSERT(~partitions_ != 0);  // 64 at once
+  auto const number = static_cast<unsigned>(std::countr_one(partitions_));
+  auto const bit = std::uint64_t{1} << number;
+  partitions_ |= bit;
+  if (direction == Direction::both) partitions_both_ways_ |= bit;
+  for (auto* const station : first) station->first_sides |= bit;
+  for (auto* const station : second) station->second_sides |= bit;
+  return static_cast<PartitionId>(number);
 }
 
-void Fabric::set_link(Station const& from, Station const& to, Link link) {
-  auto& path = paths_[{from.index, to.index}];
-  path.link = link;
-  path.line.bytes_per_s = link.bandwidth_bytes_per_s;
+void Fabric::heal(PartitionId partition) {
+  auto const bit = std::uint64_t{1} << static_cast<unsigned>(partition);
+  MUT_ASSERT((partitions_ & bit) != 0);
+  partitions_ &= ~bit;
+  partitions_both_ways_ &= ~bit;
+  for (auto const& station : stations_) {
+    station->first_sides &= ~bit;
+    station->second_sides &= ~bit;
+  }
 }
 
-Duration Fabric::delay(Station const& from, Station const& to) {
-  auto const& between = link(from, to);
-  return between.latency + random.up_to(between.jitter);
+void Fabric::clog(Station const& from, Station const& to, TimePoint until) {
+  clogs_[{from.index, to.index}] = until;
 }
 
-TimePoint Fabric::departure(Station& from, Station const& to, std::size_t size) {
+TimePoint Fabric::unclogged(Station const& from, Station const& to) const noexcept {
   auto const now = events.now();
-  if (&from == &to) return now;
-  auto const left = from.uplink.pass(now, size);
-  Pair const pair{from.index, to.index};
-  if (auto const found = paths_.find(pair); found != paths_.end())
-    return found->second.line.pass(left, size);
-  if (options.link.bandwidth_bytes_per_s == 0) return left;
-  auto& line = default_lines_[pair];
-  line.bytes_per_s = options.link.bandwidth_bytes_per_s;
-  return line.pass(left, size);
-}
-
-TimePoint Fabric::landing(Station const& from, Station& to, std::size_t size) {
-  auto const now = events.now();
-  return &from == &to ? now : to.downlink.pass(now, size);
+  if (clogs_.empty()) return now;
+  auto const found = clogs_.find({from.index, to.index});
+  return found != clogs_.end() ? std::max(now, found->second) : now;
 }
 
 }  // namespace mutirao::sim

@@ -1,5 +1,6 @@
 #include "network.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -20,38 +21,63 @@ std::unexpected<Error> out_of_ports() {
 }
 }  // namespace
 
-Result<world::IpAddress> SimulatedNetwork::source_for(Station const* to, world::Endpoint remote,
+Result<world::IpAddress> SimulatedNetwork::source_for(world::Endpoint remote,
                                                       world::ConnectOptions const& options) const {
   if (options.from) {
     if (station_.owns(*options.from)) return *options.from;
     return fail(Fault::refused,
                 fmt::format("connect: {} is no address of this host", options.from->to_string()));
   }
-  if (to == &station_) {
-    if (!remote.address.is_unspecified()) return remote.address;
+  if (remote.address.is_unspecified())
     return remote.address.is_v4() ? world::IpAddress::loopback() : kLoopbackV6;
-  }
-  for (auto const& address : station_.addresses) {
-    if (address.is_v4() == remote.address.is_v4()) return address;
-  }
+  if (station_.owns(remote.address)) return remote.address;
+  if (auto const* const address = station_.address_like(remote.address)) return *address;
   return fail(Fault::unreachable, fmt::format("connect: no way to {}", remote.to_string()));
+}
+
+/// A chosen port may have many connections, but to different peers, and no listener.
+Result<void> SimulatedNetwork::may_connect_from(world::Endpoint local,
+                                                world::Endpoint remote) const {
+  auto const in_use = [&](auto const& weak) {
+    auto const connection = weak.lock();
+    if (!connection) return false;
+    for (int const side : {0, 1}) {
+      if (&connection->station(side) == &station_ && connection->local(side) == local &&
+          connection->remote(side) == remote && !connection->over(side))
+        return true;
+    }
+    return false;
+  };
+  if (Station::in_use(station_.listeners, local) || station_.connecting.contains({local, remote}) ||
+      std::ranges::any_of(station_.connections, in_use)) {
+    return fail(Fault::refused,
+                fmt::format("connect to {} from {}: the port is in use", remote.to_string(),
+                            local.to_string()),
+                "choose another port");
+  }
+  return {};
 }
 
 Result<std::unique_ptr<world::Stream>> SimulatedNetwork::connect(world::Endpoint to,
                                                                  world::ConnectOptions options,
                                                                  Deadline deadline) {
   if (life_->over) return crashed_host();
-  auto* const target = fabric_.find(station_, to.address);
-  auto const source = MUT_TRY(source_for(target, to, options));
-  auto const port = station_.free_port();
-  if (port == 0) return out_of_ports();
-  if (to.address.is_unspecified()) to.address = source;
-  auto const handshake =
-      std::make_shared<Handshake>(fabric_, station_, world::Endpoint{source, port}, target, to);
+  world::Endpoint local{MUT_TRY(source_for(to, options)), options.from_port};
+  if (to.address.is_unspecified()) to.address = local.address;
+  if (local.port == 0) {
+    local.port = station_.free_port();
+    if (local.port == 0) return out_of_ports();
+  } else {
+    MUT_TRY(may_connect_from(local, to));
+  }
+  auto const handshake = std::make_shared<Handshake>(fabric_, station_, local, to);
   std::erase_if(handshakes_, [](auto const& other) { return other.expired(); });
   handshakes_.push_back(handshake);
-  auto connection = MUT_TRY(handshake->run(deadline));
-  return std::make_unique<SimulatedStream>(std::move(connection), 0);
+  if (options.from_port != 0) station_.connecting.emplace(std::pair{local, to}, handshake.get());
+  auto outcome = handshake->run(deadline);
+  if (options.from_port != 0) station_.connecting.erase({local, to});
+  auto [connection, side] = MUT_TRY(std::move(outcome));
+  return std::make_unique<SimulatedStream>(std::move(connection), side);
 }
 
 template <class Value>
@@ -112,7 +138,7 @@ Result<std::unique_ptr<world::Stream>> SimulatedNetwork::connect_local(std::stri
   if (found->second->pending.size() >= fabric_.options.accept_backlog) {
     return std::unexpected{base::system_error(EAGAIN, fmt::format("connect {}", path))};
   }
-  Connection::Place const here{&station_, {}};
+  Connection::Place const here{&station_, {}, {}};
   auto connection = std::make_shared<Connection>(fabric_, here, here);
   station_.remember(connection);
   fabric_.note(TraceEvent::connected, station_);

@@ -31,8 +31,9 @@ class SimulatedNetwork final : public world::Network {
   void crash(bool reset_streams);
 
  private:
-  [[nodiscard]] Result<world::IpAddress> source_for(Station const* to, world::Endpoint remote,
+  [[nodiscard]] Result<world::IpAddress> source_for(world::Endpoint remote,
                                                     world::ConnectOptions const& options) const;
+  [[nodiscard]] Result<void> may_connect_from(world::Endpoint local, world::Endpoint remote) const;
   template <class Value>
   Result<world::Endpoint> claim(std::map<world::Endpoint, Value> const& table, world::Endpoint at);
 

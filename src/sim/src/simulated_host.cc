@@ -18,6 +18,7 @@ SimulatedHost::SimulatedHost(Fabric& fabric, Station& station, HostOptions const
       options.uplink_bytes_per_s.value_or(fabric.options.uplink_bytes_per_s));
   station_.downlink.bytes_per_s =
       options.downlink_bytes_per_s.value_or(fabric.options.downlink_bytes_per_s);
+  station_.answers_strangers = options.answers_strangers;
   begin_incarnation();
 }
 

@@ -24,6 +24,11 @@ class SimulatedHost final : public Host {
   [[nodiscard]] DiskControl& disk() noexcept override { return disk_; }
   void set_clock_skew(Duration skew) noexcept override { clock_.set_skew(skew); }
 
+  void set_bandwidth(std::uint64_t uplink, std::uint64_t downlink) noexcept override {
+    station_.uplink.set_bandwidth(uplink);
+    station_.downlink.bytes_per_s = downlink;
+  }
+
   void crash(CrashOptions options);
   [[nodiscard]] Station& station() noexcept { return station_; }
 

@@ -55,9 +55,17 @@ std::uint64_t Simulation::seed() const noexcept { return state_->seed; }
 world::Entropy& Simulation::entropy() noexcept { return state_->entropy; }
 
 Host& Simulation::add_host(std::string name, HostOptions options) {
-  auto& place = state_->fabric.add_station(std::move(name), options.addresses);
+  auto& place = state_->fabric.add_station(std::move(name), options.behind, options.addresses);
   return *state_->hosts.emplace_back(
       std::make_unique<SimulatedHost>(state_->fabric, place, options, state_->seed));
+}
+
+Router& Simulation::add_router(std::string name, RouterOptions options) {
+  return state_->fabric.add_router(std::move(name), std::move(options));
+}
+
+void Simulation::move(Host& host, Router* behind, std::vector<world::IpAddress> addresses) {
+  state_->fabric.move(station(host), behind, std::move(addresses));
 }
 
 void Simulation::crash(Host& host, CrashOptions options) { simulated(host).crash(options); }
@@ -66,6 +74,23 @@ void Simulation::partition(Host& a, Host& b) {
   state_->fabric.set_cut(station(a), station(b), true);
 }
 void Simulation::heal(Host& a, Host& b) { state_->fabric.set_cut(station(a), station(b), false); }
+PartitionId Simulation::partition(std::vector<Host*> const& first, std::vector<Host*> const& second,
+                                  Direction direction) {
+  auto const stations_of = [](std::vector<Host*> const& hosts) {
+    std::vector<Station*> stations;
+    stations.reserve(hosts.size());
+    for (auto* const host : hosts) stations.push_back(&station(*host));
+    return stations;
+  };
+  return state_->fabric.set_cut(stations_of(first), stations_of(second), direction);
+}
+void Simulation::heal(PartitionId partition) { state_->fabric.heal(partition); }
+void Simulation::isolate(Host& host, Duration how_long) {
+  station(host).isolated_until = state_->events.now() + how_long;
+}
+void Simulation::clog(Host& from, Host& to, Duration how_long) {
+  state_->fabric.clog(station(from), station(to), state_->events.now() + how_long);
+}
 void Simulation::isolate(Host& host) { station(host).isolated = true; }
 void Simulation::rejoin(Host& host) { station(host).isolated = false; }
 

@@ -18,6 +18,13 @@ bool Station::owns(world::IpAddress address) const noexcept {
   return address.is_loopback() || std::ranges::find(addresses, address) != addresses.end();
 }
 
+world::IpAddress const* Station::address_like(world::IpAddress other) const noexcept {
+  for (auto const& address : addresses) {
+    if (address.is_v4() == other.is_v4()) return &address;
+  }
+  return nullptr;
+}
+
 std::uint16_t Station::free_port() {
   constexpr std::uint16_t kFirst = 32768, kLast = 60999;  // ip_local_port_range
   for (int tries = kFirst; tries <= kLast; ++tries) {

@@ -4,17 +4,20 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "mutirao/world/address.h"
 
 #include "line.h"
+#include "subnet.h"
 #include "uplink.h"
 
 namespace mutirao::sim {
 
 class Connection;
 struct ListenerState;
+class Handshake;
 struct DatagramState;
 
 /// A host as the network sees it.
@@ -22,13 +25,22 @@ struct Station {
   std::uint32_t index = 0;
   std::string name;
   std::vector<world::IpAddress> addresses;  ///< without loopback
+  Subnet* subnet = nullptr;
+  std::uint32_t moves = 0;  ///< times that its addresses changed
   bool up = true;
+  bool answers_strangers = true;
   bool isolated = false;
+  TimePoint isolated_until{};
+  std::uint64_t first_sides = 0;  ///< of the partitions between sets: one bit for each
+  std::uint64_t second_sides = 0;
   Uplink uplink;
   Line downlink;
   std::map<world::Endpoint, std::shared_ptr<ListenerState>> listeners;
   std::map<std::string, std::shared_ptr<ListenerState>, std::less<>> local_listeners;
   std::map<world::Endpoint, std::shared_ptr<DatagramState>> datagram_sockets;
+  /// Attempts from a chosen port, by local and remote endpoint: two that meet become one
+  /// connection.
+  std::map<std::pair<world::Endpoint, world::Endpoint>, Handshake*> connecting;
 
   /// Connections with an end here, for the day it crashes.
   void remember(std::shared_ptr<Connection> const& connection);
@@ -36,6 +48,8 @@ struct Station {
   std::size_t connections_to_prune_at = 64;
 
   [[nodiscard]] bool owns(world::IpAddress address) const noexcept;
+  /// The first of the same family; null when there is none.
+  [[nodiscard]] world::IpAddress const* address_like(world::IpAddress other) const noexcept;
   /// The entry that takes what arrives for `at`: bound to that address, or to any.
   template <class Value>
   static Value const* bound_to(std::map<world::Endpoint, Value> const& table, world::Endpoint at);

@@ -26,7 +26,7 @@ class SimulatedStream final : public world::Stream {
   void finish_writing() noexcept override { connection_->finish_writing(side_); }
   void close() noexcept override { connection_->close(side_); }
   [[nodiscard]] world::Endpoint local() const override { return connection_->local(side_); }
-  [[nodiscard]] world::Endpoint remote() const override { return connection_->local(1 - side_); }
+  [[nodiscard]] world::Endpoint remote() const override { return connection_->remote(side_); }
 
  private:
   std::shared_ptr<Connection> connection_;

@@ -27,6 +27,8 @@ enum class TraceEvent : std::uint8_t {
   listed,
   crashed,
   restarted,
+  denied,  // by a router
+  moved,   // to other addresses
 };
 
 /// The rolling hash of everything that a run did: two runs that differ in one event differ here.

@@ -47,12 +47,18 @@ Result<std::unique_ptr<Stream>> RealNetwork::connect(Endpoint to, ConnectOptions
   auto const step = fmt::format("connect to {}", name);
   SocketAddress const address{to};
   auto socket = MUT_TRY(make_socket(address.family(), SOCK_STREAM, step));
-  if (options.from) {
+  if (options.from || options.from_port != 0) {
     int const on = 1;
-    // Or a port would be used up for each connection, also to different peers.
-    ::setsockopt(socket.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    MUT_TRY(bind_to(socket, {*options.from, 0},
-                    fmt::format("connect to {} from {}", name, options.from->to_string())));
+    if (options.from_port != 0) {
+      ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    } else {
+      // Or a port would be used up for each connection, also to different peers.
+      ::setsockopt(socket.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    }
+    auto const any = to.address.is_v4() ? IpAddress::any() : IpAddress::v6({});
+    Endpoint const source{options.from.value_or(any), options.from_port};
+    MUT_TRY(
+        bind_to(socket, source, fmt::format("connect to {} from {}", name, source.to_string())));
   }
   if (::connect(socket.get(), address.get(), address.size) != 0) {
     int const error = threads::last_error_number();

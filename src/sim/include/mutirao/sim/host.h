@@ -8,17 +8,24 @@
 
 #include "mutirao/base/time.h"
 #include "mutirao/sim/disk_control.h"
+#include "mutirao/sim/router.h"
 #include "mutirao/world/address.h"
 #include "mutirao/world/world.h"
 
 namespace mutirao::sim {
 
 struct HostOptions {
-  /// Besides loopback; when empty the host gets the next free one of 10.0.0.0/8.
+  /// The router that it stands behind; null: on the Internet itself, where all is one flat network.
+  Router* behind = nullptr;
+  /// Besides loopback; when empty the host gets the next free one: of 10.0.0.0/8 on the Internet,
+  /// of RouterOptions::inside behind a router.
   std::vector<world::IpAddress> addresses{};
   std::optional<std::uint64_t> uplink_bytes_per_s{};    ///< 0 = no limit; the network's when absent
   std::optional<std::uint64_t> downlink_bytes_per_s{};  ///< 0 = no limit; the network's when absent
-  Duration clock_skew{0};                               ///< of its civil clock
+  /// Whether it refuses connections that nobody listens for, and resets those that it does not
+  /// know. Otherwise it is silent, as behind a host firewall that drops.
+  bool answers_strangers = true;
+  Duration clock_skew{0};  ///< of its civil clock
   DiskOptions disk{};
 };
 
@@ -40,6 +47,8 @@ class Host {
   virtual world::World& restart() = 0;
   [[nodiscard]] virtual DiskControl& disk() noexcept = 0;
   virtual void set_clock_skew(Duration skew) noexcept = 0;
+  /// In bytes per second, 0 = no limit; from the next packet on.
+  virtual void set_bandwidth(std::uint64_t uplink, std::uint64_t downlink) noexcept = 0;
 };
 
 }  // namespace mutirao::sim

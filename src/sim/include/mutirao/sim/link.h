@@ -16,6 +16,11 @@ struct Link {
   /// later, by the time that its retransmission takes.
   double loss = 0;
   double duplication = 0;  ///< chance that a datagram arrives twice
+  /// Chance that a datagram is held back by up to `reordering_delay`, beyond what jitter does.
+  double reordering = 0;
+  Duration reordering_delay = 50ms;
+  /// Longer datagrams vanish, as in a path whose MTU nobody reports; 0 = none does.
+  std::size_t datagram_bytes_max = 0;
   std::uint64_t bandwidth_bytes_per_s =
       0;  ///< of this link alone, next to the hosts' own; 0 = no limit
 };

@@ -5,10 +5,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "mutirao/base/time.h"
 #include "mutirao/sim/host.h"
 #include "mutirao/sim/link.h"
+#include "mutirao/sim/router.h"
 #include "mutirao/world/entropy.h"
 
 namespace mutirao::sim {
@@ -26,6 +28,11 @@ struct CrashOptions {
   /// What was not synced is at risk; see DiskControl.
   bool lose_unsynced = true;
 };
+
+/// Which way a partition cuts.
+enum class Direction : std::uint8_t { both, one_way };
+/// A partition between sets of hosts, until it is healed.
+enum class PartitionId : std::uint8_t {};
 
 /// A whole network of hosts in one process and in virtual time.
 ///
@@ -59,14 +66,32 @@ class Simulation {
   void crash(Host& host, CrashOptions options = {});
   [[nodiscard]] DiskControl& disk(Host& host) noexcept { return host.disk(); }
 
+  /// What hosts may stand behind; see there.
+  Router& add_router(std::string name, RouterOptions options = {});
+  /// Gives a running host other addresses, perhaps behind another router, as when a laptop goes
+  /// from one network to another. As in a kernel, streams of the old address fall silent and end by
+  /// their own timeouts, datagrams from a socket bound to it fail, and sockets bound to any address
+  /// go on.
+  void move(Host& host, Router* behind, std::vector<world::IpAddress> addresses = {});
+
   /// Nothing passes between the two, in either direction, until healed.
   void partition(Host& a, Host& b);
   void heal(Host& a, Host& b);
+  /// Nothing passes from any of the first to any of the second; nor back, when both ways. At most
+  /// 64 such partitions are in force at once.
+  PartitionId partition(std::vector<Host*> const& first, std::vector<Host*> const& second,
+                        Direction direction = Direction::both);
+  void heal(PartitionId partition);
   /// Cuts a host from all others, on top of partitions.
   void isolate(Host& host);
   void rejoin(Host& host);
+  /// For so long from now: a cable pulled and plugged.
+  void isolate(Host& host, Duration how_long);
+  /// In that direction nothing arrives for so long from now, and then all at once.
+  void clog(Host& from, Host& to, Duration how_long);
 
-  /// Both directions between the two.
+  /// Both directions between two hosts of one subnet: both on the Internet, or behind one router.
+  /// What lies between others is that of their routers.
   void set_link(Host& a, Host& b, Link link);
   void set_link_one_way(Host& from, Host& to, Link link);
   /// Of all pairs that were given none.

@@ -68,7 +68,11 @@ class DatagramSocket {
 };
 
 struct ConnectOptions {
-  std::optional<IpAddress> from;  ///< source address; the system chooses when absent
+  std::optional<IpAddress> from{};  ///< source address; the system chooses when absent
+  /// Source port; 0: the system chooses. One port may have connections to several peers, which is
+  /// how a host behind a NAT keeps the mapping that others were told of; a listener has its port
+  /// alone.
+  std::uint16_t from_port = 0;
 };
 
 /// TCP streams have TCP_NODELAY set: a small request must not wait for a delayed acknowledgement.
