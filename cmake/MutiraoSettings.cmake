@@ -9,6 +9,7 @@ set(MUTIRAO_SANITIZE "" CACHE STRING "Sanitizers to build with: address, thread,
 option(MUTIRAO_FUZZ "Build the fuzz targets with libFuzzer (needs clang)" OFF)
 option(MUTIRAO_COVERAGE "Instrument for coverage" OFF)
 option(MUTIRAO_TESTS "Build tests" ON)
+set(MUTIRAO_SWITCH "own" CACHE STRING "Switch of stacks: own (where the processor has one), or fcontext (Boost.Context)")
 
 # A compiler spends two thirds of a file on the headers it includes: sixteen files at a time share that
 # work, and a build from nothing takes a third of the time. Switch it off to work on one file at length.
@@ -63,6 +64,10 @@ endif()
 if(MUTIRAO_COVERAGE)
   target_compile_options(mutirao_flags INTERFACE --coverage)
   target_link_options(mutirao_flags INTERFACE --coverage)
+endif()
+
+if(MUTIRAO_SWITCH STREQUAL "fcontext")
+  target_compile_definitions(mutirao_flags INTERFACE MUTIRAO_SWITCH_FCONTEXT)
 endif()
 
 if(MUTIRAO_TESTS)

@@ -40,7 +40,7 @@ blocking_section::~blocking_section() {
   thread_control& self = *here.running;
   here.scheduler->lent.fetch_sub(1, std::memory_order_relaxed);
   here.left = departure::without_processor;
-  leave_thread(self, leaving::for_a_while);
+  leave_thread(here, self, leaving::for_a_while);
 }
 
 }  // namespace mutirao::threads

@@ -9,8 +9,11 @@
 
 #include "mutirao/threads/runtime.h"
 
+#include "float_control.h"
 #include "lwp_local.h"
 #include "run_queue.h"
+#include "sanitizers.h"
+#include "switch.h"
 #include "timer_heap.h"
 
 namespace mutirao::threads {
@@ -53,7 +56,9 @@ struct lwp {
   departure left = departure::parked;
   park_token* token = nullptr;  ///< with departure::parked
 
-  void* context = nullptr;     ///< this LWP's own stack, while it runs a thread
+  saved_stack context;  ///< this LWP's own stack, while it runs a thread
+  language_cells language;
+  float_control rounding = 0;  ///< what it runs with between threads
   void* fake_stack = nullptr;  ///< of the address sanitizer
   void const* stack_low = nullptr;
   std::size_t stack_size = 0;
@@ -64,6 +69,14 @@ struct lwp {
   processor* given = nullptr;
   bool retired = false;
   std::thread kernel_thread;
+
+  /// On the kernel thread that this is: from now on current_lwp() is it.
+  void adopt_kernel_thread() noexcept {
+    sanitizer_fiber = current_fiber();
+    language = own_language_cells();
+    rounding = read_float_control();
+    set_current_lwp(this);
+  }
 };
 
 }  // namespace mutirao::threads

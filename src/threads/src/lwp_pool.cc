@@ -20,8 +20,7 @@ void live(lwp& self) {
   prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
   prctl(PR_SET_NAME, "lwp", 0, 0, 0);
   alternate_stack const for_overflows;
-  set_current_lwp(&self);
-  self.sanitizer_fiber = current_fiber();
+  self.adopt_kernel_thread();
   self.scheduler->serve(self);
   set_current_lwp(nullptr);
 }

@@ -25,7 +25,7 @@ void leave_until_ended(thread_control& self, park_token& token, wait_note note) 
   MUT_ASSERT(here.own != nullptr || self.scheduler->simulated != nullptr);
   here.left = departure::parked;
   here.token = &token;
-  leave_thread(self, leaving::for_a_while);
+  leave_thread(here, self, leaving::for_a_while);
 }
 
 /// Lets a stop request find the wait. False when there was one already.

@@ -20,6 +20,17 @@
 #define MUT_THREAD_SANITIZER 1
 #endif
 
+// Functions around a switch of stacks are in line, so that few return after it. The thread
+// sanitizer keeps a shadow call stack for each context, on which they must not appear: a thread
+// that ends never returns from them, and its context is used again. A function that it does not
+// instrument can't be in line in one that it does.
+#define MUT_SWITCHES_OUT_OF_LINE [[gnu::noinline]] __attribute__((no_sanitize("thread"))) inline
+#if defined(MUT_THREAD_SANITIZER)
+#define MUT_SWITCHES MUT_SWITCHES_OUT_OF_LINE
+#else
+#define MUT_SWITCHES [[gnu::always_inline]] inline
+#endif
+
 namespace mutirao::threads {
 
 #if defined(MUT_ADDRESS_SANITIZER) || defined(MUT_THREAD_SANITIZER)

@@ -162,7 +162,7 @@ void live_and_finish(thread_control& self) noexcept {
 
 __attribute__((no_sanitize("thread"))) void run_thread(thread_control& self) noexcept {
   live_and_finish(self);
-  leave_thread(self, leaving::for_ever);
+  leave_thread(*current_lwp(), self, leaving::for_ever);
   MUT_UNREACHABLE();
 }
 

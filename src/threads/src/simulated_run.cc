@@ -9,8 +9,7 @@ namespace mutirao::threads {
 void runtime::state::run_simulated() {
   lwp self{*this};
   alternate_stack const for_overflows;
-  self.sanitizer_fiber = current_fiber();
-  set_current_lwp(&self);
+  self.adopt_kernel_thread();
   while (!ending.load(std::memory_order_relaxed)) {
     if (stop_asked.load(std::memory_order_relaxed)) deliver_stop();
     if (thread_control* const next = simulated->draw()) {

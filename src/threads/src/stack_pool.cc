@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "sanitizers.h"
+#include "valgrind_stacks.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -65,8 +66,12 @@ stack_pool::stack_pool()
 
 stack_pool::~stack_pool() {
   for (auto& pool : classes_) {
-    for (auto& block : pool.free) destroy_fiber(block.sanitizer_fiber);
-    for (auto& block : pool.cold) destroy_fiber(block.sanitizer_fiber);
+    for (auto const* blocks : {&pool.free, &pool.cold}) {
+      for (auto const& block : *blocks) {
+        destroy_fiber(block.sanitizer_fiber);
+        forget_stack_of_valgrind(block.valgrind_number);
+      }
+    }
     for (auto const& [start, size] : pool.slabs) {
       forget_poison(start, size);  // or the stack of a later kernel thread at this address has it
       munmap(start, size);
@@ -77,7 +82,7 @@ stack_pool::~stack_pool() {
 std::optional<stack_block> stack_pool::take(stack_size size_class) {
   auto& pool = classes_[static_cast<std::size_t>(size_class)];
   std::size_t const size = bytes_of(size_class);
-  stack_block block{nullptr, size, size_class, nullptr};
+  stack_block block{nullptr, size, size_class};
   {
     spin_guard const guard{pool.lock};
     if (auto& reused = pool.free.empty() ? pool.cold : pool.free; !reused.empty()) {
@@ -93,6 +98,7 @@ std::optional<stack_block> stack_pool::take(stack_size size_class) {
   install_guard(block.low - kGuardSize);
   write_canary(block.low);
   block.sanitizer_fiber = make_fiber();
+  block.valgrind_number = tell_valgrind_of_stack(block.low, block.size);
   return block;
 }
 

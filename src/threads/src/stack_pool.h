@@ -19,6 +19,7 @@ struct stack_block {
   stack_size size_class = stack_size::standard;
   void* sanitizer_fiber =
       nullptr;  ///< under the thread sanitizer: its context, reused with the stack
+  unsigned valgrind_number = 0;
 };
 
 /// How an overflow of a stack is noticed; the best that the kernel gives.

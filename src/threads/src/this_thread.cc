@@ -44,7 +44,7 @@ void yield() {
   MUT_ASSERT(here.own != nullptr ||
              thread.scheduler->simulated != nullptr);  // not in a blocking section
   here.left = departure::yielded;
-  leave_thread(thread, leaving::for_a_while);
+  leave_thread(here, thread, leaving::for_a_while);
 }
 
 void checkpoint() {

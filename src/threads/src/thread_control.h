@@ -13,19 +13,22 @@
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/scope.h"
 
+#include "float_control.h"
 #include "lwp_local.h"
 #include "spinlock.h"
 #include "stack_pool.h"
+#include "switch.h"
 
 namespace mutirao::threads {
 
 /// Everything about one user thread. Lies at the top of its own stack, so that a parked thread
 /// costs one page in all.
 struct thread_control {
-  void* context = nullptr;  ///< where it goes on; valid while it is not running
+  saved_stack context;  ///< where it goes on; valid while it is not running
   runtime::state* scheduler = nullptr;
   stack_block stack;
   language_state language;
+  float_control rounding = 0;
   void* fake_stack = nullptr;  ///< of the address sanitizer
 
   std::uint64_t id = 0;
