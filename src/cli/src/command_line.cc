@@ -97,6 +97,48 @@ void add_swarm(CLI::App& app, Options& options) {
   named("resume", "Go on with a paused torrent");
 }
 
+void add_sim(CLI::App& app, Options& options) {
+  auto* sim = verb(app, "sim", "Play a scenario in a simulated network, faults and all", kMore);
+  sim->require_subcommand(1);
+  auto const of_scenario = [&](char const* name, char const* about) {
+    auto* command = verb(*sim, name, about, "");
+    command
+        ->add_option("SCENARIO", options.scenario,
+                     "Name of a shipped scenario (mutirao sim list), or a file")
+        ->required();
+    command
+        ->add_option("--set", options.settings,
+                     "Another value for a key of the scenario: network.loss=0.1; may be repeated")
+        ->type_name("KEY=VALUE")
+        ->allow_extra_args(false);
+    command->add_option("--peers", options.peers, "Another number of peers")->type_name("N");
+    return command;
+  };
+  auto const seeded = [&](CLI::App* command, char const* about) {
+    command->add_option("--seed", options.seed, about)->type_name("S");
+  };
+  auto* run = of_scenario("run", "Run it; fails when something goes wrong that must not");
+  seeded(run, "Seed of the run, the first one of several (default 1)");
+  run->add_option("--seeds", options.seed_count, "Run so many seeds, one after another")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1'000'000));
+  run->add_option("--jobs", options.jobs, "Seeds that run at the same time (default 1)")
+      ->type_name("J")
+      ->check(CLI::Range(1, 256));
+  run->add_flag("--twice", options.twice,
+                "Run each seed again in a process of its own and compare the traces");
+  auto* replay = of_scenario("replay", "Run one seed again, with the logs of its hosts");
+  seeded(replay, "Seed of the run (default 1)");
+  replay->add_option("--until", options.until, "End at that virtual time, such as \"90 s\"")
+      ->type_name("TIME");
+  replay->add_option("--trace", options.trace, "Trace of an earlier run, to compare with")
+      ->type_name("HASH");
+  auto* minimise = of_scenario("minimise", "Make a failing run as small as it can be");
+  seeded(minimise, "Seed of the run that fails (default 1)");
+  verb(*sim, "list", "The shipped scenarios", "");
+  of_scenario("show", "Print a scenario, with every key and what it is for");
+}
+
 void add_rest(CLI::App& app, Options& options) {
   verb(app, "status", "This node and its transfers on one screen", kEveryday);
   verb(app, "stop", "End the node; it continues at the next start", kEveryday);
@@ -121,6 +163,7 @@ void add_rest(CLI::App& app, Options& options) {
                  "Also check page, tracker and amounts; fail when one is off");
   demo->add_flag("--keep", options.keep, "Leave the folder with the copies and logs");
   add_swarm(app, options);
+  add_sim(app, options);
   verb(app, "version", "Print the version", kProgram);
   auto* completion = verb(app, "completion", "Print completions for a shell", kProgram);
   completion->add_option("SHELL", options.shell, "bash, zsh or fish")

@@ -126,18 +126,6 @@ TEST(CommandLine, refuses_what_is_missing_or_out_of_range) {
   }
 }
 
-TEST(EditDistance, counts_a_swap_of_neighbours_once) {
-  EXPECT_EQ(edit_distance("share", "share"), 0u);
-  EXPECT_EQ(edit_distance("shrae", "share"), 1u);
-  EXPECT_EQ(edit_distance("", "get"), 3u);
-  EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
-}
-
-TEST(Nearest, stays_silent_when_nothing_is_near) {
-  EXPECT_EQ(nearest("up", {"get", "status"}), "");
-  EXPECT_EQ(nearest("statu", {"get", "status"}), "status");
-}
-
 TEST(Completion, names_every_verb_in_every_shell) {
   for (char const* shell : {"bash", "zsh", "fish"}) {
     auto const script = completion_script(command_tree(), shell);

@@ -88,6 +88,7 @@ int run_command_line(std::vector<std::string> const& words) {
   if (verb == "stop") return command_stop(context);
   if (verb == "doctor") return command_doctor(context);
   if (verb == "demo") return command_demo(context);
+  if (verb.starts_with("sim ")) return command_sim(context);
   return command_swarm(context);
 }
 

@@ -41,5 +41,6 @@ int command_swarm(Context const& context);
 int command_stop(Context const& context);
 int command_doctor(Context const& context);
 int command_demo(Context const& context);
+int command_sim(Context const& context);
 
 }  // namespace mutirao::cli

@@ -54,6 +54,17 @@ struct Options {
   bool check = false;
   bool keep = false;
 
+  // sim; --seed is the demo's
+  std::string scenario;  ///< a shipped one, or a file
+  std::optional<std::uint64_t> peers;
+  std::uint32_t seed_count = 1;
+  std::uint32_t jobs = 1;
+  std::vector<std::string> settings;  ///< KEY=VALUE
+  bool twice = false;
+  std::string until;   ///< a time such as "90 s"
+  std::string events;  ///< A..B
+  std::string trace;   ///< the hash of an earlier run
+
   // completion, help
   std::string shell;
   std::vector<std::string> topic;

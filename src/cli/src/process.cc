@@ -55,7 +55,8 @@ Result<Process> Process::start(Options options) {
                                                   O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   std::vector<std::string> words{"mutirao"};
   words.insert(words.end(), options.arguments.begin(), options.arguments.end());
-  words.insert(words.end(), {"--ready-fd", std::to_string(kReadyDescriptor)});
+  if (options.tells_ready)
+    words.insert(words.end(), {"--ready-fd", std::to_string(kReadyDescriptor)});
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

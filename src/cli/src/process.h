@@ -17,6 +17,7 @@ class Process {
   struct Options {
     std::vector<std::string> arguments;  ///< after the program's name
     std::string log_file;                ///< its output, appended
+    bool tells_ready = true;             ///< it is given --ready-fd
     bool detached = false;  ///< survives us, in a session of its own; otherwise it dies with us
   };
   /// Starts /proc/self/exe in a process group of its own. From the process's first LWP only when

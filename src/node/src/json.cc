@@ -154,6 +154,7 @@ Json encode(Transfer const& transfer) {
                {"downloaded", status.downloaded},
                {"uploaded", status.uploaded},
                {"wasted", status.wasted},
+               {"wrong", status.wrong},
                {"time_left_s", status.time_left ? Json(seconds(*status.time_left)) : Json(nullptr)},
                {"peers_connected", transfer.peers_connected},
                {"peers_connecting", status.connecting},
@@ -199,6 +200,7 @@ Transfer decode_transfer(Json const& from) {
   status.downloaded = from.at("downloaded").get<std::uint64_t>();
   status.uploaded = from.at("uploaded").get<std::uint64_t>();
   status.wasted = from.at("wasted").get<std::uint64_t>();
+  status.wrong = get_or<std::uint64_t>(from, "wrong", 0);
   if (auto const left = get_nullable<double>(from, "time_left_s"))
     status.time_left = from_seconds(*left);
   transfer.peers_connected = from.at("peers_connected").get<std::uint32_t>();

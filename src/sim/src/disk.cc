@@ -1,5 +1,6 @@
 #include "disk.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -51,6 +52,33 @@ Result<void> SimulatedDisk::flip_bit(std::string_view path, std::uint64_t offset
   return {};
 }
 
+Result<std::size_t> SimulatedDisk::peek(std::string_view path, std::uint64_t offset,
+                                        MutableBytes into) const {
+  auto const parts = MUT_TRY(DiskTree::split(below_root(path)));
+  auto const inode = MUT_TRY(tree_.find(tree_.root(), parts));
+  return inode->content.read(offset, into);
+}
+
+namespace {
+void list_files(Inode const& folder, std::string const& path, std::vector<std::string>& into) {
+  for (auto const& [name, inode] : folder.entries) {
+    auto const below = fmt::format("{}/{}", path, name);
+    if (inode->directory) {
+      list_files(*inode, below, into);
+    } else {
+      into.push_back(below);
+    }
+  }
+}
+}  // namespace
+
+std::vector<std::string> SimulatedDisk::files() const {
+  std::vector<std::string> all;
+  list_files(*tree_.root(), {}, all);
+  std::ranges::sort(all);
+  return all;
+}
+
 std::int64_t SimulatedDisk::civil_ns() const noexcept {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(clock_.civil().time_since_epoch())
       .count();
@@ -70,7 +98,8 @@ Duration SimulatedDisk::latency(Call call) const noexcept {
 
 Result<void> SimulatedDisk::begin(Call call, Life const& life) {
   if (life.over) return crashed_host();
-  if (auto const time = latency(call); time > Duration::zero()) {
+  auto const slowed = std::chrono::duration<double, std::nano>{latency(call)} * slowness_;
+  if (auto const time = std::chrono::duration_cast<Duration>(slowed); time > Duration::zero()) {
     threads::shield const not_a_cancellation_point;
     (void)threads::sleep_for(time);  // a shielded sleep can't fail
     if (life.over) return crashed_host();

@@ -29,7 +29,11 @@ class SimulatedDisk final : public DiskControl {
   void fail_next_writes(std::size_t count) override { fault(Call::write).next = count; }
   void fail_next_syncs(std::size_t count) override { fault(Call::sync).next = count; }
   void set_error_chance(double reads, double writes, double syncs) override;
+  void set_slowness(double factor) override { slowness_ = factor; }
   Result<void> flip_bit(std::string_view path, std::uint64_t offset, unsigned bit) override;
+  [[nodiscard]] Result<std::size_t> peek(std::string_view path, std::uint64_t offset,
+                                         MutableBytes into) const override;
+  [[nodiscard]] std::vector<std::string> files() const override;
   [[nodiscard]] std::uint64_t unsynced_bytes() const override { return tree_.unsynced_bytes(); }
 
   /// The power goes: what was not synced is at risk.
@@ -59,6 +63,7 @@ class SimulatedDisk final : public DiskControl {
   SeededEntropy random_;
   DiskTree tree_;
   std::array<CallFault, 3> faults_{};
+  double slowness_ = 1;
 };
 
 /// The disk as the programs of one incarnation see it.

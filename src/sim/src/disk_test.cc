@@ -311,6 +311,45 @@ TEST(SimulatedDisk, flips_the_bit_it_is_told_to) {
   });
 }
 
+TEST(SimulatedDisk, shows_a_checker_what_is_there_without_time_or_trace) {
+  simulate(1, [](Simulation& simulation, Host& host) {
+    {
+      auto const folder = root(host);
+      auto const file = create(*folder, "a/file");
+      must(file->write_at(0, pattern(10'000, 1)));
+      must(file->sync());
+      must(must(folder->open_directory("a", false))->sync());
+      must(folder->sync());
+      must(create(*folder, "b")->sync());
+      simulation.crash(host);
+    }
+    auto const before = std::pair{threads::now(), simulation.trace_hash()};
+    EXPECT_EQ(host.disk().files().front(), "/a/file");
+    Bytes some(5000);
+    EXPECT_EQ(must(host.disk().peek("/a/file", 8000, some)), 2000u);
+    EXPECT_TRUE(std::equal(some.begin(), some.begin() + 2000, pattern(10'000, 1).begin() + 8000));
+    EXPECT_FALSE(host.disk().peek("/nothing", 0, some));
+    EXPECT_EQ((std::pair{threads::now(), simulation.trace_hash()}), before);
+  });
+}
+
+TEST(SimulatedDisk, takes_as_many_times_its_latency_as_it_is_told_to) {
+  simulate(1, [](Simulation&, Host& host) {
+    auto const folder = root(host);
+    auto const file = create(*folder, "file");
+    auto const takes = [&] {
+      auto const began = threads::now();
+      must(file->sync());
+      return threads::now() - began;
+    };
+    auto const well = takes();
+    host.disk().set_slowness(100);
+    EXPECT_EQ(takes(), 100 * well);
+    host.disk().set_slowness(1);
+    EXPECT_EQ(takes(), well);
+  });
+}
+
 TEST(SimulatedDisk, calls_take_virtual_time_and_are_not_cancellation_points) {
   simulate(1,
            [&](Simulation&, Host& host) {

@@ -294,6 +294,7 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   static constexpr auto kReviewInterval = std::chrono::milliseconds{200};
   TimePoint reviewed_;
   std::uint64_t wasted_ = 0;
+  std::uint64_t wrong_ = 0;
   std::atomic<std::uint64_t> downloaded_{0};
   std::atomic<std::uint64_t> uploaded_{0};
   RateMeter down_rate_;

@@ -321,6 +321,7 @@ void Torrent::piece_verified(PieceIndex piece) {
 void Torrent::piece_wrong(PieceIndex piece, Assembly const& assembly,
                           std::vector<Sha256Digest> digests) {
   wasted_ += metainfo_->piece_size(piece);
+  wrong_ += metainfo_->piece_size(piece);
   std::set<PeerSlot> const sources{assembly.sources.begin(), assembly.sources.end()};
   engine_.world.log().warning("swarm", "{}: piece {} does not match its hash, {} peers sent it",
                               name(), piece.value, sources.size());

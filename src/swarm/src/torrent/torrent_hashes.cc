@@ -252,6 +252,7 @@ bool Torrent::check_leaf(PieceIndex piece, std::uint32_t block, Assembly& assemb
     return true;
   }
   wasted_ += length;
+  wrong_ += length;
   assembly.leaves[block].reset();
   --assembly.stored;
   picker_->lose_block(piece, block);

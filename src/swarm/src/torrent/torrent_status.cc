@@ -32,6 +32,7 @@ TorrentStatus Torrent::status(bool with_peers) const {
   status.downloaded = downloaded_;
   status.uploaded = uploaded_;
   status.wasted = wasted_;
+  status.wrong = wrong_;
   status.download_rate = down_rate_.bytes_per_s();
   status.upload_rate = up_rate_.bytes_per_s();
   status.connecting = connecting_;

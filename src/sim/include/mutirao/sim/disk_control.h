@@ -2,8 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "mutirao/base/bytes.h"
 #include "mutirao/base/result.h"
 #include "mutirao/base/time.h"
 #include "mutirao/base/units.h"
@@ -42,10 +45,19 @@ class DiskControl {
   virtual void fail_next_syncs(std::size_t count) = 0;
   /// Each call of that kind fails with Fault::io by chance.
   virtual void set_error_chance(double reads, double writes, double syncs) = 0;
+  /// Every call takes so many times its latency.
+  virtual void set_slowness(double factor) = 0;
 
   /// Silent corruption: inverts one bit of a file. The path is absolute. Fails with not_found when
   /// there is no such file or nothing is written there.
   virtual Result<void> flip_bit(std::string_view path, std::uint64_t offset, unsigned bit = 0) = 0;
+
+  /// For checkers: what a program would read there now, whether the host is up or not. Takes no
+  /// time and leaves no trace. Short at the end of the file.
+  [[nodiscard]] virtual Result<std::size_t> peek(std::string_view path, std::uint64_t offset,
+                                                 MutableBytes into) const = 0;
+  /// For checkers: the absolute paths of all files, sorted.
+  [[nodiscard]] virtual std::vector<std::string> files() const = 0;
 
   /// Bytes of files that a crash would put at risk now, counted in whole pages.
   [[nodiscard]] virtual std::uint64_t unsynced_bytes() const = 0;

@@ -83,6 +83,7 @@ struct TorrentStatus {
   std::uint64_t downloaded = 0;  ///< payload received since added, wasted included
   std::uint64_t uploaded = 0;
   std::uint64_t wasted = 0;  ///< duplicate and wrong bytes
+  std::uint64_t wrong = 0;   ///< of these, those that did not match their hash
   double download_rate = 0;  ///< bytes/s
   double upload_rate = 0;
   std::uint32_t pieces_total = 0;

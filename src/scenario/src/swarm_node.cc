@@ -1,0 +1,27 @@
+#include "swarm_node.h"
+
+#include "mutirao/base/check.h"
+#include "mutirao/threads/this_thread.h"
+
+namespace mutirao::scenario {
+
+SwarmNode::SwarmNode(world::World& world, world::IpAddress address, swarm::SwarmOptions options) {
+  options.state_folder = kStateFolder;
+  options.port = kPeerPort;
+  swarm_ = std::make_unique<swarm::Swarm>(world, std::move(options));
+  auto listener = world.network().listen({address, kPeerPort});
+  MUT_ASSERT(listener.has_value());  // nothing else runs on the host
+  listener_ = std::move(*listener);
+  scope_.spawn("serve", [this] { static_cast<void>(swarm_->serve(*listener_)); },
+               {.isolated = true});
+}
+
+SwarmNode::~SwarmNode() {
+  threads::shield const shield;
+  listener_->close();
+  scope_.request_stop();
+  static_cast<void>(scope_.join());
+  swarm_.reset();
+}
+
+}  // namespace mutirao::scenario
