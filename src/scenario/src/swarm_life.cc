@@ -222,7 +222,7 @@ void SwarmRun::set_disk_fault(Member& member, FaultKind kind, bool on) {
   if (kind == FaultKind::full_disk) {
     disk.set_full(on);
   } else if (kind == FaultKind::slow_disk) {
-    disk.set_slowness(on ? kSlowness : 1);
+    disk.set_slowness({.factor = on ? kSlowness : 1});
   } else {
     auto const chance = on ? kErrorChance : 0;
     disk.set_error_chance(chance, chance, chance);

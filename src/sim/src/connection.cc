@@ -6,10 +6,16 @@
 
 #include <fmt/format.h>
 
+#include "mutirao/threads/this_thread.h"
+
 #include "life.h"
 
 // What the two programs do to a connection; connection_wire.cc has what happens in between.
 namespace mutirao::sim {
+
+namespace {
+constexpr std::size_t kSplitSegmentMax = 1460;  // of TCP in an Ethernet frame
+}  // namespace
 
 Connection::Connection(Fabric& fabric, Place connecting, Place accepting)
     : fabric_{fabric},
@@ -33,11 +39,23 @@ Result<std::size_t> Connection::read_some(int side, std::span<MutableBytes const
     if (pipe.ended) return 0;
     if (end.failure) return std::unexpected{*end.failure};
     MUT_TRY(pipe.reader.wait(deadline, "read"));
+    if (auto& late = fabric_.faults.late_wakeup; late.fires(0.05))
+      static_cast<void>(threads::sleep_for(late.random().up_to(1ms)));
   }
-  auto const count = pipe.received.read(into);
+  auto const count = take(pipe.received, into);
   pipe.read += count;
   reopen_window(other(side));
   return count;
+}
+
+std::size_t Connection::take(ByteQueue& received, std::span<MutableBytes const> into) {
+  auto& brief = fabric_.faults.short_read;
+  if (!brief.fires(0.05)) return received.read(into);
+  auto const first = *std::ranges::find_if(into, [](auto const& each) { return !each.empty(); });
+  auto const most = std::min(first.size(), received.size());
+  auto const count = brief.random().chance(0.5) ? 1 : 1 + brief.random().below(most);
+  MutableBytes const little = first.first(count);
+  return received.read({&little, 1});
 }
 
 Result<void> Connection::may_write(int side) const {
@@ -75,11 +93,14 @@ std::size_t Connection::accept_bytes(Pipe& pipe, std::span<ByteView const>& from
                     std::min(unacknowledged, fabric_.options.send_buffer_bytes);
   auto left = std::min(room, remaining);
   auto const accepted = left;
+  auto& split = fabric_.faults.split_write;
+  auto const segment_max = split.fires(0.05) ? 1 + split.random().below(kSplitSegmentMax)
+                                             : fabric_.options.segment_bytes_max;
   while (left > 0) {
     auto const view = from.front().subspan(skip);
     auto const count = std::min(left, view.size());
     left -= count;
-    pipe.queued.append(view.first(count), fabric_.options.segment_bytes_max, left);
+    pipe.queued.append(view.first(count), segment_max, left);
     skip += count;
     if (skip == from.front().size()) {
       from = from.subspan(1);

@@ -84,7 +84,7 @@ Result<void> SimulatedDirectory::rename(std::string_view from, std::string_view 
 
 Result<void> SimulatedDirectory::sync() {
   MUT_TRY(disk_.begin(SimulatedDisk::Call::sync, *life_));
-  disk_.tree().sync_directory(*inode_);
+  if (!disk_.syncs_lie()) disk_.tree().sync_directory(*inode_);
   disk_.note(TraceEvent::synced, inode_->number);
   return {};
 }
@@ -100,6 +100,7 @@ Result<world::DiskSpace> SimulatedDirectory::space() {
 
 Result<std::size_t> SimulatedFile::read_at(std::uint64_t offset, MutableBytes into) {
   MUT_TRY(disk_.begin(SimulatedDisk::Call::read, *life_));
+  disk_.rot_before_read(inode_->content, offset, into.size());
   auto const count = inode_->content.read(offset, into);
   disk_.note(TraceEvent::read, mix(offset) + count);
   return count;
@@ -127,7 +128,7 @@ Result<void> SimulatedFile::write_at(std::uint64_t offset, std::span<ByteView co
 
 Result<void> SimulatedFile::sync() {
   MUT_TRY(disk_.begin(SimulatedDisk::Call::sync, *life_));
-  inode_->content.sync();
+  if (!disk_.syncs_lie()) inode_->content.sync();
   disk_.note(TraceEvent::synced, inode_->number);
   return {};
 }

@@ -18,21 +18,23 @@ std::string_view below_root(std::string_view path) {
   while (path.starts_with('/')) path.remove_prefix(1);
   return path;
 }
+
+constexpr Duration kSlowCallMax = 200ms;
 }  // namespace
 
 SimulatedDisk::SimulatedDisk(DiskOptions options, Fabric& fabric, Station const& station,
-                             world::Clock const& clock, std::uint64_t seed)
+                             world::Clock const& clock, FaultRegistry& registry, std::uint64_t seed)
     : options_{options},
       fabric_{fabric},
       station_{station},
       clock_{clock},
       random_{seed, fmt::format("disk of {}", station.name)},
+      slow_call_{registry.point("sim.disk.slow_call")},
       tree_{options.capacity_bytes, options.directory_sync_needed} {}
 
 void SimulatedDisk::set_capacity(std::uint64_t bytes) {
   tree_.budget().capacity = bytes / FileContent::kPageBytes;
 }
-void SimulatedDisk::set_full(bool full) { tree_.budget().full = full; }
 std::uint64_t SimulatedDisk::used_bytes() const {
   return tree_.budget().used * FileContent::kPageBytes;
 }
@@ -49,6 +51,7 @@ Result<void> SimulatedDisk::flip_bit(std::string_view path, std::uint64_t offset
   if (!inode->content.flip_bit(offset, bit)) {
     return fail(Fault::not_found, fmt::format("{}: nothing is written at {}", path, offset));
   }
+  ++bits_inverted_;
   return {};
 }
 
@@ -79,6 +82,39 @@ std::vector<std::string> SimulatedDisk::files() const {
   return all;
 }
 
+std::size_t SimulatedDisk::rot(std::size_t bits) {
+  auto const files = tree_.files();
+  std::uint64_t bytes = 0;
+  for (auto const* file : files) bytes += file->content.allocated_bytes();
+  if (bytes == 0) return 0;
+  for (std::size_t done = 0; done < bits; ++done) {
+    auto at = random_.below(bytes);
+    auto const chosen = std::ranges::find_if(files, [&at](Inode const* file) {
+      if (at < file->content.allocated_bytes()) return true;
+      at -= file->content.allocated_bytes();
+      return false;
+    });
+    (*chosen)->content.flip_allocated_bit(at, static_cast<unsigned>(random_.below(8)));
+    ++bits_inverted_;
+  }
+  return bits;
+}
+
+void SimulatedDisk::rot_before_read(FileContent& content, std::uint64_t offset, std::size_t size) {
+  if (options_.rot_chance <= 0 || size == 0 || !random_.chance(options_.rot_chance)) return;
+  auto const at = offset + random_.below(size);
+  if (content.flip_bit(at, static_cast<unsigned>(random_.below(8)))) ++bits_inverted_;
+}
+
+void SimulatedDisk::recover() {
+  set_full(false);
+  fails_until_ = TimePoint::min();
+  faults_ = {};
+  options_.slowness = {};
+  options_.syncs_lie = false;
+  options_.rot_chance = 0;
+}
+
 std::int64_t SimulatedDisk::civil_ns() const noexcept {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(clock_.civil().time_since_epoch())
       .count();
@@ -96,10 +132,23 @@ Duration SimulatedDisk::latency(Call call) const noexcept {
   return {};
 }
 
+Duration SimulatedDisk::time_taken(Call call) {
+  auto const& slow = options_.slowness;
+  auto time = latency(call);
+  if (slow.factor != 1) {
+    time = std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::nano>{time} *
+                                                slow.factor);
+  }
+  time += random_.up_to(slow.jitter);
+  if (slow.stall_chance > 0 && random_.chance(slow.stall_chance))
+    time += random_.up_to(slow.stall_max);
+  if (slow_call_.fires(0.02)) time += slow_call_.random().up_to(kSlowCallMax);
+  return time;
+}
+
 Result<void> SimulatedDisk::begin(Call call, Life const& life) {
   if (life.over) return crashed_host();
-  auto const slowed = std::chrono::duration<double, std::nano>{latency(call)} * slowness_;
-  if (auto const time = std::chrono::duration_cast<Duration>(slowed); time > Duration::zero()) {
+  if (auto const time = time_taken(call); time > Duration::zero()) {
     threads::shield const not_a_cancellation_point;
     (void)threads::sleep_for(time);  // a shielded sleep can't fail
     if (life.over) return crashed_host();
@@ -107,7 +156,9 @@ Result<void> SimulatedDisk::begin(Call call, Life const& life) {
   auto& injected = fault(call);
   bool const told = injected.next > 0;
   if (told) --injected.next;
-  if (told || (injected.chance > 0 && random_.chance(injected.chance))) {
+  bool const fails = told || fabric_.events.now() < fails_until_ ||
+                     (injected.chance > 0 && random_.chance(injected.chance));
+  if (fails) {
     return std::unexpected{base::system_error(EIO, "simulated disk")};
   }
   return {};

@@ -20,17 +20,24 @@ class SimulatedDisk final : public DiskControl {
   enum class Call : std::uint8_t { read, write, sync };
 
   SimulatedDisk(DiskOptions options, Fabric& fabric, Station const& station,
-                world::Clock const& clock, std::uint64_t seed);
+                world::Clock const& clock, FaultRegistry& registry, std::uint64_t seed);
 
   void set_capacity(std::uint64_t bytes) override;
-  void set_full(bool full) override;
+  void set_full(bool full) override { set_full_until(full ? TimePoint::max() : TimePoint::min()); }
+  void fill_for(Duration duration) override { set_full_until(fabric_.events.now() + duration); }
   [[nodiscard]] std::uint64_t used_bytes() const override;
   void fail_next_reads(std::size_t count) override { fault(Call::read).next = count; }
   void fail_next_writes(std::size_t count) override { fault(Call::write).next = count; }
   void fail_next_syncs(std::size_t count) override { fault(Call::sync).next = count; }
   void set_error_chance(double reads, double writes, double syncs) override;
-  void set_slowness(double factor) override { slowness_ = factor; }
+  void fail_for(Duration duration) override { fails_until_ = fabric_.events.now() + duration; }
+  void set_slowness(DiskSlowness slowness) override { options_.slowness = slowness; }
+  void set_lying_syncs(bool lie) override { options_.syncs_lie = lie; }
+  void set_rot_chance(double of_a_read) override { options_.rot_chance = of_a_read; }
+  std::size_t rot(std::size_t bits) override;
+  [[nodiscard]] std::uint64_t bits_inverted() const override { return bits_inverted_; }
   Result<void> flip_bit(std::string_view path, std::uint64_t offset, unsigned bit) override;
+  void recover() override;
   [[nodiscard]] Result<std::size_t> peek(std::string_view path, std::uint64_t offset,
                                          MutableBytes into) const override;
   [[nodiscard]] std::vector<std::string> files() const override;
@@ -41,29 +48,43 @@ class SimulatedDisk final : public DiskControl {
 
   /// One call of a program: takes its time, and fails when it was told to or `life` is over.
   Result<void> begin(Call call, Life const& life);
+  /// By chance, a bit of what a program is about to read rots.
+  void rot_before_read(FileContent& content, std::uint64_t offset, std::size_t size);
+  [[nodiscard]] bool syncs_lie() const noexcept { return options_.syncs_lie; }
   void note(TraceEvent event, std::uint64_t detail) noexcept {
     fabric_.note(event, station_, detail);
   }
   [[nodiscard]] std::int64_t civil_ns() const noexcept;
-  [[nodiscard]] DiskTree& tree() noexcept { return tree_; }
-  [[nodiscard]] DiskTree const& tree() const noexcept { return tree_; }
+  [[nodiscard]] DiskTree& tree() noexcept {
+    refresh_full();
+    return tree_;
+  }
 
  private:
   struct CallFault {
     std::size_t next = 0;
     double chance = 0;
   };
+  void set_full_until(TimePoint when) noexcept {
+    full_until_ = when;
+    refresh_full();
+  }
+  void refresh_full() noexcept { tree_.budget().full = fabric_.events.now() < full_until_; }
   CallFault& fault(Call call) noexcept { return faults_[static_cast<std::size_t>(call)]; }
   [[nodiscard]] Duration latency(Call call) const noexcept;
+  [[nodiscard]] Duration time_taken(Call call);
 
   DiskOptions options_;
   Fabric& fabric_;
   Station const& station_;
   world::Clock const& clock_;
   SeededEntropy random_;
+  FaultPoint& slow_call_;
   DiskTree tree_;
   std::array<CallFault, 3> faults_{};
-  double slowness_ = 1;
+  TimePoint full_until_ = TimePoint::min();
+  TimePoint fails_until_ = TimePoint::min();
+  std::uint64_t bits_inverted_ = 0;
 };
 
 /// The disk as the programs of one incarnation see it.

@@ -343,9 +343,9 @@ TEST(SimulatedDisk, takes_as_many_times_its_latency_as_it_is_told_to) {
       return threads::now() - began;
     };
     auto const well = takes();
-    host.disk().set_slowness(100);
+    host.disk().set_slowness({.factor = 100});
     EXPECT_EQ(takes(), 100 * well);
-    host.disk().set_slowness(1);
+    host.disk().set_slowness({});
     EXPECT_EQ(takes(), well);
   });
 }

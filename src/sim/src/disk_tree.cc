@@ -224,8 +224,8 @@ void DiskTree::take_durable(Inode& directory, SeededEntropy& random) {
   }
 }
 
-std::uint64_t DiskTree::unsynced_bytes() const {
-  std::uint64_t total = 0;
+std::vector<Inode*> DiskTree::files() const {
+  std::vector<Inode*> found;
   std::vector<Inode const*> folders{root_.get()};
   while (!folders.empty()) {
     auto const* const folder = folders.back();
@@ -234,10 +234,16 @@ std::uint64_t DiskTree::unsynced_bytes() const {
       if (inode->directory) {
         folders.push_back(inode.get());
       } else {
-        total += inode->content.unsynced_bytes();
+        found.push_back(inode.get());
       }
     }
   }
+  return found;
+}
+
+std::uint64_t DiskTree::unsynced_bytes() const {
+  std::uint64_t total = 0;
+  for (auto const* const file : files()) total += file->content.unsynced_bytes();
   return total;
 }
 

@@ -56,6 +56,8 @@ class DiskTree {
 
   void sync_directory(Inode const& directory);
   void crash(SeededEntropy& random);
+  /// Every regular file, by folder and name.
+  [[nodiscard]] std::vector<Inode*> files() const;
   [[nodiscard]] std::uint64_t unsynced_bytes() const;
 
  private:

@@ -47,7 +47,7 @@ class EventQueue {
   threads::park_token* parked_ = nullptr;
   Deadline parked_until_ = Deadline::never();
   bool running_ = false;
-  TimePoint stopped_at_{};
+  TimePoint stopped_at_{std::chrono::hours{1000}};  // where a simulated runtime starts
 };
 
 }  // namespace mutirao::sim

@@ -8,8 +8,17 @@
 // Who is where, and what is cut; route.cc has how packets find their way.
 namespace mutirao::sim {
 
-Fabric::Fabric(NetworkOptions network, std::uint64_t seed, EventQueue& queue, Trace& rolling)
-    : options{network}, events{queue}, trace{rolling}, random{seed, "network"} {
+Fabric::Faults::Faults(FaultRegistry& registry)
+    : connect_fails{registry.point("sim.network.connect_fails")},
+      resolve_fails{registry.point("sim.network.resolve_fails")},
+      slow_accept{registry.point("sim.network.slow_accept")},
+      short_read{registry.point("sim.stream.short_read")},
+      split_write{registry.point("sim.stream.split_write")},
+      late_wakeup{registry.point("sim.stream.late_wakeup")} {}
+
+Fabric::Fabric(NetworkOptions network, std::uint64_t seed, EventQueue& queue, Trace& rolling,
+               FaultRegistry& registry)
+    : options{network}, events{queue}, trace{rolling}, random{seed, "network"}, faults{registry} {
   MUT_ASSERT(options.segment_bytes_max > 0 && options.send_buffer_bytes > 0 &&
              options.receive_buffer_bytes > 0);
 }
@@ -133,6 +142,17 @@ void Fabric::heal(PartitionId partition) {
   for (auto const& station : stations_) {
     station->first_sides &= ~bit;
     station->second_sides &= ~bit;
+  }
+}
+
+void Fabric::heal() noexcept {
+  cuts_.clear();
+  clogs_.clear();
+  partitions_ = partitions_both_ways_ = 0;
+  for (auto const& station : stations_) {
+    station->isolated = false;
+    station->isolated_until = {};
+    station->first_sides = station->second_sides = 0;
   }
 }
 

@@ -14,6 +14,7 @@
 #include "mutirao/sim/simulation.h"
 
 #include "event_queue.h"
+#include "fault_registry.h"
 #include "random.h"
 #include "simulated_router.h"
 #include "station.h"
@@ -33,7 +34,8 @@ struct Way {
 /// The network between the hosts: who is where, what lies between, and what is cut.
 class Fabric {
  public:
-  Fabric(NetworkOptions network, std::uint64_t seed, EventQueue& queue, Trace& rolling);
+  Fabric(NetworkOptions network, std::uint64_t seed, EventQueue& queue, Trace& rolling,
+         FaultRegistry& registry);
 
   Station& add_station(std::string name, Router* behind, std::vector<world::IpAddress> addresses);
   SimulatedRouter& add_router(std::string name, RouterOptions options);
@@ -65,6 +67,8 @@ class Fabric {
   [[nodiscard]] PartitionId set_cut(std::span<Station* const> first,
                                     std::span<Station* const> second, Direction direction);
   void heal(PartitionId partition);
+  /// Ends every partition, isolation and clog.
+  void heal() noexcept;
   void clog(Station const& from, Station const& to, TimePoint until);
   void set_link(Station const& from, Station const& to, Link link);
   void set_default_link(Link link) noexcept { options.link = link; }
@@ -92,6 +96,18 @@ class Fabric {
   EventQueue& events;
   Trace& trace;
   SeededEntropy random;
+
+  /// Of the network itself, by name.
+  struct Faults {
+    explicit Faults(FaultRegistry& registry);
+    FaultPoint& connect_fails;
+    FaultPoint& resolve_fails;
+    FaultPoint& slow_accept;
+    FaultPoint& short_read;
+    FaultPoint& split_write;
+    FaultPoint& late_wakeup;
+  };
+  Faults faults;
 
  private:
   struct Path {

@@ -142,14 +142,25 @@ void FileContent::crash(SeededEntropy& random) {
   sync();
 }
 
+void FileContent::invert(Slot& slot, std::size_t within, unsigned bit) noexcept {
+  auto const mask = static_cast<std::uint8_t>(1U << (bit % 8));
+  for (auto* const page : {slot.now.get(), slot.durable.get()}) {
+    if (page != nullptr) (*page)[within] ^= mask;
+  }
+}
+
 bool FileContent::flip_bit(std::uint64_t offset, unsigned bit) {
   auto const found = slots_.find(offset / kPageBytes);
   if (offset >= size_ || found == slots_.end() || !found->second.now) return false;
-  auto const mask = static_cast<std::uint8_t>(1U << (bit % 8));
-  for (auto* const page : {found->second.now.get(), found->second.durable.get()}) {
-    if (page != nullptr) (*page)[offset % kPageBytes] ^= mask;
-  }
+  invert(found->second, offset % kPageBytes, bit);
   return true;
+}
+
+void FileContent::flip_allocated_bit(std::uint64_t index, unsigned bit) {
+  auto page = index / kPageBytes;
+  for (auto& [number, slot] : slots_) {
+    if (slot.now && page-- == 0) return invert(slot, index % kPageBytes, bit);
+  }
 }
 
 }  // namespace mutirao::sim

@@ -52,6 +52,8 @@ class FileContent {
   void crash(SeededEntropy& random);
   /// False when nothing is written there.
   bool flip_bit(std::uint64_t offset, unsigned bit);
+  /// As flip_bit(), at byte `index` < allocated_bytes() of what is allocated.
+  void flip_allocated_bit(std::uint64_t index, unsigned bit);
 
  private:
   using Page = std::array<std::uint8_t, kPageBytes>;
@@ -62,6 +64,7 @@ class FileContent {
     bool unsynced = false;
   };
 
+  static void invert(Slot& slot, std::size_t within, unsigned bit) noexcept;
   Slot& touch(std::uint64_t number);
   void drop(Slot& slot) noexcept;
   [[nodiscard]] PageRef survivor(Slot& slot, SeededEntropy& random) const;

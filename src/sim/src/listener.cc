@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "mutirao/threads/this_thread.h"
+
 #include "life.h"
 #include "stream.h"
 
@@ -19,6 +21,9 @@ void ListenerState::crash() noexcept {
 }
 
 Result<std::unique_ptr<world::Stream>> SimulatedListener::accept(Deadline deadline) {
+  if (fabric_.faults.slow_accept.fires(0.1)) {
+    MUT_TRY(threads::sleep_for(fabric_.faults.slow_accept.random().up_to(1s)));
+  }
   for (;;) {
     if (state_->crashed) return crashed_host();
     if (state_->closed) return fail(Fault::closed, "accept: the listener is closed");

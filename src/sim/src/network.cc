@@ -62,6 +62,9 @@ Result<std::unique_ptr<world::Stream>> SimulatedNetwork::connect(world::Endpoint
                                                                  world::ConnectOptions options,
                                                                  Deadline deadline) {
   if (life_->over) return crashed_host();
+  if (fabric_.faults.connect_fails.fires(0.05)) {
+    return std::unexpected{base::system_error(EMFILE, fmt::format("connect {}", to.to_string()))};
+  }
   world::Endpoint local{MUT_TRY(source_for(to, options)), options.from_port};
   if (to.address.is_unspecified()) to.address = local.address;
   if (local.port == 0) {
@@ -117,6 +120,9 @@ Result<std::vector<world::IpAddress>> SimulatedNetwork::resolve(std::string_view
   if (life_->over) return crashed_host();
   if (auto const literal = world::IpAddress::parse(host)) return std::vector{*literal};
   if (host == "localhost") return std::vector{world::IpAddress::loopback()};
+  if (fabric_.faults.resolve_fails.fires(0.25)) {
+    return fail(Fault::unreachable, fmt::format("no name server answered for {}", host));
+  }
   if (auto const* const station = fabric_.find(host)) return station->addresses;
   return fail(Fault::not_found, fmt::format("no host is called {}", host));
 }

@@ -1,5 +1,6 @@
 #include "simulated_world.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -12,8 +13,30 @@ namespace mutirao::sim {
 std::chrono::system_clock::time_point SimulatedClock::civil() const noexcept {
   using namespace std::chrono;
   constexpr sys_days kFirstDay = 2026y / January / 1;
-  auto const since = events_.now().time_since_epoch() + skew_;
+  auto const since = events_.now().time_since_epoch() + skew_now();
   return kFirstDay + duration_cast<system_clock::duration>(since);
+}
+
+Duration SimulatedClock::skew_now() const noexcept {
+  if (drift_ == 0) return skew_;
+  std::chrono::duration<double, std::nano> const passed{events_.now() - drifts_since_};
+  return skew_ + std::chrono::duration_cast<Duration>(passed * drift_);
+}
+
+void SimulatedClock::set_skew(Duration skew) noexcept {
+  skew_ = skew;
+  drifts_since_ = events_.now();
+}
+
+void SimulatedClock::set_drift(double drift) noexcept {
+  set_skew(skew_now());
+  drift_ = drift;
+}
+
+void HostEntropy::fill(MutableBytes bytes) {
+  random_.fill(bytes);
+  if (bytes.size() > sizeof(std::uint64_t) || !edge_.fires(0.001)) return;
+  std::ranges::fill(bytes, edge_.random().chance(0.5) ? std::uint8_t{0x00} : std::uint8_t{0xff});
 }
 
 SimulatedLog::SimulatedLog(EventQueue const& events, std::string host)

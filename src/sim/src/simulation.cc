@@ -1,33 +1,20 @@
 #include "mutirao/sim/simulation.h"
 
-#include <map>
+#include <chrono>
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "mutirao/base/check.h"
+#include "mutirao/threads/diagnostics.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/scope.h"
+#include "mutirao/threads/this_thread.h"
 
-#include "event_queue.h"
-#include "fabric.h"
-#include "simulated_host.h"
+#include "simulation_state.h"
 
 namespace mutirao::sim {
-
-struct Simulation::State {
-  explicit State(SimulationOptions const& options)
-      : seed{options.seed},
-        fabric{options.network, options.seed, events, trace},
-        entropy{options.seed, "test"} {}
-
-  std::uint64_t seed;
-  EventQueue events;
-  Trace trace;
-  Fabric fabric;
-  SeededEntropy entropy;
-  std::vector<std::unique_ptr<SimulatedHost>> hosts;
-  bool has_run = false;
-};
 
 namespace {
 SimulatedHost& simulated(Host& host) noexcept { return static_cast<SimulatedHost&>(host); }
@@ -56,8 +43,8 @@ world::Entropy& Simulation::entropy() noexcept { return state_->entropy; }
 
 Host& Simulation::add_host(std::string name, HostOptions options) {
   auto& place = state_->fabric.add_station(std::move(name), options.behind, options.addresses);
-  return *state_->hosts.emplace_back(
-      std::make_unique<SimulatedHost>(state_->fabric, place, options, state_->seed));
+  return *state_->hosts.emplace_back(std::make_unique<SimulatedHost>(
+      state_->fabric, place, state_->faults, options, state_->seed));
 }
 
 Router& Simulation::add_router(std::string name, RouterOptions options) {
@@ -102,6 +89,42 @@ void Simulation::set_link_one_way(Host& from, Host& to, Link link) {
   state_->fabric.set_link(station(from), station(to), link);
 }
 void Simulation::set_default_link(Link link) { state_->fabric.set_default_link(link); }
+
+std::vector<Host*> Simulation::hosts() const {
+  std::vector<Host*> all;
+  all.reserve(state_->hosts.size());
+  for (auto const& host : state_->hosts) all.push_back(host.get());
+  return all;
+}
+
+void Simulation::stop_faults() {
+  state_->faults.stop();
+  // A copy: a monkey may be destroyed meanwhile.
+  for (auto const& monkey : std::vector{state_->monkeys}) monkey->rest();
+  state_->fabric.heal();
+  for (auto* const host : hosts()) {
+    host->disk().recover();
+    if (!host->is_up()) host->restart();
+  }
+}
+
+bool Simulation::faults_stopped() const noexcept { return state_->faults.stopped(); }
+std::vector<FaultCount> Simulation::faults() const { return state_->faults.counts(); }
+
+Result<void> Simulation::demand(std::string_view goal, std::move_only_function<bool()> reached,
+                                Duration within, Duration every) {
+  auto const until = threads::now() + within;
+  while (!reached()) {
+    if (threads::now() >= until) {
+      return fail(Fault::timed_out,
+                  fmt::format("{}: not after {:.0f} s without faults, with seed {}\n{}", goal,
+                              std::chrono::duration<double>{within}.count(), seed(),
+                              threads::to_text(threads::this_runtime_report())));
+    }
+    MUT_TRY(threads::sleep_for(every));
+  }
+  return {};
+}
 
 std::uint64_t Simulation::trace_hash() const noexcept { return state_->trace.hash(); }
 std::uint64_t Simulation::trace_events() const noexcept { return state_->trace.events(); }

@@ -29,6 +29,7 @@ enum class TraceEvent : std::uint8_t {
   restarted,
   denied,  // by a router
   moved,   // to other addresses
+  fault,   // one by name; its hash is the detail
 };
 
 /// The rolling hash of everything that a run did: two runs that differ in one event differ here.

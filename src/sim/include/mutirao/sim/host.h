@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 #include "mutirao/base/time.h"
 #include "mutirao/sim/disk_control.h"
 #include "mutirao/sim/router.h"
+#include "mutirao/threads/scope.h"
 #include "mutirao/world/address.h"
 #include "mutirao/world/world.h"
 
@@ -26,6 +28,7 @@ struct HostOptions {
   /// know. Otherwise it is silent, as behind a host firewall that drops.
   bool answers_strangers = true;
   Duration clock_skew{0};  ///< of its civil clock
+  double clock_drift = 0;  ///< seconds that its civil clock gains in each second
   DiskOptions disk{};
 };
 
@@ -43,10 +46,20 @@ class Host {
   [[nodiscard]] virtual bool is_up() const noexcept = 0;
   /// The World of the present incarnation; the host must be up.
   [[nodiscard]] virtual world::World& world() noexcept = 0;
-  /// Only after a crash.
+  /// Only after a crash. What runs here by boot() is started again.
   virtual world::World& restart() = 0;
+  /// Runs `program` on a thread in `scope`, now and again after each restart(), each time with the
+  /// World of that incarnation. A crash asks it to stop, and the next one starts when it has
+  /// returned. Once for each host; ends with the scope.
+  virtual void boot(threads::scope& scope, std::function<void(world::World&)> program) = 0;
   [[nodiscard]] virtual DiskControl& disk() noexcept = 0;
+
+  /// The civil clock alone: the monotonic one is the runtime's, by which all timers of the
+  /// simulation run, and the same on every host.
   virtual void set_clock_skew(Duration skew) noexcept = 0;
+  virtual void jump_clock(Duration by) noexcept = 0;
+  /// From now on; 20e-6 is a usual quartz, 0 keeps the skew that there is.
+  virtual void set_clock_drift(double drift) noexcept = 0;
   /// In bytes per second, 0 = no limit; from the next packet on.
   virtual void set_bandwidth(std::uint64_t uplink, std::uint64_t downlink) noexcept = 0;
 };

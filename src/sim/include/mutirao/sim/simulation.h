@@ -7,7 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "mutirao/base/result.h"
 #include "mutirao/base/time.h"
+#include "mutirao/sim/faults.h"
 #include "mutirao/sim/host.h"
 #include "mutirao/sim/link.h"
 #include "mutirao/sim/router.h"
@@ -18,6 +20,7 @@ namespace mutirao::sim {
 struct SimulationOptions {
   std::uint64_t seed = 1;
   NetworkOptions network{};
+  FaultOptions faults{};
 };
 
 /// How a host ends. The defaults are a power cut; the contrary of both is a killed process.
@@ -97,6 +100,24 @@ class Simulation {
   /// Of all pairs that were given none.
   void set_default_link(Link link);
 
+  [[nodiscard]] std::vector<Host*> hosts() const;
+
+  /// A run has two phases. In the first, anything may go wrong, and a test asks that nothing false
+  /// is ever said or lost (safety). This ends it: faults by name come no more, monkeys rest,
+  /// partitions, isolations and clogs end, disks recover, and each host that is down comes up;
+  /// Host::boot() runs its program again. From then on the test may demand() that things
+  /// get done (liveness). Links stay as they are: a slow or lossy network is no excuse.
+  void stop_faults();
+  [[nodiscard]] bool faults_stopped() const noexcept;
+
+  /// Parks until `reached` says so, asking every `every`. When it has not after `within`, fails
+  /// with timed_out, naming the goal and every thread with what it waits for.
+  Result<void> demand(std::string_view goal, std::move_only_function<bool()> reached,
+                      Duration within, Duration every = 1s);
+
+  /// Every fault by name that was asked for, sorted by name.
+  [[nodiscard]] std::vector<FaultCount> faults() const;
+
   /// A rolling hash of (virtual time, event, host) over every segment and datagram delivered, every
   /// connection and every disk call: equal seeds must give equal hashes.
   [[nodiscard]] std::uint64_t trace_hash() const noexcept;
@@ -105,6 +126,7 @@ class Simulation {
   struct State;
 
  private:
+  friend class Monkey;
   std::unique_ptr<State> state_;
 };
 
