@@ -166,13 +166,13 @@ TEST(Report, can_be_asked_for_at_any_time_from_anywhere) {
 }
 
 /// Standard error, caught while one lives.
-class caught_stderr {
+class caught_standard_error {
  public:
-  caught_stderr() : before_{dup(STDERR_FILENO)} {
+  caught_standard_error() : before_{dup(STDERR_FILENO)} {
     EXPECT_EQ(pipe2(ends_, O_CLOEXEC | O_NONBLOCK), 0);
     dup2(ends_[1], STDERR_FILENO);
   }
-  ~caught_stderr() {
+  ~caught_standard_error() {
     dup2(before_, STDERR_FILENO);
     for (int const each : {before_, ends_[0], ends_[1]}) close(each);
   }
@@ -198,7 +198,7 @@ class caught_stderr {
 TEST(ReportOnSignal, comes_also_when_every_processor_is_stuck_and_the_program_goes_on) {
   runtime real{{.processors = 1}};
   report_on_signal const reporter{real, SIGQUIT};
-  caught_stderr standard_error;
+  caught_standard_error standard_error;
   real.run([&] {
     semaphore none{0};
     scope inner;

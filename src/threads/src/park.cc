@@ -1,20 +1,42 @@
 #include "mutirao/threads/park.h"
 
+#include <chrono>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "mutirao/base/check.h"
 #include "mutirao/threads/this_thread.h"
 
 #include "context.h"
 #include "park_access.h"
 #include "runtime_state.h"
+#include "ticks.h"
 #include "waiting.h"
 
 namespace mutirao::threads {
 
 namespace {
-thread_control& running_thread() noexcept {
+/// None on a kernel thread outside the runtimes.
+thread_control* running_thread() noexcept {
   lwp* const here = current_lwp();
-  MUT_ASSERT(here != nullptr && here->running != nullptr);  // only user threads can wait
-  return *here->running;
+  MUT_ASSERT(here == nullptr || here->running != nullptr);  // not in the scheduler
+  return here != nullptr ? here->running : nullptr;
+}
+
+/// A kernel thread outside the runtimes waits in the kernel: nothing takes its place meanwhile. It
+/// has no stop, and its token goes from empty to woken or stays.
+wake_reason wait_in_kernel(std::atomic<std::uint32_t>& state, Deadline deadline) noexcept {
+  auto const since_boot = deadline.when().time_since_epoch();
+  auto const seconds = std::chrono::floor<std::chrono::seconds>(since_boot);
+  timespec const until{.tv_sec = seconds.count(), .tv_nsec = (since_boot - seconds).count()};
+  for (;;) {
+    if (state.load(std::memory_order_acquire) == park_access::woken) return wake_reason::woken;
+    if (deadline.passed(kernel_now())) return wake_reason::timed_out;
+    syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&state), FUTEX_WAIT_BITSET_PRIVATE,
+            park_access::empty, deadline.is_never() ? nullptr : &until, nullptr,
+            FUTEX_BITSET_MATCH_ANY);
+  }
 }
 
 /// Leaves the stack until somebody ends the wait on `token`.
@@ -48,9 +70,10 @@ void conceal(thread_control& self) noexcept {
 }
 }  // namespace
 
-park_token::park_token() noexcept : owner_{&running_thread()} {}
+park_token::park_token() noexcept : owner_{running_thread()} {}
 
 wake_reason park_token::park(Deadline deadline, wait_note note) {
+  if (owner_ == nullptr) return wait_in_kernel(state_, deadline);
   if (state_.load(std::memory_order_acquire) == park_access::woken) {
     pass_through(*owner_);
     return wake_reason::woken;
@@ -64,6 +87,7 @@ wake_reason park_token::park(Deadline deadline, wait_note note) {
   }
   if (interruptible && !expose(self, *this)) {
     pass_through(self);
+    pass_stop_on(self);
     return wake_reason::stopped;
   }
   if (deadline.is_never()) {
@@ -81,6 +105,7 @@ wake_reason park_token::park(Deadline deadline, wait_note note) {
     case park_access::timed_out:
       return wake_reason::timed_out;
     case park_access::stopped:
+      pass_stop_on(self);
       return wake_reason::stopped;
     default:
       return wake_reason::woken;
@@ -88,6 +113,10 @@ wake_reason park_token::park(Deadline deadline, wait_note note) {
 }
 
 void park_token::until_woken(wait_note note) {
+  if (owner_ == nullptr) {
+    wait_in_kernel(state_, Deadline::never());
+    return;
+  }
   auto seen = state_.load(std::memory_order_acquire);
   // Forget that an earlier park gave up.
   while (seen != park_access::woken && seen != park_access::empty) {
@@ -102,9 +131,12 @@ void park_token::until_woken(wait_note note) {
 
 void park_token::unpark() noexcept {
   // Read first: a waiter that was not parked yet may see the exchange and leave.
-  thread_control& owner = *owner_;
+  thread_control* const owner = owner_;
   if (state_.exchange(park_access::woken, std::memory_order_acq_rel) == park_access::parked) {
-    owner.scheduler->ready(owner);
+    owner->scheduler->ready(*owner);
+  } else if (owner == nullptr) {
+    // By its address alone: should it have left, somebody else may look once too often.
+    syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&state_), FUTEX_WAKE_PRIVATE, 1);
   }
 }
 

@@ -80,6 +80,12 @@ scope::scope(Deadline deadline) : state_{std::make_shared<state>()} {
   maker.scopes = state_.get();
 }
 
+scope::scope(std::stop_token stop, Deadline deadline) : scope{deadline} {
+  stopped_by_.emplace(std::move(stop), stopper{state_});
+}
+
+void scope::stopper::operator()() const noexcept { target->stop(); }
+
 scope::~scope() {
   state_->stop();
   static_cast<void>(join());
@@ -137,23 +143,33 @@ std::size_t scope::threads_alive() const noexcept {
   return state_->alive.load(std::memory_order_acquire);
 }
 
+Error detail::escaped_exception() {
+  auto const name = thread_name();
+  try {
+    throw;
+  } catch (std::bad_alloc const&) {
+    return {Fault::exhausted, fmt::format("thread {}: out of memory", name), {}};
+  } catch (std::exception const& escaped) {
+    return {Fault::io, fmt::format("thread {} threw: {}", name, escaped.what()), {}};
+  } catch (...) {
+    return {
+        Fault::io, fmt::format("thread {} threw something that is no std::exception", name), {}};
+  }
+}
+
 namespace {
 Result<void> run_body(thread_control& self) noexcept {
   try {
     return self.body();
-  } catch (std::bad_alloc const&) {
-    return fail(Fault::exhausted, fmt::format("thread {}: out of memory", self.name));
-  } catch (std::exception const& escaped) {
-    return fail(Fault::io, fmt::format("thread {} threw: {}", self.name, escaped.what()));
   } catch (...) {
-    return fail(Fault::io,
-                fmt::format("thread {} threw something that is no std::exception", self.name));
+    return std::unexpected{detail::escaped_exception()};
   }
 }
 
 void live_and_finish(thread_control& self) noexcept {
   auto outcome = run_body(self);
   self.body = nullptr;  // while the scope still keeps alive what it refers to
+  destroy_locals(self);
   // Held here: the scope itself may be gone once it has counted this thread out.
   if (auto const home = self.home) home->finished(self, std::move(outcome));
   current_lwp()->left = departure::ended;

@@ -23,6 +23,7 @@ class simulation {
   void add(thread_control& ready) { ready_.push_back(&ready); }
   /// nullptr when no thread is ready.
   [[nodiscard]] thread_control* draw() noexcept;
+  [[nodiscard]] std::uint64_t below(std::uint64_t bound) noexcept;
   [[nodiscard]] bool one_in(std::uint64_t chances) noexcept { return below(chances) == 0; }
 
   [[nodiscard]] TimePoint now() const noexcept { return now_; }
@@ -34,8 +35,6 @@ class simulation {
   timer_heap timers;
 
  private:
-  std::uint64_t below(std::uint64_t bound) noexcept;
-
   std::uint64_t random_;
   // Far from zero, so that a moment before the start can be named.
   TimePoint now_{std::chrono::hours{1000}};

@@ -3,36 +3,24 @@
 #include <algorithm>
 #include <atomic>
 #include <numeric>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "mutirao/threads/channel.h"
+#include "mutirao/threads/latch.h"
 #include "mutirao/threads/mutex.h"
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/semaphore.h"
+#include "mutirao/threads/shared_mutex.h"
 #include "mutirao/threads/this_thread.h"
 
-#include "testing.h"
+#include "everywhere.h"
 
 namespace mutirao::threads {
 namespace {
-
-/// Real with 1, 2 and 4 processors, moved about at every wait, and 20 simulated orders.
-void everywhere(std::function<void()> const& body) {
-  for (unsigned const processors : {1u, 2u, 4u}) {
-    SCOPED_TRACE(testing::Message() << processors << " processors");
-    run_real(processors, body);
-  }
-  for (unsigned const processors : {2u, 3u}) {
-    SCOPED_TRACE(testing::Message() << processors << " processors, migrating");
-    run_migrating(processors, body);
-  }
-  for (std::uint64_t seed = 0; seed < 20; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
-    run_simulated(seed, body);
-  }
-}
 
 TEST(Mutex, admits_one_at_a_time) {
   everywhere([] {
@@ -334,6 +322,141 @@ TEST(Channel, can_be_cancelled) {
     inner.request_stop();
     EXPECT_TRUE(inner.join());
   });
+}
+
+TEST(Latch, lets_everybody_through_at_zero_and_not_before) {
+  everywhere([] {
+    latch gate{3};
+    std::atomic<int> arrived{0};
+    scope inner;
+    for (int i = 0; i < 3; ++i) {
+      inner.spawn("arriver", [&]() -> Result<void> {
+        ++arrived;
+        MUT_TRY(gate.arrive_and_wait());
+        EXPECT_EQ(arrived, 3);
+        return {};
+      });
+    }
+    EXPECT_TRUE(inner.join());
+    EXPECT_TRUE(gate.try_wait());
+    EXPECT_TRUE(gate.wait());
+  });
+}
+
+TEST(Latch, can_be_cancelled_and_timed_out) {
+  everywhere([] {
+    latch shut{1};
+    EXPECT_FALSE(shut.try_wait());
+    EXPECT_EQ(shut.wait(within(1ms)).error().fault, Fault::timed_out);
+    scope inner;
+    inner.spawn("waiter", [&] { EXPECT_EQ(shut.wait().error().fault, Fault::cancelled); });
+    yield();
+    inner.request_stop();
+    EXPECT_TRUE(inner.join());
+  });
+}
+
+TEST(SharedMutex, admits_many_readers_or_one_writer) {
+  everywhere([] {
+    shared_mutex guard;
+    int value = 0;  // not atomic: that is the point
+    std::atomic<int> readers{0};
+    std::atomic<int> most{0};
+    scope inner;
+    for (int i = 0; i < 12; ++i) {
+      inner.spawn("user", [&, i] {
+        for (int round = 0; round < 40; ++round) {
+          if ((i + round) % 5 == 0) {
+            std::unique_lock const lock{guard};
+            EXPECT_EQ(readers, 0);
+            int const seen = value;
+            if (round % 4 == 0) yield();
+            value = seen + 1;
+          } else {
+            std::shared_lock const lock{guard};
+            int const now_reading = ++readers;
+            for (int before = most;
+                 before < now_reading && !most.compare_exchange_weak(before, now_reading);) {
+            }
+            int const seen = value;
+            if (round % 4 == 1) yield();
+            EXPECT_EQ(value, seen);
+            --readers;
+          }
+        }
+      });
+    }
+    EXPECT_TRUE(inner.join());
+    EXPECT_EQ(value, 12 * 40 / 5);
+    EXPECT_GT(most, 1);
+  });
+}
+
+TEST(SharedMutex, lets_no_new_reader_overtake_a_writer_that_waits) {
+  everywhere([] {
+    shared_mutex guard;
+    std::vector<std::string> order;
+    guard.lock_shared();
+    scope inner;
+    inner.spawn("writer", [&] {
+      std::unique_lock const lock{guard};
+      order.push_back("writer");
+    });
+    while (guard.try_lock_shared()) {  // until the writer waits
+      guard.unlock_shared();
+      yield();
+    }
+    inner.spawn("reader", [&] {
+      std::shared_lock const lock{guard};
+      order.push_back("reader");
+    });
+    EXPECT_FALSE(guard.try_lock());
+    EXPECT_TRUE(sleep_for(1ms));
+    EXPECT_TRUE(order.empty());
+    guard.unlock_shared();
+    EXPECT_TRUE(inner.join());
+    EXPECT_EQ(order, (std::vector<std::string>{"writer", "reader"}));
+  });
+}
+
+// Kernel threads of the program and user threads share locks and queues.
+TEST(KernelThread, takes_part_in_mutexes_conditions_and_channels) {
+  run_real(2, [] {
+    constexpr int kRounds = 500;
+    mutex guard;
+    condition_variable changed;
+    int counter = 0;
+    int turn = 0;
+    channel<int> numbers{2};
+    auto const count = [&](int own_turn) {
+      for (int i = 0; i < kRounds; ++i) {
+        std::unique_lock lock{guard};
+        EXPECT_TRUE(changed.wait(lock, [&] { return turn == own_turn; }));
+        ++counter;
+        turn = 1 - own_turn;
+        changed.notify_one();
+      }
+    };
+    scope inner;
+    inner.spawn("user thread", [&] { count(0); });
+    std::jthread kernel_thread{[&] {
+      EXPECT_FALSE(on_user_thread());
+      count(1);
+      for (int i = 0; i < kRounds; ++i) EXPECT_TRUE(numbers.send(int{i}));
+      numbers.close();
+    }};
+    for (int i = 0; i < kRounds; ++i) EXPECT_EQ(numbers.receive(), i);
+    EXPECT_EQ(numbers.receive().error().fault, Fault::closed);
+    EXPECT_TRUE(inner.join());
+    kernel_thread.join();
+    EXPECT_EQ(counter, 2 * kRounds);
+  });
+}
+
+TEST(KernelThread, waits_until_a_deadline_too) {
+  semaphore none{0};
+  EXPECT_EQ(none.acquire(within(1ms)).error().fault, Fault::timed_out);
+  EXPECT_TRUE(sleep_for(1ms));
 }
 
 TEST(Yield, lets_others_run) {

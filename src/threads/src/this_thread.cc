@@ -47,6 +47,13 @@ void yield() {
   leave_thread(here, thread, leaving::for_a_while);
 }
 
+std::stop_token get_stop_token() {
+  thread_control& thread = self();
+  if (!thread.stops.stop_possible()) thread.stops = std::stop_source{};
+  if (thread.stop.load(std::memory_order_relaxed) && thread.shields == 0) pass_stop_on(thread);
+  return thread.stops.get_token();
+}
+
 void checkpoint() {
   lwp* const here = current_lwp();
   MUT_ASSERT(here != nullptr && here->running != nullptr);
@@ -60,9 +67,11 @@ void checkpoint() {
 }
 
 Result<void> io_checkpoint() {
-  thread_control const& thread = self();
-  if (thread.stop.load(std::memory_order_relaxed) && thread.shields == 0)
+  thread_control& thread = self();
+  if (thread.stop.load(std::memory_order_relaxed) && thread.shields == 0) {
+    pass_stop_on(thread);
     return ended_wait(wake_reason::stopped);
+  }
   checkpoint();
   return {};
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "mutirao/base/result.h"
@@ -20,6 +21,14 @@
 #include "switch.h"
 
 namespace mutirao::threads {
+
+/// One local<T> of a thread.
+struct local_value {
+  std::uint64_t key;
+  void* value;
+  void (*destroy)(void*);
+  local_value* next;
+};
 
 /// Everything about one user thread. Lies at the top of its own stack, so that a parked thread
 /// costs one page in all.
@@ -59,6 +68,11 @@ struct thread_control {
     wait_detail.store(note.detail, std::memory_order_relaxed);
   }
 
+  local_value* locals = nullptr;  ///< the last made first
+  /// Made when somebody asks for a token. Asked to stop by the thread itself, where a stop reaches
+  /// it.
+  std::stop_source stops{std::nostopstate};
+
   /// Guards what a stop request touches: the flag, the wait to end, the scopes made on this thread.
   spin_word stop_lock{0};
   std::atomic<bool> stop{false};
@@ -69,5 +83,13 @@ struct thread_control {
 /// Asks the thread, and what runs in scopes made on it, to stop. The caller makes sure that the
 /// thread does not end meanwhile.
 void stop_thread(thread_control& thread) noexcept;
+
+/// On the thread itself, when a stop has reached it: its std::stop_token too.
+inline void pass_stop_on(thread_control& self) noexcept {
+  if (self.stops.stop_possible()) self.stops.request_stop();
+}
+
+/// The thread's last deed but for its scope.
+void destroy_locals(thread_control& thread) noexcept;
 
 }  // namespace mutirao::threads

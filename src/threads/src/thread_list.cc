@@ -131,8 +131,11 @@ std::vector<thread_info> describe(runtime::state const& state,
 
 void look_up_holders(std::vector<listed_thread>& listed) noexcept {
   for (auto& each : listed) {
-    if (each.kind == wait_kind::mutex && each.state == thread_state::parked)
+    if (each.state != thread_state::parked) continue;
+    if (each.kind == wait_kind::mutex)
       each.detail = mutex_access::holder(*static_cast<mutex const*>(each.object));
+    if (each.kind == wait_kind::shared_mutex)
+      each.detail = mutex_access::holder(*static_cast<shared_mutex const*>(each.object));
   }
 }
 

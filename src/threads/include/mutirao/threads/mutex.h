@@ -11,7 +11,8 @@
 namespace mutirao::threads {
 
 /// Mutual exclusion between user threads: parks the waiter, never the LWP. Works with
-/// std::lock_guard and std::unique_lock. Waiting for a mutex is not a cancellation point: critical
+/// std::lock_guard and std::unique_lock. A kernel thread outside the runtimes may use it as well,
+/// and then waits as for a std::mutex. Waiting for a mutex is not a cancellation point: critical
 /// sections are short. Waiters are served in no particular order, but none starves.
 class mutex {
  public:

@@ -52,7 +52,10 @@ struct wait_note {
 /// the waker has it already, park again with `until_woken` before the token leaves scope.
 class park_token {
  public:
-  park_token() noexcept;  ///< for the calling user thread
+  /// For the calling user thread. For a kernel thread outside the runtimes too: it waits in the
+  /// kernel, and has no stop; so what is made of tokens works between the two, except with a
+  /// simulated runtime, which nobody may wake from outside.
+  park_token() noexcept;
   park_token(park_token const&) = delete;
   park_token& operator=(park_token const&) = delete;
 
@@ -65,7 +68,7 @@ class park_token {
 
  private:
   friend struct park_access;
-  thread_control* owner_;
+  thread_control* owner_;  // none: a kernel thread outside the runtimes
   std::atomic<std::uint32_t> state_{0};
 };
 

@@ -3,14 +3,28 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <type_traits>
 #include <utility>
 
 #include "mutirao/base/result.h"
 #include "mutirao/base/time.h"
+#include "mutirao/threads/task.h"
+#include "mutirao/threads/this_thread.h"
 
 namespace mutirao::threads {
+
+namespace detail {
+template <class T>
+struct as_result {
+  using value = T;
+};
+template <class T>
+struct as_result<Result<T>> {
+  using value = T;
+};
+}  // namespace detail
 
 /// Stack size classes. Frames are touched page by page, so a large class costs address space and
 /// not memory.
@@ -41,24 +55,36 @@ struct spawn_options {
 class scope {
  public:
   explicit scope(Deadline deadline = Deadline::never());
+  /// Also stopped when `stop` is asked to, by whatever thread or LWP.
+  explicit scope(std::stop_token stop, Deadline deadline = Deadline::never());
   ~scope();  ///< request_stop(), then waits for all
   scope(scope const&) = delete;
   scope& operator=(scope const&) = delete;
 
-  /// Starts `body` on a new user thread. `body` returns void or Result<void>.
+  /// Starts `body` on a new user thread. It may take a std::stop_token, and returns void or
+  /// Result<void>; or T or Result<T>, and then this returns a task<T> to get the value from.
   template <class Body>
-  void spawn(std::string name, Body&& body, spawn_options options = {}) {
-    using Returned = std::invoke_result_t<Body&>;
-    if constexpr (std::is_void_v<Returned>) {
-      start(
+  auto spawn(std::string name, Body&& body, spawn_options options = {}) {
+    if constexpr (std::is_invocable_v<Body&, std::stop_token>) {
+      return spawn(
           std::move(name),
-          [body = std::forward<Body>(body)]() mutable -> Result<void> {
-            body();
-            return {};
-          },
-          options);
+          [body = std::forward<Body>(body)]() mutable { return body(get_stop_token()); }, options);
     } else {
-      start(std::move(name), std::forward<Body>(body), options);
+      using Returned = std::invoke_result_t<Body&>;
+      if constexpr (std::is_void_v<Returned>) {
+        start(
+            std::move(name),
+            [body = std::forward<Body>(body)]() mutable -> Result<void> {
+              body();
+              return {};
+            },
+            options);
+      } else if constexpr (std::is_same_v<Returned, Result<void>>) {
+        start(std::move(name), std::forward<Body>(body), options);
+      } else {
+        return spawn_task<typename detail::as_result<Returned>::value>(
+            std::move(name), std::forward<Body>(body), options);
+      }
     }
   }
 
@@ -73,8 +99,35 @@ class scope {
   struct state;
 
  private:
+  template <class T, class Body>
+  task<T> spawn_task(std::string name, Body&& body, spawn_options options) {
+    auto state = std::make_shared<detail::task_state<T>>();
+    start(
+        std::move(name),
+        [promise = detail::task_promise<T>{state},
+         body = std::forward<Body>(body)]() mutable -> Result<void> {
+          Result<void> outcome;
+          try {
+            Result<T> value = body();
+            if (!value) outcome = std::unexpected{value.error()};
+            promise.set(std::move(value));
+          } catch (...) {
+            outcome = std::unexpected{detail::escaped_exception()};
+            promise.set(std::unexpected{outcome.error()});
+          }
+          return outcome;
+        },
+        options);
+    return task<T>{std::move(state)};
+  }
   void start(std::string name, std::move_only_function<Result<void>()> body, spawn_options options);
+
+  struct stopper {
+    std::shared_ptr<state> target;
+    void operator()() const noexcept;
+  };
   std::shared_ptr<state> state_;
+  std::optional<std::stop_callback<stopper>> stopped_by_;
 };
 
 }  // namespace mutirao::threads

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stop_token>
 #include <string_view>
 
 #include "mutirao/base/result.h"
@@ -31,6 +32,11 @@ void checkpoint();
 
 /// True once this thread, or a scope that it belongs to, was asked to stop.
 [[nodiscard]] bool stop_requested() noexcept;
+
+/// The same as the standard library has it, for code that takes a std::stop_token. It is asked to
+/// stop where a stop reaches this thread: at its parking calls and checkpoints. What is registered
+/// with a std::stop_callback then runs on this thread.
+[[nodiscard]] std::stop_token get_stop_token();
 
 /// The name given at spawn; unique numbers never repeat within a runtime.
 [[nodiscard]] std::string_view thread_name() noexcept;
