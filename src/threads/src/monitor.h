@@ -34,6 +34,7 @@ class monitor {
   }
 
  private:
+  friend struct monitor_access;
   enum class pace : std::uint8_t { asleep, slow, fast };
   struct seen {
     std::uint64_t hold = 0;
@@ -56,6 +57,16 @@ class monitor {
   unsigned quiet_looks_ = 0;
   unsigned unblocked_looks_ = 0;
   std::thread kernel_thread_;
+};
+
+/// For the model checker: one look of the monitor, without its clock.
+struct monitor_access {
+  static bool look_at_blocked(monitor& watch, std::size_t index) {
+    return watch.look_at_blocked(index);
+  }
+  static void prepare(monitor& watch, std::size_t processors) {
+    watch.seen_.assign(processors, {});
+  }
 };
 
 }  // namespace mutirao::threads

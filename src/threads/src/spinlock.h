@@ -11,9 +11,13 @@ namespace mutirao::threads {
 class spin_guard {
  public:
   explicit spin_guard(std::atomic<std::uint32_t>& word) noexcept : word_{word} {
+#if defined(MUT_MODEL)
+    word_.acquire();  // the explorer's: one step in place of a loop
+#else
     for (int tries = 0; word_.exchange(1, std::memory_order_acquire) != 0; ++tries) {
       while (word_.load(std::memory_order_relaxed) != 0) pause(tries++);
     }
+#endif
   }
   ~spin_guard() { unlock(); }
   spin_guard(spin_guard const&) = delete;

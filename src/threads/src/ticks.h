@@ -14,7 +14,7 @@ namespace mutirao::threads {
 
 /// A cheap count for "about a tenth of a millisecond has passed"; its rate is measured as it goes.
 [[nodiscard]] inline std::uint64_t ticks() noexcept {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(MUT_MODEL)
   return __rdtsc();
 #else
   return static_cast<std::uint64_t>(kernel_now().time_since_epoch().count());
