@@ -93,7 +93,7 @@ std::optional<world::Endpoint> NatTable::inward(Header const& packet, TimePoint 
   if (packet.is_tcp()) {
     if (packet.kind == Header::Kind::syn) {
       if (!permitted(mapping, packet.source, now)) return std::nullopt;
-      sessions_.try_emplace({mapping.serial, packet.source});
+      begin_session(slot, packet.source);
     }
     if (!follow(slot, packet, false, now)) return std::nullopt;
     return slots_[slot].key.inside;
@@ -116,10 +116,15 @@ std::optional<std::uint32_t> NatTable::outward_tcp(Header const& packet, TimePoi
     auto const until = now + options_.tcp_transitory_lifetime;
     refresh(*slot, until);
     permit(*slot, packet.target, until);
-    sessions_.try_emplace({slots_[*slot].serial, packet.target});
+    begin_session(*slot, packet.target);
   }
   if (!slot || !follow(*slot, packet, true, now)) return std::nullopt;
   return slot;
+}
+
+void NatTable::begin_session(std::uint32_t slot, world::Endpoint remote) {
+  auto& mapping = slots_[slot];
+  if (sessions_.try_emplace({mapping.serial, remote}).second) ++mapping.sessions;
 }
 
 /// Keeps the session that the packet belongs to alive; false when there is none.
@@ -209,7 +214,11 @@ void NatTable::drop_expired(TimePoint now) {
         auto const found = sessions_.find(key);
         if (found == sessions_.end()) continue;
         expires = found->second.expires;
-        if (expires <= now) sessions_.erase(found);
+        if (expires > now) break;
+        sessions_.erase(found);
+        if (auto& mapping = slots_[due.slot];
+            mapping.serial == due.serial && --mapping.sessions == 0)
+          drop(due.slot);
         break;
       }
     }

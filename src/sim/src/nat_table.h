@@ -71,6 +71,7 @@ class NatTable {
     MappingKey key{};
     world::Endpoint external{};
     TimePoint expires{};
+    std::uint32_t sessions = 0;  // of TCP; it goes with the last of them
   };
   struct Session {
     TimePoint expires{};
@@ -110,6 +111,7 @@ class NatTable {
   void permit(std::uint32_t slot, world::Endpoint remote, TimePoint until);
   [[nodiscard]] bool permitted(Mapping const& mapping, world::Endpoint remote, TimePoint now) const;
   std::optional<std::uint32_t> outward_tcp(Header const& packet, TimePoint now);
+  void begin_session(std::uint32_t slot, world::Endpoint remote);
   bool follow(std::uint32_t slot, Header const& packet, bool out, TimePoint now);
   [[nodiscard]] bool leaked(Mapping const& mapping, world::Endpoint remote, TimePoint now) const;
 
