@@ -19,7 +19,7 @@ machine::machine(unsigned processors)
     // Timers and the poller are looked at when there is nothing else; never because it is time.
     lwps_[i].own->attend_at = ~0ull;
   }
-  threads::monitor_access::prepare(state.watch, processors);
+  threads::monitor_access::prepare(state.watch);
 }
 
 threads::thread_control& machine::prepare(std::string name, std::move_only_function<void()> body) {

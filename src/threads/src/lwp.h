@@ -28,6 +28,13 @@ struct alignas(64) processor {
   timer_heap timers;
   shared_queue sent;  ///< with migrate_always: threads that must go on here
 
+  /// Beside the processors proper: of a spare LWP that the monitor has sent because those make no
+  /// progress. Keeps nothing that others would have to wait for: its queue and timers stay empty.
+  bool relief = false;
+  std::atomic<bool> in_use{true};
+  std::atomic<bool> dismissed{false};  ///< a relief that is to end at its next pick
+  std::atomic<bool> waiting{false};    ///< its holder is in the poller, or on its way here
+
   /// Odd while the holder is in a blocking section. Leaving one, and taking the processor away from
   /// it, both add one by compare-and-swap: exactly one of them wins.
   std::atomic<std::uint64_t> hold{0};
@@ -67,7 +74,10 @@ struct lwp {
   // Of a spare LWP at rest; guarded by the pool's mutex.
   std::condition_variable called;
   processor* given = nullptr;
+  bool resting = false;
   bool retired = false;
+  /// The thread that called runtime::run(): goes back to it when it has no processor any more.
+  bool caller = false;
   std::thread kernel_thread;
 
   /// On the kernel thread that this is: from now on current_lwp() is it.

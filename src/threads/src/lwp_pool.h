@@ -19,19 +19,19 @@ class lwp_pool {
   explicit lwp_pool(runtime::state& owner) noexcept : owner_{owner} {}
 
   /// The LWP of a processor, when the runtime starts; false when the system refuses a new thread.
-  [[nodiscard]] bool start(processor& first);
+  bool start(processor& first);
+  /// Makes the calling kernel thread the LWP of a processor, until the runtime ends or a blocking
+  /// call has lost it the processor.
+  void serve_on_caller(processor& first);
 
-  /// Gives `taken` to a spare LWP if one rests and `claim()` says that it is free to take. With
-  /// none at rest a new one is started, to be there at the next try; at the limit, or when the
-  /// system refuses, that is told once on standard error.
+  /// Gives `taken` to a spare LWP, an old or a new one, if `claim()` says that it is free to take.
+  /// False when it is not, or when there can be no more LWPs.
   template <class Claim>
-  void lend(processor& taken, Claim&& claim) {
+  bool lend(processor& taken, Claim&& claim) {
     std::lock_guard const lock{mutex_};
-    if (resting_.empty()) {
-      start_spare();
-    } else if (claim()) {
-      call(taken);
-    }
+    if (!have_resting() || !claim()) return false;
+    call(taken);
+    return true;
   }
 
   /// On a spare LWP: rests until it is given a processor; nullptr when it shall end.
@@ -41,10 +41,22 @@ class lwp_pool {
   void close();
 
   [[nodiscard]] unsigned alive() const noexcept { return alive_.load(std::memory_order_relaxed); }
+  /// 1 when the caller of run() is none of these LWPs, because it waits for the end.
+  [[nodiscard]] unsigned callers_waiting() const noexcept {
+    return caller_serves_.load(std::memory_order_relaxed) ? 0 : 1;
+  }
+  [[nodiscard]] unsigned resting() const noexcept {
+    return resting_count_.load(std::memory_order_relaxed);
+  }
+  /// How often an LWP was wanted and could not be had.
+  [[nodiscard]] std::uint64_t refused() const noexcept {
+    return refused_.load(std::memory_order_relaxed);
+  }
 
  private:
-  bool start_lwp(processor* first);
-  void start_spare();
+  lwp* start_lwp(processor* first);
+  bool have_resting();
+  void refuse(char const* why, char const* mend);
   void call(processor& taken);
   void bury_retired();
 
@@ -53,9 +65,10 @@ class lwp_pool {
   std::vector<std::unique_ptr<lwp>> all_;
   std::vector<lwp*> resting_;  // the last to come is the first to go: its caches are warm
   std::atomic<unsigned> alive_{0};
-  bool spare_coming_ = false;
+  std::atomic<unsigned> resting_count_{0};
+  std::atomic<std::uint64_t> refused_{0};
+  std::atomic<bool> caller_serves_{false};
   bool closing_ = false;
-  bool limit_told_ = false;
 };
 
 }  // namespace mutirao::threads

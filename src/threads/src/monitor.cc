@@ -1,6 +1,9 @@
 #include "monitor.h"
 
+#include <algorithm>
+#include <cstdio>
 #include <sys/prctl.h>
+#include <system_error>
 #include <utility>
 
 #include "runtime_state.h"
@@ -10,21 +13,41 @@ namespace mutirao::threads {
 
 namespace {
 constexpr std::chrono::microseconds kFast{500};
-constexpr std::chrono::milliseconds kSlow{10};
-constexpr unsigned kQuietLooks = 10;  // slow looks without activity before it sleeps
-constexpr unsigned kFastLooksPerSlow = 100;
-constexpr unsigned kUnblockedLooks = 100;  // fast looks without a blocking section before it slows
+constexpr std::chrono::milliseconds kSlow{2};
+constexpr std::chrono::milliseconds kStill{10};     // without a new thread: the processor is still
+constexpr std::chrono::milliseconds kQuiet{100};    // without activity: the monitor sleeps
+constexpr std::chrono::milliseconds kBlocking{50};  // without a blocking section: it slows down
+// Nothing was still for so long: what reliefs there are beyond the processors go.
+constexpr std::chrono::milliseconds kRelieved{100};
 }  // namespace
 
+monitor::monitor(runtime::state& owner) noexcept : owner_{owner} {}
+monitor::~monitor() = default;
+
+void monitor::prepare() {
+  reliefs_.clear();
+  watched_.clear();
+  for (auto const& each : owner_.processors)
+    watched_.push_back({.subject = each.get(), .since = kernel_now()});
+}
+
 void monitor::start() {
-  seen_.assign(owner_.processors.size(), {});
+  prepare();
+  last_active_ = last_blocked_ = kernel_now();
   stopping_ = false;
   pace_.store(pace::slow, std::memory_order_seq_cst);
-  kernel_thread_ = std::thread{[this] {
-    prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
-    prctl(PR_SET_NAME, "lwp-monitor", 0, 0, 0);
-    watch();
-  }};
+  try {
+    kernel_thread_ = std::thread{[this] {
+      prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+      prctl(PR_SET_NAME, "lwp-monitor", 0, 0, 0);
+      watch();
+    }};
+  } catch (std::system_error const& refused) {
+    std::fprintf(stderr,
+                 "mutirao: no monitor: %s; a blocking call may hold others up (raise the system's "
+                 "limit of threads: ulimit -u, pids.max)\n",
+                 refused.what());
+  }
 }
 
 void monitor::stop() {
@@ -54,7 +77,7 @@ void monitor::watch() {
     };
     if (current == pace::asleep) {
       called_.wait(lock, changed);
-      quiet_looks_ = 0;
+      last_active_ = kernel_now();
     } else if (current == pace::slow) {
       called_.wait_for(lock, kSlow, changed);
     } else {
@@ -73,52 +96,110 @@ void monitor::watch() {
 }
 
 monitor::pace monitor::look() {
+  looks_.fetch_add(1, std::memory_order_relaxed);
+  auto const now = kernel_now();
   bool const fast = pace_.load(std::memory_order_relaxed) == pace::fast;
-  bool const thorough = !fast || ++looks_ % kFastLooksPerSlow == 0;
-  bool blocked = false;
-  bool active = owner_.idle.load(std::memory_order_seq_cst) < seen_.size();
-  for (std::size_t i = 0; i < seen_.size(); ++i) {
-    blocked = look_at_blocked(i) || blocked;
-    if (thorough) active = look_at_progress(i) || active;
+  for (auto& each : watched_) {
+    if (look_at_blocked(each, now)) last_blocked_ = now;
   }
-  unblocked_looks_ = blocked ? 0 : unblocked_looks_ + 1;
-  if (thorough) quiet_looks_ = active ? 0 : quiet_looks_ + 1;
-  if (fast && unblocked_looks_ < kUnblockedLooks) return pace::fast;
-  if (blocked) return pace::fast;
-  return quiet_looks_ >= kQuietLooks ? pace::asleep : pace::slow;
+  if (now - last_thorough_ >= kSlow) {
+    last_thorough_ = now;
+    if (look_for_stalls(now)) last_active_ = now;
+  }
+  if (fast && now - last_blocked_ < kBlocking) return pace::fast;
+  return now - last_active_ >= kQuiet ? pace::asleep : pace::slow;
 }
 
 /// Whether the processor's LWP is in a blocking section; when it has been there since the last
 /// look, and others need the processor, it goes to a spare LWP.
-bool monitor::look_at_blocked(std::size_t index) {
-  processor& each = *owner_.processors[index];
-  auto hold = each.hold.load(std::memory_order_seq_cst);
-  bool const since_last_look = hold == seen_[index].hold;
-  seen_[index].hold = hold;
+bool monitor::look_at_blocked(watched& each, TimePoint now) {
+  auto& subject = *each.subject;
+  auto hold = subject.hold.load(std::memory_order_seq_cst);
+  bool const since_last_look = hold == std::exchange(each.hold, hold);
   if (hold % 2 == 0) return false;
-  bool const needed = owner_.work_queued() || owner_.idle.load(std::memory_order_seq_cst) == 0;
+  bool const needed = owner_.work_queued() || owner_.earliest_timer() <= now ||
+                      owner_.idle.load(std::memory_order_seq_cst) == 0;
   if (!since_last_look || !needed) return true;
   if (owner_.idle.load(std::memory_order_seq_cst) > 0 && !owner_.options.migrate_always) {
     owner_.notify_idle();  // it steals what waits
-    return true;
+  } else {
+    owner_.lend(subject, hold);
   }
-  owner_.lwps.lend(each, [&] {
-    bool const taken = each.hold.compare_exchange_strong(hold, hold + 1, std::memory_order_seq_cst);
-    if (taken) owner_.lent.fetch_add(1, std::memory_order_relaxed);
-    return taken;
-  });
   return true;
 }
 
-/// Whether the processor has switched threads since the last look. One that runs the same thread
-/// all the time may keep others waiting that an idle LWP can take.
-bool monitor::look_at_progress(std::size_t index) {
-  processor const& each = *owner_.processors[index];
-  auto const picks = each.picks.load(std::memory_order_relaxed);
-  bool const progress = picks != std::exchange(seen_[index].picks, picks);
-  if (!progress && (!each.queue.empty() || each.timers.earliest() <= kernel_now()))
+/// Whether it has to look again soon: not when all that are going wait in the poller, since
+/// whoever leaves it calls the monitor.
+bool monitor::look_for_stalls(TimePoint now) {
+  auto const [going, still] = count(now);
+  auto const idle = owner_.idle.load(std::memory_order_seq_cst);
+  if (still == 0) {
+    surge_ = 1;
+    if (going > owner_.processors.size() && now - last_still_ > kRelieved) dismiss_one();
+    return idle < going;
+  }
+  last_still_ = now;
+  if (going > 0) surge_ = 1;
+  if (going == 0) owner_.mind_poller();
+  auto const earliest = owner_.earliest_timer();
+  if (!owner_.work_queued() && earliest > now)
+    return going == 0 || idle < going || earliest != TimePoint::max();
+  if (idle > 0) {
     owner_.notify_idle();
-  return progress;
+  } else if (going < owner_.processors.size()) {
+    send_relief(surge_);
+    if (going == 0) surge_ *= 2;
+  }
+  return true;
+}
+
+monitor::tally monitor::count(TimePoint now) {
+  tally result;
+  for (auto& each : watched_) {
+    auto const& subject = *each.subject;
+    if (!subject.in_use.load(std::memory_order_acquire)) continue;
+    auto const picks = subject.picks.load(std::memory_order_relaxed);
+    bool const picked = picks != std::exchange(each.picks, picks);
+    // One in a blocking section is seen to by look_at_blocked().
+    if (picked || subject.waiting.load(std::memory_order_relaxed) || each.hold % 2 != 0)
+      each.since = now;
+    ++(now - each.since >= kStill ? result.still : result.going);
+  }
+  return result;
+}
+
+void monitor::send_relief(unsigned wanted) {
+  for (unsigned sent = 0; sent < wanted; ++sent) {
+    if (!send_one_relief()) return;
+  }
+}
+
+bool monitor::send_one_relief() {
+  auto free = std::ranges::find_if(reliefs_, [](auto const& each) { return !each->in_use.load(); });
+  if (free == reliefs_.end()) {
+    reliefs_.push_back(std::make_unique<processor>());
+    free = std::prev(reliefs_.end());
+    (*free)->relief = true;
+    watched_.push_back({.subject = free->get(), .since = kernel_now()});
+  }
+  processor& relief = **free;
+  relief.in_use.store(true, std::memory_order_relaxed);
+  relief.dismissed.store(false, std::memory_order_relaxed);
+  // On a busy machine it may be long in coming; that is no reason to send another.
+  relief.waiting.store(true, std::memory_order_relaxed);
+  if (!owner_.lwps.lend(relief, [] { return true; })) {
+    relief.in_use.store(false, std::memory_order_relaxed);
+    return false;
+  }
+  stalls_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+void monitor::dismiss_one() {
+  for (auto const& each : reliefs_) {
+    if (!each->in_use.load(std::memory_order_acquire) || each->dismissed.exchange(true)) continue;
+    return;
+  }
 }
 
 }  // namespace mutirao::threads

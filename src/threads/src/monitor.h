@@ -3,23 +3,36 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "mutirao/base/time.h"
 #include "mutirao/threads/runtime.h"
 
 namespace mutirao::threads {
 
+struct processor;
+
 /// The LWP that sees to it that a blocking call does not stop the others.
 ///
-/// Entering a blocking section only marks the processor. The monitor looks every now and then; a
-/// processor that it finds marked twice, while threads wait or nobody minds the poller, goes to a
-/// spare LWP. It looks often while something blocks, rarely while threads run, and sleeps when
-/// nothing runs, so that an idle process costs nothing.
+/// Announced: entering a blocking section only marks the processor. A processor that the monitor
+/// finds marked twice, while threads wait or nobody minds the poller, goes to a spare LWP.
+///
+/// Unannounced (a system call that the runtime knows nothing of, a page fault, a long computation):
+/// a processor that has not taken a thread for 10 ms is *still*. It is left to its LWP. When too
+/// few others are going for the threads that wait, the monitor sends a spare LWP as *relief*, which
+/// takes over what is queued and minds the poller; twice as many each time while nothing at all
+/// gets on, so that hundreds of threads that block at once hold the rest up for a tenth of a second
+/// only. While all are still, the monitor itself looks into the poller.
+///
+/// It looks often while something blocks, rarely while threads run, and sleeps when nothing runs,
+/// so that an idle process costs nothing.
 class monitor {
  public:
-  explicit monitor(runtime::state& owner) noexcept : owner_{owner} {}
+  explicit monitor(runtime::state& owner) noexcept;
+  ~monitor();
 
   void start();
   void stop();
@@ -33,40 +46,61 @@ class monitor {
     if (pace_.load(std::memory_order_seq_cst) != pace::fast) quicken(pace::fast);
   }
 
+  [[nodiscard]] std::uint64_t stalls() const noexcept {
+    return stalls_.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t looks() const noexcept {
+    return looks_.load(std::memory_order_relaxed);
+  }
+
  private:
   friend struct monitor_access;
   enum class pace : std::uint8_t { asleep, slow, fast };
-  struct seen {
+  struct watched {
+    processor* subject;
     std::uint64_t hold = 0;
     std::uint64_t picks = 0;
+    TimePoint since;  ///< of the last pick that was seen
+  };
+  struct tally {
+    unsigned going = 0;  ///< processors that take threads, or would if there were any
+    unsigned still = 0;
   };
 
+  void prepare();
   void quicken(pace wanted) noexcept;
   void watch();
   pace look();
-  bool look_at_blocked(std::size_t index);
-  bool look_at_progress(std::size_t index);
+  bool look_at_blocked(watched& each, TimePoint now);
+  bool look_for_stalls(TimePoint now);
+  tally count(TimePoint now);
+  void send_relief(unsigned wanted);
+  bool send_one_relief();
+  void dismiss_one();
 
   runtime::state& owner_;
   std::mutex mutex_;
   std::condition_variable called_;
   std::atomic<pace> pace_{pace::asleep};
   bool stopping_ = false;
-  std::vector<seen> seen_;
-  unsigned looks_ = 0;
-  unsigned quiet_looks_ = 0;
-  unsigned unblocked_looks_ = 0;
+  std::vector<watched> watched_;  // the processors, then the reliefs
+  std::vector<std::unique_ptr<processor>> reliefs_;
+  unsigned surge_ = 1;  // how many reliefs are sent at once
+  TimePoint last_still_{};
+  TimePoint last_active_{};
+  TimePoint last_blocked_{};
+  TimePoint last_thorough_{};
+  std::atomic<std::uint64_t> stalls_{0};
+  std::atomic<std::uint64_t> looks_{0};
   std::thread kernel_thread_;
 };
 
 /// For the model checker: one look of the monitor, without its clock.
 struct monitor_access {
   static bool look_at_blocked(monitor& watch, std::size_t index) {
-    return watch.look_at_blocked(index);
+    return watch.look_at_blocked(watch.watched_[index], TimePoint{});
   }
-  static void prepare(monitor& watch, std::size_t processors) {
-    watch.seen_.assign(processors, {});
-  }
+  static void prepare(monitor& watch) { watch.prepare(); }
 };
 
 }  // namespace mutirao::threads

@@ -25,6 +25,10 @@ runtime_info info_of(runtime::state const& state) {
     info.lwps_blocked += each->hold.load(std::memory_order_relaxed) % 2;
   }
   info.lwps_blocked += state.lent.load(std::memory_order_relaxed);
+  info.lwps_resting = state.lwps.resting();
+  info.lwps_refused = state.lwps.refused();
+  info.stalls = state.watch.stalls();
+  info.monitor_looks = state.watch.looks();
   info.guard = state.stacks.guard_name();
   if (state.simulated) {
     info.files = "in the calling LWP (simulated)";

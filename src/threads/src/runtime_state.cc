@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <span>
 #include <thread>
 
 #include "mutirao/base/check.h"
@@ -76,7 +77,7 @@ void runtime::state::ready(thread_control& thread) noexcept {
     return;
   }
   lwp* const here = current_lwp();
-  if (here != nullptr && here->scheduler == this && here->own != nullptr) {
+  if (here != nullptr && here->scheduler == this && here->own != nullptr && !here->own->relief) {
     push_local(*here->own, thread);
   } else {
     inject(thread);
@@ -124,6 +125,12 @@ bool runtime::state::work_queued() const noexcept {
       processors, [](auto const& each) { return !each->queue.empty() || each->sent.size() > 0; });
 }
 
+TimePoint runtime::state::earliest_timer() const noexcept {
+  TimePoint earliest = TimePoint::max();
+  for (auto const& each : processors) earliest = std::min(earliest, each->timers.earliest());
+  return earliest;
+}
+
 bool runtime::state::work_for(processor const& own) const noexcept {
   return options.migrate_always ? shared.size() > 0 || own.sent.size() > 0 : work_queued();
 }
@@ -136,16 +143,20 @@ timer_heap& runtime::state::timers() noexcept {
   if (simulated) return simulated->timers;
   lwp* const here = current_lwp();
   MUT_ASSERT(here->own != nullptr);  // else: a parking call inside a blocking section
-  return here->own->timers;
+  return here->own->relief ? processors.front()->timers : here->own->timers;
 }
 
 void runtime::state::serve(lwp& self) {
   for (;;) {
-    if (self.own == nullptr) self.own = lwps.rest(self);
+    if (self.own == nullptr && !self.caller) self.own = lwps.rest(self);
     if (self.own == nullptr) return;
-    thread_control* const next = next_thread(self);
-    if (next == nullptr) return;
-    execute(self, *next);
+    thread_control* const next = self.own->relief ? next_thread_of_relief(self) : next_thread(self);
+    if (next != nullptr) {
+      execute(self, *next);
+    } else if (ending.load(std::memory_order_acquire)) {
+      io->wake();  // a call reaches one LWP, so each passes it on
+      return;
+    }
   }
 }
 
@@ -188,20 +199,11 @@ void runtime::state::execute(lwp& self, thread_control& thread) noexcept {
 thread_control* runtime::state::next_thread(lwp& self) noexcept {
   processor& own = *self.own;
   for (;;) {
-    if (ending.load(std::memory_order_acquire)) {
-      io->wake();  // a call reaches one LWP, so each passes it on
-      return nullptr;
-    }
-    auto const now_ticks = ticks();
-    auto const picks = own.picks.load(std::memory_order_relaxed) + 1;
-    own.picks.store(picks, std::memory_order_relaxed);
-    auto const slice = slice_ticks.load(std::memory_order_relaxed);
-    if (now_ticks >= own.attend_at) attend(own);
-    own.slice_end = now_ticks + slice;
-    self.picked_at = now_ticks;
+    if (ending.load(std::memory_order_acquire)) return nullptr;
+    begin_slice(self);
     // Now and then the shared queue goes first, or two threads that wake each other for ever would
     // keep everything in it waiting.
-    if (picks % 61 == 0) {
+    if (own.picks.load(std::memory_order_relaxed) % 61 == 0) {
       thread_control* next = nullptr;
       if (shared.pop_some({&next, 1}) == 1) return next;
     }
@@ -219,6 +221,40 @@ thread_control* runtime::state::next_thread(lwp& self) noexcept {
   }
 }
 
+/// Takes what waits on the processors into the shared queue, where any LWP finds it, and runs one
+/// thread after the other from there. Nothing to do, and another LWP in the poller: no longer
+/// needed.
+thread_control* runtime::state::next_thread_of_relief(lwp& self) noexcept {
+  processor& own = *self.own;
+  own.waiting.store(false, std::memory_order_relaxed);
+  while (!own.dismissed.load(std::memory_order_relaxed)) {
+    if (ending.load(std::memory_order_acquire)) return nullptr;
+    begin_slice(self);
+    thread_control* next = nullptr;
+    if (shared.pop_some({&next, 1}) == 1) return next;
+    if ((next = steal(own)) != nullptr) {
+      while (thread_control* const more = own.queue.pop()) shared.push(more);
+      return next;
+    }
+    if (idle.load(std::memory_order_seq_cst) > 0) break;
+    wait_for_work(own);
+  }
+  self.own = nullptr;
+  own.in_use.store(false, std::memory_order_release);
+  // The one in the poller may know nothing of the deadlines that threads have set here.
+  if (work_queued() || earliest_timer() != TimePoint::max()) notify_idle();
+  return nullptr;
+}
+
+void runtime::state::begin_slice(lwp& self) noexcept {
+  processor& own = *self.own;
+  auto const now_ticks = ticks();
+  own.picks.store(own.picks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (now_ticks >= own.attend_at) attend(own);
+  own.slice_end = now_ticks + slice_ticks.load(std::memory_order_relaxed);
+  self.picked_at = now_ticks;
+}
+
 thread_control* runtime::state::take_shared(processor& own) noexcept {
   // Called with an empty queue of its own, into which its share fits.
   run_queue::half taken;
@@ -234,9 +270,9 @@ thread_control* runtime::state::take_shared(processor& own) noexcept {
 }
 
 thread_control* runtime::state::steal(processor& own) noexcept {
-  for (std::size_t i = 1; i < processors.size(); ++i) {
+  for (std::size_t i = 1; i <= processors.size(); ++i) {
     processor& victim = *processors[(own.index + i) % processors.size()];
-    if (victim.queue.empty()) continue;
+    if (&victim == &own || victim.queue.empty()) continue;
     if (auto* const next = own.queue.steal_from(victim.queue)) {
       own.steals.fetch_add(1, std::memory_order_relaxed);
       if (!own.queue.empty()) notify_idle();
@@ -252,12 +288,15 @@ void runtime::state::wait_for_work(processor& own) noexcept {
   // the thread.
   TimePoint until = TimePoint::min();
   if (!work_for(own) && !ending.load(std::memory_order_seq_cst)) {
-    until = TimePoint::max();
-    for (auto const& each : processors) until = std::min(until, each->timers.earliest());
+    until = earliest_timer();
   }
   // A call reaches any LWP, and what was sent to this one nobody else can take.
   if (options.migrate_always) until = std::min(until, kernel_now() + 100us);
+  // It looks now and then whether another minds the poller by now.
+  if (own.relief) until = std::min(until, kernel_now() + 50ms);
+  own.waiting.store(true, std::memory_order_relaxed);
   bool const called = until == TimePoint::min() ? io->harvest() : io->wait(until);
+  own.waiting.store(false, std::memory_order_relaxed);
   idle.fetch_sub(1, std::memory_order_seq_cst);
   watch.note_activity();
   if (called) notified.store(false, std::memory_order_seq_cst);
@@ -289,6 +328,20 @@ void runtime::state::attend(processor& own) noexcept {
     if (own.queue.size() > 1 || shared.size() > 0) notify_idle();
   }
   if (stop_asked.load(std::memory_order_acquire)) deliver_stop();
+}
+
+bool runtime::state::lend(processor& taken, std::uint64_t hold) noexcept {
+  return lwps.lend(taken, [&] {
+    if (!taken.hold.compare_exchange_strong(hold, hold + 1, std::memory_order_seq_cst))
+      return false;
+    lent.fetch_add(1, std::memory_order_relaxed);
+    return true;
+  });
+}
+
+void runtime::state::mind_poller() noexcept {
+  if (io->harvest()) notified.store(false, std::memory_order_seq_cst);
+  fire_timers();
 }
 
 void runtime::state::fire_timers() noexcept {
@@ -327,8 +380,9 @@ Duration runtime::state::between(std::uint64_t earlier, std::uint64_t later) con
 }
 
 unsigned runtime::state::own_kernel_threads() const noexcept {
-  unsigned const caller_and_monitor = 2;
-  return lwps.alive() + caller_and_monitor + reporters.load(std::memory_order_relaxed);
+  unsigned const its_monitor = 1;
+  return lwps.alive() + lwps.callers_waiting() + its_monitor +
+         reporters.load(std::memory_order_relaxed);
 }
 
 void runtime::state::run(std::move_only_function<void()> main) {
@@ -342,11 +396,10 @@ void runtime::state::run(std::move_only_function<void()> main) {
     run_simulated();
   } else {
     watch.start();
-    for (auto const& each : processors) {
-      if (lwps.start(*each)) continue;
-      std::fputs("mutirao: the system refuses to start a kernel thread (see ulimit -u)\n", stderr);
-      std::abort();
-    }
+    // A processor whose LWP the system refuses stays empty; the caller serves the first one itself,
+    // so that one there is always.
+    for (auto const& each : std::span{processors}.subspan(1)) each->in_use = lwps.start(*each);
+    lwps.serve_on_caller(*processors.front());
     ending.wait(false, std::memory_order_acquire);
     // The monitor first: it starts spare LWPs, and none may come once the others are sent home.
     watch.stop();

@@ -51,7 +51,14 @@ struct runtime::state {
   /// Wakes an LWP that waits for work, if there is one and none is on its way.
   void notify_idle() noexcept;
   [[nodiscard]] bool work_queued() const noexcept;
+  /// The earliest deadline of all processors; max() when there is none.
+  [[nodiscard]] TimePoint earliest_timer() const noexcept;
   void request_stop() noexcept;
+  /// Takes a processor away from an LWP that is in a blocking section, `hold` says in which, and
+  /// gives it to a spare one. False when that section has ended, or no LWP can be had.
+  bool lend(processor& taken, std::uint64_t hold) noexcept;
+  /// Makes ready whoever has an event or a deadline that passed. Any LWP.
+  void mind_poller() noexcept;
 
   /// When it is, in the unit of thread_control::since.
   [[nodiscard]] std::uint64_t stamp() const noexcept;
@@ -84,17 +91,20 @@ struct runtime::state {
   std::atomic<unsigned> lent{0};       ///< LWPs whose blocking call has lost them their processor
   std::atomic<unsigned> reporters{0};  ///< kernel threads that wait to report
   std::atomic<bool> notified{false};
+  std::atomic<bool> sections_are_lengthy{false};  ///< the last blocking section of any thread was
   std::atomic<bool> stop_asked{false};
   std::atomic<bool> ending{false};
   std::atomic<std::uint64_t> slice_ticks{200'000};  ///< about 100 us
 
  private:
   [[nodiscard]] thread_control* next_thread(lwp& self) noexcept;
+  [[nodiscard]] thread_control* next_thread_of_relief(lwp& self) noexcept;
   [[nodiscard]] thread_control* take_shared(processor& own) noexcept;
   [[nodiscard]] thread_control* steal(processor& own) noexcept;
   void attend(processor& own) noexcept;
   void fire_timers() noexcept;
   void wait_for_work(processor& own) noexcept;
+  void begin_slice(lwp& self) noexcept;
   void push_local(processor& own, thread_control& thread) noexcept;
   void send_elsewhere(thread_control& thread) noexcept;
   [[nodiscard]] bool work_for(processor const& own) const noexcept;

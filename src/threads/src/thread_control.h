@@ -73,6 +73,9 @@ struct thread_control {
   /// it.
   std::stop_source stops{std::nostopstate};
 
+  /// How long its last blocking section took: the best guess about the next one.
+  enum class section : std::uint8_t { unknown, brief, lengthy } last_section = section::unknown;
+
   /// Guards what a stop request touches: the flag, the wait to end, the scopes made on this thread.
   spin_word stop_lock{0};
   std::atomic<bool> stop{false};

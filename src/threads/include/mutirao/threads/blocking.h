@@ -7,9 +7,9 @@
 namespace mutirao::threads {
 
 /// Announces a call that may block its LWP for long (getaddrinfo, SQLite, a foreign library): the
-/// thread keeps its LWP, and another LWP takes the processor over. Cheap when the call turns out to
-/// be short: the processor is handed over only once the call has taken a while. Under a simulated
-/// schedule the call simply runs. No parking call may be made inside.
+/// thread keeps its LWP, and another LWP takes the processor over. At once when this thread's last
+/// such call took long; else once the call has taken a while, so that short ones stay cheap. Under
+/// a simulated schedule the call simply runs. No parking call may be made inside.
 class blocking_section {
  public:
   blocking_section() noexcept;
@@ -20,6 +20,7 @@ class blocking_section {
  private:
   void* processor_ = nullptr;
   std::uint64_t held_ = 0;
+  std::uint64_t entered_ = 0;  // ticks
 };
 
 template <class Call>

@@ -22,6 +22,8 @@ struct runtime_options {
   /// Most LWPs that may be lent to blocking calls. Beyond it a processor waits for the call of its
   /// own LWP to end, and standard error says so once.
   unsigned spare_lwps_max = 512;
+  /// A spare LWP that nobody has needed for so long ends.
+  std::chrono::milliseconds spare_lwp_rest_max = std::chrono::seconds{10};
   /// Probe the kernel for io_uring; without it file calls are lent to spare LWPs.
   bool use_io_uring = true;
   /// For tests: a thread that goes on after a wait, a yield or a checkpoint does so on another
@@ -42,7 +44,11 @@ struct runtime_options {
 struct runtime_info {
   unsigned processors = 0;
   unsigned lwps = 0;
-  unsigned lwps_blocked = 0;
+  unsigned lwps_blocked = 0;        ///< in a call that was announced
+  unsigned lwps_resting = 0;        ///< spare ones that wait to be needed
+  std::uint64_t lwps_refused = 0;   ///< times that one was wanted and could not be had
+  std::uint64_t stalls = 0;         ///< times that a processor made no progress, and got relief
+  std::uint64_t monitor_looks = 0;  ///< stands still while nothing is at risk
   std::uint64_t threads_alive = 0;
   std::uint64_t switches = 0;
   std::uint64_t steals = 0;
