@@ -136,7 +136,7 @@ PartitionId Fabric::set_cut(std::span<Station* const> first, std::span<Station* 
 
 void Fabric::heal(PartitionId partition) {
   auto const bit = std::uint64_t{1} << static_cast<unsigned>(partition);
-  MUT_ASSERT((partitions_ & bit) != 0);
+  if ((partitions_ & bit) == 0) return;  // with all others, already
   partitions_ &= ~bit;
   partitions_both_ways_ &= ~bit;
   for (auto const& station : stations_) {
@@ -154,6 +154,7 @@ void Fabric::heal() noexcept {
     station->isolated_until = {};
     station->first_sides = station->second_sides = 0;
   }
+  for (auto const& router : routers_) router->set_connected(true);
 }
 
 void Fabric::clog(Station const& from, Station const& to, TimePoint until) {
@@ -164,7 +165,10 @@ TimePoint Fabric::unclogged(Station const& from, Station const& to) const noexce
   auto const now = events.now();
   if (clogs_.empty()) return now;
   auto const found = clogs_.find({from.index, to.index});
-  return found != clogs_.end() ? std::max(now, found->second) : now;
+  if (found == clogs_.end() || found->second <= now) return now;
+  // To look again at the full second: it may be over sooner, and what came first goes first.
+  auto const second = std::chrono::floor<std::chrono::seconds>(now) + 1s;
+  return std::min<TimePoint>(found->second, second);
 }
 
 }  // namespace mutirao::sim

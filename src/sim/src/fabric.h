@@ -51,7 +51,8 @@ class Fabric {
   [[nodiscard]] bool passes(Station const& from, Station const& to) const noexcept {
     return to.up && !cut(from, to);
   }
-  /// When what comes from one to the other now gets in: later, while that direction is clogged.
+  /// When to see whether what comes from one to the other now gets in: later, while that direction
+  /// is clogged.
   [[nodiscard]] TimePoint unclogged(Station const& from, Station const& to) const noexcept;
 
   /// From a host to the first host or router that it goes inward through; the header is rewritten

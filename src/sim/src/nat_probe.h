@@ -69,17 +69,11 @@ class Server {
                   {.isolated = true});
     return server;
   }
-  /// The one who came last to a meeting is told that much before the other. Of two that begin to
-  /// send to each other, one is the first.
-  void set_head_start(Duration head_start, bool of_the_last) {
-    head_start_ = head_start;
-    last_goes_first_ = of_the_last;
-  }
+  /// Of two that are to send to each other one is told first, by that much: who came first, or last
+  /// when the meeting's name begins with "last".
+  void set_head_start(Duration head_start) { head_start_ = head_start; }
 
  private:
-  struct Guest {
-    world::Endpoint at;
-  };
   Server() = default;
 
   Result<void> serve(std::size_t index) {
@@ -102,7 +96,7 @@ class Server {
     auto const [first, is_new] = waiting_.try_emplace(meeting, who);
     if (is_new || first->second == who) return {};
     std::pair told{std::pair{first->second, who}, std::pair{who, first->second}};
-    if (last_goes_first_) std::swap(told.first, told.second);
+    if (meeting.starts_with("meet last")) std::swap(told.first, told.second);
     waiting_.erase(first);
     auto const tell = [&](auto const& whom_about) {
       return socket.send_to(base::view_of("peer " + whom_about.second.to_string()),
@@ -116,7 +110,6 @@ class Server {
   std::vector<std::unique_ptr<world::DatagramSocket>> sockets_;
   std::map<std::string, world::Endpoint> waiting_;
   Duration head_start_{0};
-  bool last_goes_first_ = false;
 };
 
 struct Heard {

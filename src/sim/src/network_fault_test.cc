@@ -201,6 +201,25 @@ TEST(NetworkFault, clogged_direction_holds_all_and_then_gives_it_at_once) {
   });
 }
 
+TEST(NetworkFault, end_of_all_faults_opens_what_was_clogged_and_plugs_routers) {
+  with_faults(kSteady, [](Simulation& simulation) {
+    Two two{simulation};
+    auto& router = simulation.add_router("router");
+    auto& inside = simulation.add_host("inside", {.behind = &router});
+    auto const partition = simulation.partition({&two.b}, {&two.a});
+    router.set_connected(false);
+    simulation.clog(two.a, two.b, 1h);
+    two.send("held");
+    must(threads::sleep_for(5s));
+    simulation.stop_faults();
+    EXPECT_EQ(must(probe::hear(*two.to, threads::within(2s))).text, "held");
+    EXPECT_TRUE(two.passes());
+    auto const listener = must(two.b.world().network().listen({two.b.address(), 80}));
+    EXPECT_TRUE(inside.world().network().connect({two.b.address(), 80}, {}, threads::within(5s)));
+    simulation.heal(partition);  // nothing, by now
+  });
+}
+
 TEST(NetworkFault, bandwidth_may_change_while_a_transfer_runs) {
   with_faults(kSteady, [](Simulation& simulation) {
     Two two{simulation};
