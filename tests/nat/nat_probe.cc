@@ -3,7 +3,7 @@
 //   nat_probe serve ADDRESS ADDRESS [HEAD_START_MS]    until it is killed
 //   nat_probe classify ADDRESS ADDRESS                 prints what the NATs on the way do
 //   nat_probe hairpins ADDRESS                         prints yes or no
-//   nat_probe punch ADDRESS MEETING                    prints "direct" or "no way"
+//   nat_probe punch ADDRESS first|second MEETING       prints "direct" or "no way"
 //   nat_probe connect PORT ENDPOINT                    TCP from that port; prints "connected" or
 //   why not
 #include "nat_probe.h"
@@ -40,7 +40,8 @@ Result<std::string> run(world::World& world, Arguments arguments) {
   }
   if (command == "hairpins") return MUT_TRY(sim::probe::hairpins(world, address(1))) ? "yes" : "no";
   if (command == "punch") {
-    auto const took = MUT_TRY(sim::probe::punch(world, address(1), arguments[2], 1500ms));
+    auto const took = MUT_TRY(sim::probe::punch(
+        world, address(1), std::string_view{arguments[2]} == "first", arguments[3], 1500ms));
     return took ? "direct" : "no way";
   }
   auto const port = static_cast<std::uint16_t>(std::atoi(arguments[1]));

@@ -103,7 +103,7 @@ class Nat(unittest.TestCase):
             ip("-n", host, "link", "set", "eth", "up")
             ip("-n", host, "route", "add", "default", "via", f"{lan}.1")
             cls.inside(router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
-        cls.server = subprocess.Popen(["ip", "netns", "exec", "s", PROBE, "serve", *SERVER, "10"],
+        cls.server = subprocess.Popen(["ip", "netns", "exec", "s", PROBE, "serve", *SERVER, "100"],
                                       stdout=subprocess.PIPE, text=True)
         assert cls.server.stdout.readline() == "ready\n"
 
@@ -145,9 +145,9 @@ class Nat(unittest.TestCase):
                     self.become("na", one)
                     self.become("nb", other)
                     # Behind a leaky one the inner side must be first, see src/sim/README.md.
-                    first = "last" if other == "leaky" else "first"
-                    a = self.probe("a", "punch", SERVER[0], f"{first} {one} {other}")
-                    b = self.probe("b", "punch", SERVER[0], f"{first} {one} {other}")
+                    turns = ("second", "first") if other == "leaky" else ("first", "second")
+                    a, b = (self.probe(host, "punch", SERVER[0], turn, f"{one} and {other}")
+                            for host, turn in zip("ab", turns))
                     expected = "no way" if (one, other) in NO_WAY else "direct"
                     self.assertEqual(self.said(a, b), [expected, expected])
 

@@ -52,7 +52,7 @@ inline std::string to_string(NatVerdict const& verdict) {
 /// was asked to. It also introduces two peers that name the same meeting to each other.
 ///
 ///     "same" | "port" | "both"     answer from this socket, the other port, other address and port
-///     "meet NAME"                  answer with the peer's endpoint, when the other came
+///     "first NAME", "second NAME"    answer with the peer's endpoint, when both have come
 class Server {
  public:
   static constexpr std::uint16_t kFirstPort = 3478, kSecondPort = 3479;
@@ -69,8 +69,7 @@ class Server {
                   {.isolated = true});
     return server;
   }
-  /// Of two that are to send to each other one is told first, by that much: who came first, or last
-  /// when the meeting's name begins with "last".
+  /// The first of two that meet is told that much before the second, and so is the first to send.
   void set_head_start(Duration head_start) { head_start_ = head_start; }
 
  private:
@@ -81,7 +80,7 @@ class Server {
     for (;;) {
       auto const received = MUT_TRY(sockets_[index]->receive(buffer, Deadline::never()));
       auto const wish = std::string{base::text_of(ByteView{buffer}.first(received.size))};
-      if (wish.starts_with("meet ")) {
+      if (wish.starts_with("first ") || wish.starts_with("second ")) {
         MUT_TRY(introduce(*sockets_[index], wish, received.from));
         continue;
       }
@@ -91,20 +90,20 @@ class Server {
     }
   }
 
-  Result<void> introduce(world::DatagramSocket& socket, std::string const& meeting,
+  Result<void> introduce(world::DatagramSocket& socket, std::string const& wish,
                          world::Endpoint who) {
-    auto const [first, is_new] = waiting_.try_emplace(meeting, who);
-    if (is_new || first->second == who) return {};
-    std::pair told{std::pair{first->second, who}, std::pair{who, first->second}};
-    if (meeting.starts_with("meet last")) std::swap(told.first, told.second);
-    waiting_.erase(first);
-    auto const tell = [&](auto const& whom_about) {
-      return socket.send_to(base::view_of("peer " + whom_about.second.to_string()),
-                            whom_about.first, threads::within(1s));
+    bool const is_first = wish.starts_with("first ");
+    auto const meeting = wish.substr(wish.find(' '));
+    auto const [other, is_new] = waiting_.try_emplace(meeting, who);
+    if (is_new || other->second == who) return {};
+    auto const peer = other->second;
+    waiting_.erase(other);
+    auto const tell = [&](world::Endpoint whom, world::Endpoint about) {
+      return socket.send_to(base::view_of("peer " + about.to_string()), whom, threads::within(1s));
     };
-    MUT_TRY(tell(told.first));
+    MUT_TRY(tell(is_first ? who : peer, is_first ? peer : who));
     MUT_TRY(threads::sleep_for(head_start_));
-    return tell(told.second);
+    return tell(is_first ? peer : who, is_first ? who : peer);
   }
 
   std::vector<std::unique_ptr<world::DatagramSocket>> sockets_;
@@ -177,7 +176,8 @@ inline Result<bool> hairpins(world::World& world, world::IpAddress server) {
 /// or where it was heard from since. How long it took from the introduction until the peer had
 /// answered; nothing when it never did.
 inline Result<std::optional<Duration>> punch(world::World& world, world::IpAddress server,
-                                             std::string_view meeting, Duration patience = 3s) {
+                                             bool is_first, std::string_view meeting,
+                                             Duration patience = 3s) {
   constexpr Duration kProbeInterval = 50ms;
   auto const socket = MUT_TRY(world.network().bind_datagram({world::IpAddress::any(), 0}));
   std::optional<world::Endpoint> peer;
@@ -186,7 +186,8 @@ inline Result<std::optional<Duration>> punch(world::World& world, world::IpAddre
     return socket->send_to(base::view_of(what), to, threads::within(1s));
   };
   while (!peer) {
-    MUT_TRY(say("meet " + std::string{meeting}, {server, Server::kFirstPort}));
+    MUT_TRY(say((is_first ? "first " : "second ") + std::string{meeting},
+                {server, Server::kFirstPort}));
     auto const heard = hear(*socket, earlier(give_up, threads::within(1s)));
     if (heard && heard->text.starts_with("peer "))
       peer = world::Endpoint::parse(std::string_view{heard->text}.substr(5));
