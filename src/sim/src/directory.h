@@ -21,6 +21,7 @@ class SimulatedDirectory final : public world::Directory {
   Result<void> rename(std::string_view from, std::string_view to) override;
   Result<void> sync() override;
   Result<world::DiskSpace> space() override;
+  std::uint64_t lifetime() override { return disk_.lifetime(); }
 
  private:
   Result<InodeRef> find(std::string_view path) const;

@@ -44,7 +44,12 @@ class SimulatedDisk final : public DiskControl {
   [[nodiscard]] std::uint64_t unsynced_bytes() const override { return tree_.unsynced_bytes(); }
 
   /// The power goes: what was not synced is at risk.
-  void crash() { tree_.crash(random_); }
+  void crash() {
+    tree_.crash(random_);
+    ++lifetime_;
+  }
+  /// Counts the times at which something that was written could be lost.
+  [[nodiscard]] std::uint64_t lifetime() const noexcept { return lifetime_; }
 
   /// One call of a program: takes its time, and fails when it was told to or `life` is over.
   Result<void> begin(Call call, Life const& life);
@@ -81,6 +86,7 @@ class SimulatedDisk final : public DiskControl {
   SeededEntropy random_;
   FaultPoint& slow_call_;
   DiskTree tree_;
+  std::uint64_t lifetime_ = 1;
   std::array<CallFault, 3> faults_{};
   TimePoint full_until_ = TimePoint::min();
   TimePoint fails_until_ = TimePoint::min();

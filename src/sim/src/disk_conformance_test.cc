@@ -229,6 +229,16 @@ TEST_P(DiskConformance, names_have_a_limit) {
   });
 }
 
+TEST_P(DiskConformance, lifetime_is_the_same_as_long_as_nothing_written_can_be_lost) {
+  GetParam()([](Arena& arena) {
+    auto const before = open_folder(arena)->lifetime();
+    EXPECT_NE(before, 0u);
+    auto const folder = open_folder(arena);
+    put(*folder, "unsynced", "x");
+    EXPECT_EQ(folder->lifetime(), before);
+  });
+}
+
 TEST_P(DiskConformance, space_is_told) {
   GetParam()([](Arena& arena) {
     auto const space = must(open_folder(arena)->space());

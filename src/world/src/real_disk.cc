@@ -1,6 +1,7 @@
 #include "real_disk.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
@@ -33,6 +34,7 @@ class RealDirectory final : public Directory {
   Result<void> rename(std::string_view from, std::string_view to) override;
   Result<void> sync() override;
   Result<DiskSpace> space() override;
+  std::uint64_t lifetime() override;
 
  private:
   /// The last part of a path and the open folder that holds it.
@@ -158,6 +160,22 @@ Result<DiskSpace> RealDirectory::space() {
   }
   // What is free for us: the file system keeps some back for root.
   return DiskSpace{info.f_bavail * info.f_frsize, info.f_blocks * info.f_frsize};
+}
+
+std::uint64_t RealDirectory::lifetime() {
+  threads::blocking_section const may_wait_for_the_device;
+  Descriptor const boot{::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)};
+  std::array<char, 36> id{};
+  if (!boot || ::read(boot.get(), id.data(), id.size()) != static_cast<ssize_t>(id.size()))
+    return 0;
+  struct statx mount{};
+  if (::statx(folder_.get(), "", AT_EMPTY_PATH, STATX_MNT_ID, &mount) != 0) return 0;
+  if ((mount.stx_mask & STATX_MNT_ID) == 0) return 0;  // before Linux 5.8
+  auto const text = fmt::format("{} {} {}:{}", std::string_view{id.data(), id.size()},
+                                mount.stx_mnt_id, mount.stx_dev_major, mount.stx_dev_minor);
+  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (char const each : text) hash = (hash ^ static_cast<unsigned char>(each)) * 0x100000001b3;
+  return hash;
 }
 }  // namespace
 

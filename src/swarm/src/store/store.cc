@@ -55,6 +55,7 @@ Store::State::State(world::World& w, std::shared_ptr<Metainfo const> m, Options 
       name{m->name()},
       layout{*m},
       files{std::move(content), options.content_folder, layout, m->files()},
+      lifetime{files.folder().lifetime()},
       map_folder{std::move(maps)},
       map_name{m->info_hash().id() + ".map"},
       journal_name{m->info_hash().id() + ".journal"},
@@ -133,7 +134,7 @@ Result<void> Store::write(std::uint64_t offset, std::span<ByteView const> runs) 
     std::uint64_t const left = state_->described()->total_size() - verified_bytes();
     written.error().what += fmt::format(", {} still to come", base::format_bytes(left));
   }
-  if (written) state_->unflushed_bytes.fetch_add(total_of(runs), std::memory_order_relaxed);
+  if (written) state_->unrecorded_bytes.fetch_add(total_of(runs), std::memory_order_relaxed);
   return written;
 }
 
@@ -142,20 +143,20 @@ Result<void> Store::read(std::uint64_t offset, MutableBytes into) {
 }
 
 Result<void> Store::flush() { return state_->flush(); }
+Result<void> Store::record() { return state_->record(); }
 
-Result<void> Store::flush_if_due() {
+Result<void> Store::record_if_due() {
   State& state = *state_;
-  bool const unsynced = state.files.any_unsynced();
   {
     std::lock_guard const lock{state.mutex};
-    if (state.pending.empty() && !unsynced && !state.map_behind) return {};
+    if (state.pending.empty() && !state.map_behind) return {};
     TimePoint const now = state.world.clock().now();
-    if (!state.unflushed_since) state.unflushed_since = now;
-    if (now - *state.unflushed_since < state.options.flush_interval &&
-        state.unflushed_bytes.load(std::memory_order_relaxed) < state.options.flush_bytes)
+    if (!state.unrecorded_since) state.unrecorded_since = now;
+    if (now - *state.unrecorded_since < state.options.record_interval &&
+        state.unrecorded_bytes.load(std::memory_order_relaxed) < state.options.record_bytes)
       return {};
   }
-  return state.flush();
+  return state.record();
 }
 
 std::vector<FileIndex> Store::needs_recheck() const {

@@ -37,7 +37,7 @@ void Store::State::push_pending(MapRecord const& record) {
     }
   }
   pending.push_back(record);
-  if (!unflushed_since) unflushed_since = world.clock().now();
+  if (!unrecorded_since) unrecorded_since = world.clock().now();
 }
 
 bool Store::State::all_claimed(std::uint64_t offset, std::uint64_t length) const {

@@ -1,6 +1,7 @@
 #include "store/store_map.h"
 
 #include <algorithm>
+#include <deque>
 
 #include "mutirao/base/check.h"
 
@@ -13,9 +14,10 @@ using base::load_be;
 using base::store_be;
 
 constexpr std::string_view kMapMagic = "MUTIMAP\x01";
-constexpr std::string_view kJournalMagic = "MUTIJRN\x01";
+constexpr std::string_view kJournalMagic = "MUTIJRN\x02";
 constexpr std::size_t kPayloadBytes = StoreMap::kPageBytes - 4;  // of a page; its CRC comes last
 constexpr std::size_t kFileBytes = 32;
+constexpr std::size_t kLifetimeAt = 48;  // in the header of a journal
 constexpr std::size_t kFilesPerPage = kPayloadBytes / kFileBytes;
 constexpr std::uint64_t kBlocksPerPage = kPayloadBytes * 8;
 
@@ -76,6 +78,8 @@ bool StoreMap::apply(MapRecord const& record) {
       if (record.first > key_.blocks || record.count > key_.blocks - record.first) return false;
       for (std::uint64_t block = record.first; block < record.first + record.count; ++block)
         record.kind == MapRecord::Kind::claim ? blocks_.set(block) : blocks_.reset(block);
+      return true;
+    case MapRecord::Kind::synced:
       return true;
     case MapRecord::Kind::file:
       if (record.file_index >= key_.files) return false;
@@ -161,11 +165,12 @@ void StoreMap::decode_bits(ByteView map, Recovered& recovered) {
 
 // --------------------------------------------------------------------------------------- journal
 
-Bytes StoreMap::encode_journal_header() const {
+Bytes StoreMap::encode_journal_header(std::uint64_t lifetime) const {
   Bytes header(kJournalHeaderBytes);
   std::ranges::copy(base::view_of(kJournalMagic), header.begin());
   store_be<std::uint64_t>(MutableBytes{header}.subspan(8), generation_);
   std::ranges::copy(key_.torrent, header.begin() + 16);
+  store_be<std::uint64_t>(MutableBytes{header}.subspan(kLifetimeAt), lifetime);
   MutableBytes const crc = MutableBytes{header}.last(4);
   store_be<std::uint32_t>(crc, crc32c(ByteView{header}.first(kJournalHeaderBytes - 4)));
   return header;
@@ -179,6 +184,7 @@ void StoreMap::encode_record(Bytes& out, MapRecord const& record, std::uint64_t 
   switch (record.kind) {
     case MapRecord::Kind::claim:
     case MapRecord::Kind::unclaim:
+    case MapRecord::Kind::synced:
       store_be<std::uint64_t>(all.subspan(8), record.first);
       store_be<std::uint64_t>(all.subspan(16), record.count);
       break;
@@ -195,17 +201,19 @@ void StoreMap::encode_record(Bytes& out, MapRecord const& record, std::uint64_t 
   out.insert(out.end(), bytes.begin(), bytes.end());
 }
 
-void StoreMap::decode_journal(ByteView journal, Recovered& recovered) {
-  Bytes const header = encode_journal_header();
-  if (journal.size() < header.size() || !std::ranges::equal(journal.first(header.size()), header))
+void StoreMap::decode_journal(ByteView journal, std::uint64_t lifetime, Recovered& recovered) {
+  if (journal.size() < kJournalHeaderBytes) return;
+  auto const written_in = load_be<std::uint64_t>(journal.subspan(kLifetimeAt));
+  if (!std::ranges::equal(journal.first(kJournalHeaderBytes), encode_journal_header(written_in)))
     return;
-  journal = journal.subspan(header.size());
+  journal = journal.subspan(kJournalHeaderBytes);
+  std::deque<std::pair<std::uint64_t, Recovered::Run>> unconfirmed;  // with their sequence
   while (journal.size() >= kRecordBytes) {
     ByteView const bytes = journal.first(kRecordBytes);
     if (load_be<std::uint32_t>(bytes.subspan(44)) !=
         crc32c(bytes.first(44), static_cast<std::uint32_t>(generation_)))
-      return;
-    if (load_be<std::uint64_t>(bytes.subspan(36)) != recovered.journal_records) return;
+      break;
+    if (load_be<std::uint64_t>(bytes.subspan(36)) != recovered.journal_records) break;
     MapRecord record;
     record.kind = static_cast<MapRecord::Kind>(bytes[0]);
     record.file_index = load_be<std::uint32_t>(bytes.subspan(4));
@@ -214,15 +222,26 @@ void StoreMap::decode_journal(ByteView journal, Recovered& recovered) {
     record.at_ns = static_cast<std::int64_t>(record.first);
     if (record.kind == MapRecord::Kind::file &&
         !get_file(bytes.subspan(8, kFileBytes - 4), record.file))
-      return;
-    if (!apply(record)) return;
+      break;
+    if (!apply(record)) break;
+    if (record.kind == MapRecord::Kind::claim)
+      unconfirmed.push_back({recovered.journal_records, {record.first, record.count}});
+    if (record.kind == MapRecord::Kind::synced)
+      while (!unconfirmed.empty() && unconfirmed.front().first < record.first)
+        unconfirmed.pop_front();
     ++recovered.journal_records;
     journal = journal.subspan(kRecordBytes);
   }
+  bool const all_there = lifetime != 0 && written_in == lifetime;
+  for (auto const& [sequence, run] : unconfirmed) {
+    if (!all_there) apply(MapRecord::unclaim(run.first, run.second));
+    (all_there ? recovered.unsynced : recovered.lost).push_back(run);
+  }
 }
 
-StoreMap::Recovered StoreMap::decode(MapKey const& key, ByteView map, ByteView journal) {
-  Recovered recovered{.map = StoreMap{key}, .lost = {}};
+StoreMap::Recovered StoreMap::decode(MapKey const& key, ByteView map, ByteView journal,
+                                     std::uint64_t lifetime) {
+  Recovered recovered{.map = StoreMap{key}, .lost = {}, .unsynced = {}};
   StoreMap& read = recovered.map;
   if (!read.decode_header(map)) {
     recovered.map = StoreMap{key};
@@ -231,7 +250,7 @@ StoreMap::Recovered StoreMap::decode(MapKey const& key, ByteView map, ByteView j
   recovered.found = true;
   read.decode_files(map);
   read.decode_bits(map, recovered);
-  read.decode_journal(journal, recovered);
+  read.decode_journal(journal, lifetime, recovered);
   return recovered;
 }
 

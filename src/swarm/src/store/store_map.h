@@ -18,6 +18,11 @@
 /// generation it names, and its first broken record is its end: an append that a crash cut is as if
 /// it had never begun. Both come from a disk that others can write to, so nothing in them is
 /// believed beyond its limits.
+///
+/// Data survives the death of the process as soon as it is written, but that of the machine only
+/// once it is synced, which takes long. So a claim in the journal holds as long as the disk is in
+/// the lifetime that the journal names (see world::Directory::lifetime), and for good once a later
+/// record says that its data was synced. A map claims nothing that is not synced.
 namespace mutirao::swarm {
 
 /// A file of the torrent as it was seen after it was last synced.
@@ -36,9 +41,15 @@ struct FileRecord {
 
 /// One change of the map.
 struct MapRecord {
-  enum class Kind : std::uint8_t { claim = 1, unclaim = 2, file = 3, mark = 4 };
+  enum class Kind : std::uint8_t {
+    claim = 1,    ///< verified and written
+    unclaim = 2,  ///< wrong on disk
+    file = 3,
+    mark = 4,
+    synced = 5,  ///< so is the data of every claim whose sequence is below `first`
+  };
   Kind kind = Kind::mark;
-  std::uint64_t first = 0;       ///< claim, unclaim: block
+  std::uint64_t first = 0;       ///< claim, unclaim: block; synced: sequence
   std::uint64_t count = 0;       ///< claim, unclaim: blocks
   std::uint32_t file_index = 0;  ///< file
   FileRecord file;               ///< file
@@ -49,6 +60,9 @@ struct MapRecord {
   }
   static MapRecord unclaim(std::uint64_t first, std::uint64_t count) {
     return {.kind = Kind::unclaim, .first = first, .count = count, .file = {}};
+  }
+  static MapRecord synced(std::uint64_t before) {
+    return {.kind = Kind::synced, .first = before, .file = {}};
   }
   static MapRecord of_file(std::uint32_t index, FileRecord const& file) {
     return {.kind = Kind::file, .file_index = index, .file = file};
@@ -91,13 +105,15 @@ class StoreMap {
   void begin_generations(std::uint64_t at) noexcept { generation_ = at; }
 
   [[nodiscard]] Bytes encode_map() const;
-  [[nodiscard]] Bytes encode_journal_header() const;
+  [[nodiscard]] Bytes encode_journal_header(std::uint64_t lifetime) const;
   /// `sequence` counts the records of a journal from 0.
   void encode_record(Bytes& out, MapRecord const& record, std::uint64_t sequence) const;
 
   struct Recovered;
-  /// What a map and its journal say. Never fails: what can't be read is not claimed.
-  [[nodiscard]] static Recovered decode(MapKey const& key, ByteView map, ByteView journal);
+  /// What a map and its journal say in this lifetime of the disk. Never fails: what can't be read
+  /// is not claimed.
+  [[nodiscard]] static Recovered decode(MapKey const& key, ByteView map, ByteView journal,
+                                        std::uint64_t lifetime);
   /// Bytes of every map with this key.
   [[nodiscard]] static std::uint64_t map_bytes(MapKey const& key) noexcept;
 
@@ -105,7 +121,7 @@ class StoreMap {
   [[nodiscard]] bool decode_header(ByteView map);
   void decode_files(ByteView map);
   void decode_bits(ByteView map, Recovered& recovered);
-  void decode_journal(ByteView journal, Recovered& recovered);
+  void decode_journal(ByteView journal, std::uint64_t lifetime, Recovered& recovered);
 
   MapKey key_;
   Bitfield blocks_;
@@ -116,10 +132,14 @@ class StoreMap {
 
 struct StoreMap::Recovered {
   StoreMap map;
-  bool found = false;                 ///< there was a map for this key
-  std::uint64_t journal_records = 0;  ///< that were whole
-  /// Blocks (first, count) on pages that could not be read: not claimed, though they may have been.
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> lost;
+  bool found = false;                                   ///< there was a map for this key
+  std::uint64_t journal_records = 0;                    ///< that were whole
+  using Run = std::pair<std::uint64_t, std::uint64_t>;  ///< first block, count
+  /// On pages that could not be read, or written and not synced when the machine went down: not
+  /// claimed, though they may be right.
+  std::vector<Run> lost;
+  /// Claimed, but their data is still to be synced.
+  std::vector<Run> unsynced;
 };
 
 }  // namespace mutirao::swarm

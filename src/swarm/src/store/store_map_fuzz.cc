@@ -17,16 +17,18 @@ void demand(bool condition) {
   if (!condition) std::abort();
 }
 
-void read(MapKey const& key, ByteView map, ByteView journal) {
-  auto const first = StoreMap::decode(key, map, journal);
+void read(MapKey const& key, ByteView map, ByteView journal, std::uint64_t lifetime) {
+  auto const first = StoreMap::decode(key, map, journal, lifetime);
   demand(first.map.blocks().size() == key.blocks && first.map.files().size() == key.files);
   demand(first.found || first.map.blocks().none());
+  demand(lifetime != 0 || first.unsynced.empty());
   demand(first.journal_records <= journal.size() / StoreMap::kRecordBytes);
-  for (auto const& [at, count] : first.lost) demand(at < key.blocks && count <= key.blocks - at);
+  for (auto const& runs : {first.lost, first.unsynced})
+    for (auto const& [at, count] : runs) demand(at <= key.blocks && count <= key.blocks - at);
 
-  Bytes again_journal = first.map.encode_journal_header();
+  Bytes again_journal = first.map.encode_journal_header(lifetime);
   first.map.encode_record(again_journal, MapRecord::mark(5), 0);
-  auto const second = StoreMap::decode(key, first.map.encode_map(), again_journal);
+  auto const second = StoreMap::decode(key, first.map.encode_map(), again_journal, lifetime);
   demand(second.found && second.lost.empty() && second.journal_records == 1);
   demand(second.map.blocks() == first.map.blocks() && second.map.marked_at_ns() == 5);
 }
@@ -43,7 +45,9 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     key.piece_length = 262144;
     key.blocks = blocks;
     key.files = files;
-    read(key, input.first(map_bytes), input.subspan(map_bytes));
+    // The lifetime that an all but empty journal names, or none.
+    for (std::uint64_t const lifetime : {0x2020202020202020, 0})
+      read(key, input.first(map_bytes), input.subspan(map_bytes), lifetime);
   }
   return 0;
 }

@@ -7,6 +7,8 @@
 namespace mutirao::swarm {
 namespace {
 
+constexpr std::uint64_t kLifetime = 7;
+
 MapKey key_of(std::uint64_t blocks, std::uint32_t files) {
   MapKey key;
   std::iota(key.torrent.begin(), key.torrent.end(), std::uint8_t{1});
@@ -36,7 +38,7 @@ std::vector<MapRecord> const kRecords{MapRecord::claim(7, 5), MapRecord::unclaim
                                       MapRecord::mark(987654321), MapRecord::claim(90, 10)};
 
 Bytes journal_of(StoreMap const& map, std::vector<MapRecord> const& records) {
-  Bytes journal = map.encode_journal_header();
+  Bytes journal = map.encode_journal_header(kLifetime);
   std::uint64_t sequence = 0;
   for (MapRecord const& record : records) map.encode_record(journal, record, sequence++);
   return journal;
@@ -54,11 +56,11 @@ TEST(StoreMap, survives_the_disk_with_its_journal) {
     StoreMap map = some_map(key);
     Bytes const bytes = map.encode_map();
     EXPECT_EQ(bytes.size(), StoreMap::map_bytes(key));
-    Bytes journal = map.encode_journal_header();
+    Bytes journal = map.encode_journal_header(kLifetime);
     std::uint64_t sequence = 0;
     for (MapRecord const& record : kRecords)
       if (map.apply(record)) map.encode_record(journal, record, sequence++);
-    auto const read = StoreMap::decode(key, bytes, journal);
+    auto const read = StoreMap::decode(key, bytes, journal, kLifetime);
     EXPECT_TRUE(read.found);
     EXPECT_TRUE(read.lost.empty());
     EXPECT_EQ(read.journal_records, sequence);
@@ -72,7 +74,7 @@ TEST(StoreMap, takes_of_a_journal_that_was_cut_every_whole_record_and_nothing_el
   Bytes const bytes = map.encode_map();
   Bytes const journal = journal_of(map, kRecords);
   for (std::size_t length = 0; length <= journal.size(); ++length) {
-    auto const read = StoreMap::decode(key, bytes, ByteView{journal}.first(length));
+    auto const read = StoreMap::decode(key, bytes, ByteView{journal}.first(length), kLifetime);
     std::size_t const whole = length < 64 ? 0 : (length - 64) / StoreMap::kRecordBytes;
     StoreMap expected = map;
     for (std::size_t i = 0; i < whole; ++i) expected.apply(kRecords[i]);
@@ -89,7 +91,7 @@ TEST(StoreMap, ends_a_journal_at_its_first_broken_byte) {
   for (std::size_t at = 0; at < journal.size(); ++at) {
     Bytes broken = journal;
     broken[at] ^= 0x20;
-    auto const read = StoreMap::decode(key, bytes, broken);
+    auto const read = StoreMap::decode(key, bytes, broken, kLifetime);
     EXPECT_EQ(read.journal_records, at < 64 ? 0 : (at - 64) / StoreMap::kRecordBytes) << at;
   }
 }
@@ -99,13 +101,13 @@ TEST(StoreMap, believes_no_journal_of_another_map) {
   StoreMap map = some_map(key);
   Bytes const journal = journal_of(map, kRecords);
   map.next_generation();
-  EXPECT_EQ(StoreMap::decode(key, map.encode_map(), journal).journal_records, 0u);
+  EXPECT_EQ(StoreMap::decode(key, map.encode_map(), journal, kLifetime).journal_records, 0u);
 
   // Nor what an older and longer journal left behind the end of this one.
   Bytes mixed = journal_of(map, {kRecords[0]});
   mixed.insert(mixed.end(), journal.begin() + static_cast<std::ptrdiff_t>(mixed.size()),
                journal.end());
-  EXPECT_EQ(StoreMap::decode(key, map.encode_map(), mixed).journal_records, 1u);
+  EXPECT_EQ(StoreMap::decode(key, map.encode_map(), mixed, kLifetime).journal_records, 1u);
 }
 
 TEST(StoreMap, loses_of_a_rotten_page_only_what_is_on_it_and_claims_nothing_more) {
@@ -117,7 +119,7 @@ TEST(StoreMap, loses_of_a_rotten_page_only_what_is_on_it_and_claims_nothing_more
   for (std::size_t page = 0; page < pages; ++page) {
     Bytes rotten = bytes;
     rotten[page * StoreMap::kPageBytes + 1000] ^= 1;
-    auto const read = StoreMap::decode(key, rotten, {});
+    auto const read = StoreMap::decode(key, rotten, {}, kLifetime);
     EXPECT_EQ(read.found, page != 0);
     for (std::size_t block = 0; block < key.blocks; ++block) {
       bool const on_page = page == 0 || (page >= 4 && block / 32736 == page - 4);
@@ -139,7 +141,7 @@ TEST(StoreMap, does_not_take_a_page_for_another) {
   MapKey const key = key_of(100'000, 2);
   Bytes bytes = some_map(key).encode_map();
   std::swap_ranges(bytes.begin() + 2 * 4096, bytes.begin() + 3 * 4096, bytes.begin() + 3 * 4096);
-  EXPECT_EQ(StoreMap::decode(key, bytes, {}).lost.size(), 2u);
+  EXPECT_EQ(StoreMap::decode(key, bytes, {}, kLifetime).lost.size(), 2u);
 }
 
 TEST(StoreMap, is_no_map_for_another_torrent_or_layout) {
@@ -148,7 +150,7 @@ TEST(StoreMap, is_no_map_for_another_torrent_or_layout) {
   auto const found = [&](auto change) {
     MapKey other = key;
     change(other);
-    return StoreMap::decode(other, bytes, {}).found;
+    return StoreMap::decode(other, bytes, {}, kLifetime).found;
   };
   EXPECT_TRUE(found([](MapKey&) {}));
   EXPECT_FALSE(found([](MapKey& other) { other.torrent[31] ^= 1; }));
@@ -156,8 +158,31 @@ TEST(StoreMap, is_no_map_for_another_torrent_or_layout) {
   EXPECT_FALSE(found([](MapKey& other) { other.blocks = 101; }));
   EXPECT_FALSE(found([](MapKey& other) { other.blocks = 1'000'000; }));
   EXPECT_FALSE(found([](MapKey& other) { other.files = 3; }));
-  EXPECT_FALSE(StoreMap::decode(key, {}, {}).found);
-  EXPECT_FALSE(StoreMap::decode(key, ByteView{bytes}.first(bytes.size() - 1), {}).found);
+  EXPECT_FALSE(StoreMap::decode(key, {}, {}, kLifetime).found);
+  EXPECT_FALSE(StoreMap::decode(key, ByteView{bytes}.first(bytes.size() - 1), {}, kLifetime).found);
+}
+
+TEST(StoreMap, claims_in_another_lifetime_only_what_was_synced) {
+  MapKey const key = key_of(100, 2);
+  StoreMap const map{key};
+  Bytes const journal =
+      journal_of(map, {MapRecord::claim(7, 5), MapRecord::claim(20, 2), MapRecord::synced(1),
+                       MapRecord::claim(30, 1), MapRecord::synced(1)});
+  Bytes const bytes = map.encode_map();
+  using Runs = std::vector<StoreMap::Recovered::Run>;
+
+  auto const same = StoreMap::decode(key, bytes, journal, kLifetime);
+  EXPECT_EQ(same.map.blocks().count(), 8u);
+  EXPECT_EQ(same.unsynced, (Runs{{20, 2}, {30, 1}}));
+  EXPECT_TRUE(same.lost.empty());
+
+  for (std::uint64_t const other : {kLifetime + 1, std::uint64_t{0}}) {
+    auto const read = StoreMap::decode(key, bytes, journal, other);
+    EXPECT_EQ(read.map.blocks().count(), 5u);
+    EXPECT_TRUE(read.unsynced.empty());
+    EXPECT_EQ(read.lost, (Runs{{20, 2}, {30, 1}}));
+    EXPECT_EQ(read.journal_records, 5u);
+  }
 }
 
 TEST(StoreMap, refuses_records_beyond_its_key) {

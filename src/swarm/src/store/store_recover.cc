@@ -75,24 +75,37 @@ void Store::State::find_changed_files(
       if (exists) changed.push_back(extent.file);
       continue;
     }
-    bool const nothing_known = record.state == FileRecord::State::unknown && !any_claimed(extent);
-    if (!nothing_known && !(info && is_as_recorded(record, *info, map.marked_at_ns())))
+    if (any_claimed(extent) && !(info && is_as_recorded(record, *info, map.marked_at_ns())))
       distrust(extent);
     else if (exists && touches_lost(extent))
       changed.push_back(extent.file);
   }
 }
 
+/// The map that is written next claims them for good.
+Result<void> Store::State::sync_claims(std::span<StoreMap::Recovered::Run const> unsynced) {
+  std::vector<MapRecord> claims;
+  for (auto const& [first, count] : unsynced) claims.push_back(MapRecord::claim(first, count));
+  for (FileIndex const file : files_of(claims)) {
+    files.note_unsynced(file);
+    files.note_new(file);
+  }
+  auto synced = sync_unsynced();
+  if (!synced) return std::unexpected{std::move(synced).error()};
+  return {};
+}
+
 Result<void> Store::State::recover() {
   MapKey const& key = map.key();
   Bytes const map_bytes = read_all(*map_folder, map_name, StoreMap::map_bytes(key));
   Bytes const journal_bytes = read_all(*map_folder, journal_name, 64_MiB);
-  StoreMap::Recovered recovered = StoreMap::decode(key, map_bytes, journal_bytes);
+  StoreMap::Recovered recovered = StoreMap::decode(key, map_bytes, journal_bytes, lifetime);
   map = std::move(recovered.map);
   if (!recovered.found) map.begin_generations(world.entropy().next());
   for (std::uint64_t block = 0; block < key.blocks; ++block)
     if (map.blocks().test(block)) claim_block(block);
   find_changed_files(recovered.found, recovered.lost);
+  MUT_TRY(sync_claims(recovered.unsynced));
   for (FileIndex const file : changed)
     world.log().info("swarm", "{}: {} is not as it was left and needs a recheck", name,
                      files.path(file));

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,9 @@
 namespace mutirao::swarm {
 
 /// Two pictures of the same thing: what is claimed now, for the callers, guarded by `mutex`; and
-/// `map`, what the disk knows, touched only by the one thread that flushes. `pending` leads from
-/// the second to the first.
+/// `map`, what the disk knows, touched only by the one thread that records. `pending` leads from
+/// the second to the first. A flush takes long; it has a turn of its own, and takes the recorder's
+/// only before and after it syncs.
 struct Store::State {
   State(world::World& world, std::shared_ptr<Metainfo const> metainfo, Options options,
         std::unique_ptr<world::Directory> content, std::unique_ptr<world::Directory> map_folder);
@@ -27,6 +29,7 @@ struct Store::State {
   std::string const name;
   StoreLayout const layout;
   StoreFiles files;
+  std::uint64_t const lifetime;  // of what is written to the files
   std::unique_ptr<world::Directory> const map_folder;
   std::string const map_name;
   std::string const journal_name;
@@ -37,18 +40,22 @@ struct Store::State {
   std::vector<std::uint32_t> missing;  // blocks of each piece
   Bitfield pieces;                     // those that miss none
   std::uint64_t verified_bytes = 0;
-  std::vector<MapRecord> pending;  // claims and unclaims since the last flush, in order
+  std::vector<MapRecord> pending;  // claims and unclaims since the last record, in order
   std::vector<FileIndex> changed;  // needs_recheck()
-  std::optional<TimePoint> unflushed_since;
+  std::optional<TimePoint> unrecorded_since;
+  bool recording = false;
+  threads::condition_variable recorded;
   bool flushing = false;
   threads::condition_variable flushed;
 
-  std::atomic<std::uint64_t> unflushed_bytes{0};
+  std::atomic<std::uint64_t> unrecorded_bytes{0};
 
-  // Of the thread that flushes.
+  // Of the thread that records.
   StoreMap map;
   std::unique_ptr<world::File> journal;
   std::uint64_t journal_records = 0;
+  std::uint64_t claims_recorded = 0;    // records up to the last claim
+  std::uint64_t claims_synced = 0;      // records whose claims hold for good: their data is synced
   bool journal_usable = false;          // false: the next flush replaces the map instead
   std::atomic<bool> map_behind{false};  // `map` has what no file has yet
   bool removed = false;
@@ -64,16 +71,24 @@ struct Store::State {
 
   // store_recover.cc
   Result<void> recover();
+  Result<void> sync_claims(std::span<StoreMap::Recovered::Run const> unsynced);
   void find_changed_files(bool map_found,
                           std::vector<std::pair<std::uint64_t, std::uint64_t>> const& lost);
   void distrust(Extent const& extent);
 
-  // store_flush.cc
+  // store_flush.cc; what puts something into the map or the journal demands the recorder's turn
+  Result<void> record();
   Result<void> flush();
   Result<void> flush_now();
+  Result<std::vector<FileIndex>> sync_unsynced();
+  Result<void> record_pending();
+  Result<void> record_files(std::vector<FileIndex> const& touched,
+                            std::vector<MapRecord> const& more);
+  Result<void> checkpoint_synced(std::vector<FileIndex> const& synced);
   Result<void> append(std::vector<MapRecord> const& records);
   Result<void> checkpoint();
-  void add_file_records(std::vector<FileIndex> const& touched, std::vector<MapRecord>& records);
+  [[nodiscard]] bool journal_has_room() const noexcept;
+  [[nodiscard]] std::vector<MapRecord> file_records(std::vector<FileIndex> const& touched);
   [[nodiscard]] std::vector<FileIndex> files_of(std::vector<MapRecord> const& claims) const;
   [[nodiscard]] FileRecord seen(FileIndex file, FileRecord::State state);
   void settle();

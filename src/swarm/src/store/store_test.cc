@@ -48,6 +48,14 @@ class Machine {
     open();
   }
 
+  /// Everything that was written is there; nothing is said to the store.
+  void be_killed() {
+    simulation_.crash(host_, {.lose_unsynced = false});
+    store_.reset();
+    host_.restart();
+    open();
+  }
+
   Store& store() { return *store_; }
   sim::Host& host() { return host_; }
   sim::DiskControl& disk() { return host_.disk(); }
@@ -231,10 +239,11 @@ TEST(Store, removes_its_content_but_not_that_of_others) {
 // ------------------------------------------------------------------------------------------
 // crashes
 
-// Goal: after a crash at any moment no block is claimed that is not on the disk, and what a flush
-// promised is there. Method: random writes, claims, flushes and restarts, with power cuts between
-// and in the midst of them, over many seeds.
-TEST(Store, claims_after_a_power_cut_what_was_flushed_and_nothing_that_is_not_there) {
+// Goal: after the end of the process or of the machine at any moment no block is claimed that is
+// not on the disk, and what a flush promised is there, or, when only the process died, what a
+// record did. Method: random writes, claims, records, flushes and restarts, with kills and power
+// cuts between and in the midst of them, over many seeds.
+TEST(Store, claims_after_a_kill_or_a_power_cut_what_it_promised_and_nothing_that_is_not_there) {
   for (std::uint64_t const seed : sim::seeds(60)) {
     Kind const kind = std::array{Kind::v1, Kind::v2, Kind::hybrid}[seed % 3];
     sim::Simulation simulation{{.seed = seed, .network = {}}};
@@ -245,15 +254,26 @@ TEST(Store, claims_after_a_power_cut_what_was_flushed_and_nothing_that_is_not_th
       std::set<std::uint32_t> promised;
       for (int life = 0; life < 4; ++life) {
         std::set<std::uint32_t> taken = promised;
+        bool const killed = dice.chance(0.5);
         {
           threads::scope scope;
           scope.spawn("flusher",
                       [&]() -> Result<void> {
                         while (!threads::stop_requested()) {
                           auto const before = taken;
-                          if (machine.store().flush())
+                          bool const for_good = !killed || dice.chance(0.3);
+                          if (for_good ? machine.store().flush() : machine.store().record())
                             promised.insert(before.begin(), before.end());
                           MUT_TRY(threads::sleep_for(3ms));
+                        }
+                        return {};
+                      },
+                      {.isolated = true});
+          scope.spawn("recorder",
+                      [&]() -> Result<void> {
+                        while (!threads::stop_requested()) {
+                          static_cast<void>(machine.store().record());
+                          MUT_TRY(threads::sleep_for(1ms));
                         }
                         return {};
                       },
@@ -266,16 +286,23 @@ TEST(Store, claims_after_a_power_cut_what_was_flushed_and_nothing_that_is_not_th
             if (dice.chance(0.3))
               static_cast<void>(threads::sleep_for(Duration{dice.below(4'000'000)}));
           }
-          s.crash(machine.host());
+          s.crash(machine.host(), {.lose_unsynced = !killed});
         }
         machine.close();
         machine.host().restart();
         machine.open();
-        EXPECT_TRUE(machine.store().needs_recheck().empty()) << sim::replay_hint(seed);
+        auto const doubtful = machine.store().needs_recheck();
+        if (killed) {
+          EXPECT_TRUE(doubtful.empty()) << sim::replay_hint(seed);
+        }
         machine.expect_every_claim_is_true();
         for (std::uint32_t const piece : promised)
           EXPECT_TRUE(machine.store().has_piece(PieceIndex{piece}))
-              << "piece " << piece << " was flushed; " << sim::replay_hint(seed);
+              << "piece " << piece << " was promised; " << sim::replay_hint(seed);
+        if (!doubtful.empty()) {
+          EXPECT_TRUE(machine.store().recheck(doubtful, [](auto, auto) {}));
+        }
+        machine.expect_every_claim_is_true();
         // The rest was not promised: it may be there or not.
         promised.clear();
         for (std::uint32_t piece = 0; piece < pieces; ++piece)
@@ -287,19 +314,56 @@ TEST(Store, claims_after_a_power_cut_what_was_flushed_and_nothing_that_is_not_th
   }
 }
 
-TEST(Store, flushes_by_itself_only_when_the_interval_or_the_bytes_have_passed) {
+TEST(Store, records_by_itself_only_when_the_interval_or_the_bytes_have_passed) {
   on_machine(one_file(), [](Machine& machine) {
     machine.take_piece(0);
-    ASSERT_TRUE(machine.store().flush_if_due().has_value());
+    ASSERT_TRUE(machine.store().record_if_due().has_value());
     machine.take_piece(1);
     ASSERT_TRUE(threads::sleep_for(1100ms).has_value());
-    ASSERT_TRUE(machine.store().flush_if_due().has_value());
+    ASSERT_TRUE(machine.store().record_if_due().has_value());
     machine.take_piece(2);
-    ASSERT_TRUE(machine.store().flush_if_due().has_value());
-    machine.lose_power();
+    ASSERT_TRUE(machine.store().record_if_due().has_value());
+    machine.be_killed();
     EXPECT_TRUE(machine.store().has_piece(PieceIndex{0}));
     EXPECT_TRUE(machine.store().has_piece(PieceIndex{1}));
+    EXPECT_FALSE(machine.store().has_piece(PieceIndex{2}));
+    EXPECT_TRUE(machine.store().needs_recheck().empty());
     machine.expect_every_claim_is_true();
+  });
+}
+
+TEST(Store, keeps_what_it_recorded_over_a_kill_without_a_sync_and_rechecks_it_after_a_power_cut) {
+  on_machine(many_files(Kind::hybrid), [](Machine& machine) {
+    machine.take_piece(0);
+    ASSERT_TRUE(machine.store().flush());
+    machine.take_piece(1);
+    ASSERT_TRUE(machine.store().record());
+    EXPECT_GT(machine.disk().unsynced_bytes(), 0u);
+    machine.be_killed();
+    EXPECT_TRUE(machine.store().has_piece(PieceIndex{1}));
+    machine.lose_power();
+    EXPECT_TRUE(machine.store().has_piece(PieceIndex{1})) << "synced when it was opened again";
+
+    machine.take_piece(2);
+    ASSERT_TRUE(machine.store().record());
+    machine.lose_power();
+    EXPECT_TRUE(machine.store().has_piece(PieceIndex{0}));
+    EXPECT_FALSE(machine.store().has_piece(PieceIndex{2})) << "nobody knows whether it is there";
+    auto const doubtful = machine.store().needs_recheck();
+    // Empty when the record was lost too.
+    EXPECT_TRUE(doubtful.empty() || doubtful == std::vector{FileIndex{0}})
+        << "the others are trusted";
+    ASSERT_TRUE(machine.store().recheck(doubtful, [](auto, auto) {}));
+    EXPECT_EQ(machine.store().has_piece(PieceIndex{2}), machine.piece_is_right(2));
+  });
+}
+
+TEST(Store, does_not_sync_while_it_records) {
+  on_machine(one_file(), [](Machine& machine) {
+    machine.take_piece(0);
+    machine.disk().fail_next_syncs(1);
+    EXPECT_TRUE(machine.store().record());
+    EXPECT_FALSE(machine.store().flush());
   });
 }
 

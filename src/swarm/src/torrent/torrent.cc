@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::uint32_t kPiecesHashedAtOnce = 16;
 constexpr auto kTick = std::chrono::seconds{1};
-constexpr std::size_t kPoolBlocks = 320;  // 5 MiB
+constexpr auto kSyncInterval = std::chrono::seconds{30};  // about that of the kernel's own flusher
+constexpr std::size_t kPoolBlocks = 320;                  // 5 MiB
 constexpr std::uint64_t kRoomMin = 16 << 20;
 constexpr std::uint8_t kBulkPriority = 4;
 constexpr auto kLayersMax = std::chrono::seconds{15};
@@ -248,6 +249,7 @@ void Torrent::run_session() {
     for (auto const tier : tiers) {
       scope.spawn("announcer", [this, tier] { announce_loop(tier); }, {.isolated = true});
     }
+    scope.spawn("sync", [&] { sync_loop(); }, {.isolated = true});
     if (picker_) begin_download(scope);
     session_loop(scope);
     {
@@ -277,8 +279,8 @@ void Torrent::session_loop(threads::scope& scope) {
     // below.
     if (store_ && !failed_) {
       lock.unlock();
-      auto const flushed = store_->flush_if_due();
-      if (!flushed) disk_trouble(flushed.error());
+      auto const recorded = store_->record_if_due();
+      if (!recorded) disk_trouble(recorded.error());
       if (disk_full_) look_for_room();
       lock.lock();
       if (session_over()) break;
@@ -315,6 +317,23 @@ void Torrent::session_loop(threads::scope& scope) {
   }
 }
 
+/// What a killed process would leave is recorded by the session; this makes it last over a power
+/// cut. A disk may take seconds for it, which nothing waits for.
+void Torrent::sync_loop() {
+  bool whole = false;
+  std::unique_lock lock{mutex_};
+  for (;;) {
+    auto const waited =
+        sync_due_.wait(lock, [&] { return completed_ && !whole; }, threads::within(kSyncInterval));
+    if (!waited && waited.error().fault == Fault::cancelled) return;
+    whole = completed_;
+    if (!store_ || failed_) continue;
+    lock.unlock();
+    if (auto const flushed = store_->flush(); !flushed) disk_trouble(flushed.error());
+    lock.lock();
+  }
+}
+
 void Torrent::begin_download(threads::scope& scope) {
   if (auto const made = store_->create_files(); !made) return disk_trouble(made.error());
   if (picker_->have().all()) return;
@@ -324,9 +343,9 @@ void Torrent::begin_download(threads::scope& scope) {
 }
 
 void Torrent::complete() {
-  auto flushed = store_->flush();
-  if (flushed) flushed = store_->create_files();
-  if (!flushed) return disk_trouble(flushed.error());
+  auto recorded = store_->record();
+  if (recorded) recorded = store_->create_files();
+  if (!recorded) return disk_trouble(recorded.error());
   std::lock_guard const lock{mutex_};
   if (phase_ == TorrentPhase::downloading && since_ != TimePoint{} &&
       downloaded_ > record_.downloaded) {
@@ -341,6 +360,7 @@ void Torrent::complete() {
   drop_useless();
   book_changed_.notify_all();
   changed_.notify_all();
+  sync_due_.notify_all();
 }
 
 /// A `have` between blocks costs its receiver a copy of what follows it; a few at a time cost one.

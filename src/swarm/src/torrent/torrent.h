@@ -126,6 +126,7 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   void make_picker();
   void run_session();
   void session_loop(threads::scope& scope);
+  void sync_loop();
   void begin_download(threads::scope& scope);
   void tick(TimePoint now);
   void say_haves();
@@ -262,7 +263,7 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   bool in_session_ = false;
   bool stop_ = false;
   bool verify_ = false;
-  bool completed_ = false;          // everything is verified and on disk
+  bool completed_ = false;          // everything is verified and written
   bool opened_ = false;             // content_is_whole is taken at its word once
   std::optional<Error> disk_full_;  // nothing is asked for while there is no room
   std::optional<world::DiskSpace> space_;
@@ -274,6 +275,7 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   PeerBook book_;
   std::uint32_t connecting_ = 0;
   threads::condition_variable book_changed_;
+  threads::condition_variable sync_due_;
   std::uint64_t next_connection_ = 0;
   BlockPool pool_;
   std::map<std::uint32_t, std::shared_ptr<Assembly>> assemblies_;

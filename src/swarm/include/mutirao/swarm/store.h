@@ -18,10 +18,12 @@ namespace mutirao::swarm {
 ///
 /// A process can be killed and a machine can lose power at any moment. The store therefore keeps a
 /// *map*: one bit a 16 KiB block, in a file of its own with checksums, and a journal of what was
-/// verified since. Data is written and synced before the record that claims it; records are flushed
-/// at the latest 1 s or 64 MiB after their data. After a crash at most that much is fetched again,
-/// and never is an unwritten block claimed. Each file's size, modification time and inode are kept
-/// with the map: a file that somebody changed is rechecked alone, the others are trusted.
+/// verified since. Records follow their data at the latest 1 s or 64 MiB after it, so that a killed
+/// process has at most that much to fetch again. Syncing is left to a slower pace, as a disk takes
+/// long over it: after a power cut, files with claims of which it is not known whether their data
+/// had reached the disk are rechecked. Never is an unwritten block claimed. Each file's size,
+/// modification time and inode are kept with the map: a file that somebody changed is rechecked
+/// alone, the others are trusted.
 ///
 /// Files are sparse. Paths stay below the target folder and follow no links (world::Directory). Any
 /// number of threads may call; no call holds a lock while it reads or writes the disk.
@@ -30,8 +32,8 @@ class Store {
   struct Options {
     std::string content_folder;  ///< where the files of the torrent go
     std::string map_folder;      ///< where `<id>.map` and `<id>.journal` live
-    Duration flush_interval = std::chrono::seconds{1};
-    std::uint64_t flush_bytes = 64 << 20;
+    Duration record_interval = std::chrono::seconds{1};
+    std::uint64_t record_bytes = 64 << 20;
   };
 
   /// Opens or creates. What the map claims is trusted unless a file changed: then its blocks are
@@ -59,13 +61,16 @@ class Store {
   /// Takes a claim back: a piece that turned out to be wrong on disk.
   void unclaim(PieceIndex piece);
 
-  /// Makes all claims so far survive a crash: syncs the data, then the records.
+  /// Makes all claims so far survive the end of this process. Quick: nothing is synced.
+  Result<void> record();
+  /// Records when the interval or the byte limit has passed; called by the owner's timer.
+  Result<void> record_if_due();
+  /// Makes all claims so far survive a power cut: syncs the data, then the records. Others record
+  /// meanwhile.
   Result<void> flush();
-  /// Flushes when the interval or the byte limit has passed; called by the owner's timer.
-  Result<void> flush_if_due();
 
-  /// Files that changed behind our back, at open; where there is no map, those that are there
-  /// already.
+  /// Files that changed behind our back, or of which a power cut may have taken something, at open;
+  /// where there is no map, those that are there already.
   [[nodiscard]] std::vector<FileIndex> needs_recheck() const;
   /// Hashes what is on disk and sets the claims to what is right. `only` empty: everything. Stops
   /// between pieces when the thread is asked to stop; what was checked until then is kept.

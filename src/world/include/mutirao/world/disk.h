@@ -76,6 +76,10 @@ class Directory {
   /// Makes creations, renames and removals in this folder itself survive a crash.
   virtual Result<void> sync() = 0;
   virtual Result<DiskSpace> space() = 0;
+  /// Names the time during which nothing that was written in this folder was lost, synced or not:
+  /// the same number means that it is all still there, another that the machine was started anew or
+  /// the file system mounted anew since. 0 when the system can't tell.
+  virtual std::uint64_t lifetime() = 0;
 };
 
 class Disk {
