@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <system_error>
 #include <utility>
@@ -29,6 +30,12 @@ void live_on_own_thread(lwp& self) {
   live(self);
 }
 }  // namespace
+
+void lwp_pool::limit_heaps() const noexcept {
+#if defined(__GLIBC__)
+  mallopt(M_ARENA_MAX, static_cast<int>(owner_.processors.size()));
+#endif
+}
 
 bool lwp_pool::start(processor& first) {
   std::lock_guard const lock{mutex_};

@@ -18,6 +18,12 @@ class lwp_pool {
  public:
   explicit lwp_pool(runtime::state& owner) noexcept : owner_{owner} {}
 
+  /// The C library gives each kernel thread a heap of its own, up to eight a core. User threads
+  /// carry blocks from one LWP to another, so that each of those heaps would keep what it once
+  /// needed: a download held twice the memory. As many heaps as allocate at the same time are
+  /// enough.
+  void limit_heaps() const noexcept;
+
   /// The LWP of a processor, when the runtime starts; false when the system refuses a new thread.
   bool start(processor& first);
   /// Makes the calling kernel thread the LWP of a processor, until the runtime ends or a blocking

@@ -395,6 +395,7 @@ void runtime::state::run(std::move_only_function<void()> main) {
   if (simulated) {
     run_simulated();
   } else {
+    lwps.limit_heaps();
     watch.start();
     // A processor whose LWP the system refuses stays empty; the caller serves the first one itself,
     // so that one there is always.

@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "mutirao/threads/latch.h"
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/this_thread.h"
 
@@ -56,18 +57,20 @@ TEST(Select, waits_for_the_first_that_can_go_on) {
     channel<int> in{1};
     channel<int> out{1};
     EXPECT_TRUE(out.try_send(0));
+    latch received{1};
     scope inner;
     inner.spawn("selector", [&]() -> Result<void> {
       std::optional<int> got;
       int sent = 5;
       EXPECT_EQ(MUT_TRY(select({receive_from(in, got), send_to(out, sent)})).index, 0u);
       EXPECT_EQ(got, 3);
+      received.count_down();
       EXPECT_EQ(MUT_TRY(select({receive_from(in, got), send_to(out, sent)})).index, 1u);
       return {};
     });
     yield();
     EXPECT_TRUE(in.send(3));
-    EXPECT_TRUE(sleep_for(1ms));
+    EXPECT_TRUE(received.wait());
     EXPECT_EQ(out.try_receive(), 0);
     EXPECT_TRUE(inner.join());
     EXPECT_EQ(out.try_receive(), 5);

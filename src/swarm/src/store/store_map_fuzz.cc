@@ -46,7 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     key.blocks = blocks;
     key.files = files;
     // The lifetime that an all but empty journal names, or none.
-    for (std::uint64_t const lifetime : {0x2020202020202020, 0})
+    for (std::uint64_t const lifetime : {std::uint64_t{0x2020202020202020}, std::uint64_t{0}})
       read(key, input.first(map_bytes), input.subspan(map_bytes), lifetime);
   }
   return 0;

@@ -54,7 +54,7 @@ class Picker {
     std::uint64_t seed = 0;
     std::uint64_t total_bytes = 0;  ///< what 1 % of duplicates is measured by
     std::uint32_t stripe = 1;       ///< most pieces that one fast peer fetches side by side
-    std::uint32_t run_blocks = 4;   ///< blocks in a row from each of these
+    std::uint32_t run_blocks = 2;   ///< blocks in a row from each of these
     std::uint64_t own_name = 0;     ///< what others join() us by
   };
   /// What is known of a peer's speed when blocks are chosen for it.
