@@ -60,13 +60,16 @@ class blocking_pipe {
 /// Expects that `holds` on one processor. On a busy machine the kernel may keep an LWP from its CPU
 /// for so long that the monitor sends relief; then the run does not count.
 void undisturbed(bool (*holds)()) {
-  for (bool counts = false; !counts;) {
+  for (int tries = 0; tries < 10; ++tries) {
+    bool counts = false;
     run_real(1, [&] {
       bool const held = holds();
       counts = this_runtime_info().stalls == 0;
       EXPECT_TRUE(held || !counts);
     });
+    if (counts) return;
   }
+  GTEST_SKIP() << "no run was left alone by a busy machine";
 }
 
 /// How a thread holds its LWP up until `shut` opens.
