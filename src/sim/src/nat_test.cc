@@ -498,6 +498,31 @@ TEST(Nat, neighbours_behind_one_carrier_reach_each_other_only_by_its_hairpin) {
   }
 }
 
+TEST(Nat, uplink_delays_and_loses_what_passes_and_not_what_stays_inside) {
+  in_lab([](Simulation& simulation, Lab& lab) {
+    auto& router = simulation.add_router(
+        "router", {.lan = kNoDelay, .uplink = {.latency = 100ms, .jitter = 0ms, .loss = 0.3}});
+    auto& host = simulation.add_host("host", {.behind = &router});
+    auto& neighbour = simulation.add_host("neighbour", {.behind = &router});
+    auto const out = must(host.world().network().bind_datagram({world::IpAddress::any(), 1000}));
+    auto const server = must(lab.host().world().network().bind_datagram({Lab::first(), 9000}));
+    auto const near =
+        must(neighbour.world().network().bind_datagram({world::IpAddress::any(), 9000}));
+    int heard_outside = 0, heard_inside = 0;
+    for (int i = 0; i < 500; ++i) {
+      auto const start = threads::now();
+      must(out->send_to(base::view_of("x"), server->local(), threads::within(1s)));
+      must(out->send_to(base::view_of("x"), {neighbour.address(), 9000}, threads::within(1s)));
+      heard_inside += probe::hear(*near, threads::within(1ms)).has_value();
+      if (!probe::hear(*server, threads::within(1s))) continue;
+      ++heard_outside;
+      EXPECT_GE(threads::now() - start, 120ms);
+    }
+    EXPECT_EQ(heard_inside, 500);
+    EXPECT_NEAR(heard_outside, 350, 40);
+  });
+}
+
 TEST(Nat, equal_seeds_give_equal_runs_behind_routers) {
   auto const run = [](std::uint64_t seed) {
     Simulation simulation{

@@ -200,6 +200,26 @@ TEST_P(NetworkConformance, connect_refuses_a_source_address_of_others) {
   });
 }
 
+TEST_P(NetworkConformance, connect_from_a_chosen_port_reaches_several_peers_but_none_twice) {
+  GetParam()([](Arena& arena) {
+    auto& network = arena.here.network();
+    auto const free_port = must(network.listen({world::IpAddress::any(), 0}))->local().port;
+    auto const first = must(arena.there.network().listen({arena.there_address, 0}));
+    auto const second = must(arena.there.network().listen({arena.there_address, 0}));
+    auto const connect = [&](world::Listener& to, std::uint16_t from) {
+      return network.connect(to.local(), {.from_port = from}, threads::within(10s));
+    };
+    auto const to_first = must(connect(*first, free_port));
+    auto const to_second = must(connect(*second, free_port));
+    EXPECT_EQ(to_first->local().port, free_port);
+    EXPECT_EQ(must(second->accept(threads::within(10s)))->remote().port, free_port);
+    EXPECT_EQ(fault_of(connect(*first, free_port)), Fault::refused);
+
+    auto const listener = must(network.listen({world::IpAddress::any(), 0}));
+    EXPECT_EQ(fault_of(connect(*first, listener->local().port)), Fault::refused);
+  });
+}
+
 TEST_P(NetworkConformance, listen_refuses_a_port_in_use_and_frees_it_when_closed) {
   GetParam()([](Arena& arena) {
     auto first = must(arena.there.network().listen({arena.there_address, 0}));
