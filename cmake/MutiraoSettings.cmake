@@ -9,6 +9,7 @@ set(MUTIRAO_SANITIZE "" CACHE STRING "Sanitizers to build with: address, thread,
 option(MUTIRAO_FUZZ "Build the fuzz targets with libFuzzer (needs clang)" OFF)
 option(MUTIRAO_COVERAGE "Instrument for coverage" OFF)
 option(MUTIRAO_TESTS "Build tests" ON)
+option(MUTIRAO_DEBUG "Abort when a user thread parks while it holds a lock of the kernel level" OFF)
 set(MUTIRAO_SWITCH "own" CACHE STRING "Switch of stacks: own (where the processor has one), or fcontext (Boost.Context)")
 
 # A compiler spends two thirds of a file on the headers it includes: sixteen files at a time share that

@@ -265,6 +265,34 @@ class Story(unittest.TestCase):
         self.assertIn("started", lines[0])
         self.assertEqual(lines[-1]["done"]["phase"], "seeding")
 
+    def test_thread_list_top_and_sigquit_tell_what_a_node_does(self):
+        ana = self.home("ana")
+        ana.run("up", "--detach")
+        report = ana.json("thread", "list")
+        threads = {one["name"]: one for one in report["threads"]}
+        self.assertEqual(threads["accept"]["state"], "parked")
+        self.assertEqual(threads["accept"]["waits_for"], "readable")
+        self.assertEqual(threads["accept"]["scope"], "main")
+        self.assertGreaterEqual(len(report["processors"]), 1)
+        self.assertGreaterEqual(report["lwps"], 1)
+        self.assertRegex(ana.run("thread", "list").stdout, r"accept +parked +.* reading descriptor \d+")
+        top = ana.start("thread", "top", "--json")
+        for _ in range(2):
+            self.assertIn("threads", json.loads(top.stdout.readline()))
+        top.send_signal(signal.SIGINT)
+        self.assertEqual(top.wait(TIMEOUT_S), 0)
+        top.communicate()
+        plain = ana.start("thread", "top")
+        self.assertRegex(plain.stdout.readline(), r"^\d+ threads: \d+ running")
+        plain.send_signal(signal.SIGTERM)
+        self.assertEqual(plain.wait(TIMEOUT_S), 0)
+        plain.communicate()
+        os.kill(ana.node_id(), signal.SIGQUIT)
+        wait_for(lambda: "accept (thread" in ana.log(), "the report in the node's log")
+        ana.run("status")
+        ana.run("stop")
+        self.assertIn("no node runs here", ana.run("thread", "top", code=4).stderr)
+
     def test_doctor_version_completions_and_manual(self):
         ana = self.home("ana")
         checks = {one["name"]: one for one in ana.json("doctor")["checks"]}

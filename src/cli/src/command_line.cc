@@ -139,6 +139,14 @@ void add_sim(CLI::App& app, Options& options) {
   of_scenario("show", "Print a scenario, with every key and what it is for");
 }
 
+void add_thread(CLI::App& app) {
+  auto* thread = verb(app, "thread", "What the threads of this node do and wait for", kMore);
+  thread->require_subcommand(1);
+  verb(*thread, "list", "One line for each, indented by the scope it lives in", "");
+  verb(*thread, "top", "Who is busy and who has waited longest, anew every second until Ctrl-C",
+       "");
+}
+
 void add_rest(CLI::App& app, Options& options) {
   verb(app, "status", "This node and its transfers on one screen", kEveryday);
   verb(app, "stop", "End the node; it continues at the next start", kEveryday);
@@ -163,6 +171,7 @@ void add_rest(CLI::App& app, Options& options) {
                  "Also check page, tracker and amounts; fail when one is off");
   demo->add_flag("--keep", options.keep, "Leave the folder with the copies and logs");
   add_swarm(app, options);
+  add_thread(app);
   add_sim(app, options);
   verb(app, "version", "Print the version", kProgram);
   auto* completion = verb(app, "completion", "Print completions for a shell", kProgram);

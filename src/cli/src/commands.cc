@@ -89,6 +89,7 @@ int run_command_line(std::vector<std::string> const& words) {
   if (verb == "doctor") return command_doctor(context);
   if (verb == "demo") return command_demo(context);
   if (verb.starts_with("sim ")) return command_sim(context);
+  if (verb.starts_with("thread ")) return command_thread(context);
   return command_swarm(context);
 }
 

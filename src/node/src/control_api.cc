@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "mutirao/node/json.h"
+#include "mutirao/threads/diagnostics.h"
 
 namespace mutirao::node {
 namespace {
@@ -78,6 +79,8 @@ Result<void> ControlApi::handle(net::HttpServerRequest const& request,
     path.remove_prefix(kPrefix.size());
     bool const reads = method == "GET" || method == "HEAD";
     if (path == "status" && reads) return send_json(responder, 200, to_json(status_()));
+    if (path == "threads" && reads)
+      return send_json(responder, 200, to_json(threads::this_runtime_report()));
     if (path == "stop" && method == "POST") {
       auto sent = send_json(responder, 200, "{}");
       stop_();

@@ -12,6 +12,7 @@ namespace mutirao::node {
 /// The HTTP face of a node on its control socket: docs/reference/control-api.md.
 ///
 ///   GET    /api/v1/status
+///   GET    /api/v1/threads
 ///   GET    /api/v1/torrents                      POST: {"share": ...} or {"get": ...}
 ///   GET    /api/v1/torrents/NAME                 DELETE ?content=1
 ///   POST   /api/v1/torrents/NAME/pause | resume | verify

@@ -86,6 +86,10 @@ Result<NodeStatus> ControlClient::status(Deadline deadline) {
   return node_status_from_json(MUT_TRY(call("GET", "/api/v1/status", "", deadline)));
 }
 
+Result<threads::runtime_report> ControlClient::thread_report(Deadline deadline) {
+  return thread_report_from_json(MUT_TRY(call("GET", "/api/v1/threads", "", deadline)));
+}
+
 // The node closes its socket last: when nobody listens any more, its state folder is free.
 Result<void> ControlClient::stop(Deadline deadline) {
   MUT_TRY(call("POST", "/api/v1/stop", "", deadline));

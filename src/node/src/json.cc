@@ -25,6 +25,9 @@ constexpr std::array<std::pair<swarm::TorrentFormat, std::string_view>, 3> kForm
     {swarm::TorrentFormat::hybrid, "hybrid"},
 }};
 
+constexpr std::array kThreadStates{threads::thread_state::running, threads::thread_state::ready,
+                                   threads::thread_state::parked, threads::thread_state::blocked};
+
 template <class Names, class Value>
 std::string_view name_of(Names const& names, Value value) noexcept {
   for (auto const& [known, name] : names)
@@ -227,6 +230,56 @@ Json encode_all(std::vector<Transfer> const& transfers) {
   return list;
 }
 
+Json encode(threads::thread_info const& thread) {
+  bool const waits = thread.state == threads::thread_state::parked ||
+                     thread.state == threads::thread_state::blocked;
+  return {{"id", thread.id},
+          {"name", thread.name},
+          {"scope", thread.scope},
+          {"depth", thread.depth},
+          {"state", threads::to_string(thread.state)},
+          {"waits_for", waits ? Json(threads::to_string(thread.waits_for)) : Json(nullptr)},
+          {"wait", thread.wait},
+          {"since_s", seconds(thread.since)},
+          {"age_s", seconds(thread.age)},
+          {"stop_requested", thread.stop_requested}};
+}
+
+threads::thread_info decode_thread(Json const& from) {
+  threads::thread_info thread;
+  thread.id = from.at("id").get<std::uint64_t>();
+  thread.name = from.at("name").get<std::string>();
+  thread.scope = from.at("scope").get<std::string>();
+  thread.depth = from.at("depth").get<unsigned>();
+  auto const state = from.at("state").get<std::string>();
+  for (auto const known : kThreadStates)
+    if (threads::to_string(known) == state) thread.state = known;
+  auto const waits_for = get_or<std::string>(from, "waits_for", "");
+  for (auto const known : threads::kWaitKinds)
+    if (threads::to_string(known) == waits_for) thread.waits_for = known;
+  thread.wait = from.at("wait").get<std::string>();
+  thread.since = from_seconds(from.at("since_s").get<double>());
+  thread.age = from_seconds(from.at("age_s").get<double>());
+  thread.stop_requested = from.at("stop_requested").get<bool>();
+  return thread;
+}
+
+Json encode(threads::processor_info const& processor) {
+  return {{"index", processor.index},
+          {"queued", processor.queued},
+          {"switches", processor.switches},
+          {"steals", processor.steals},
+          {"in_blocking_call", processor.in_blocking_call}};
+}
+
+threads::processor_info decode_processor(Json const& from) {
+  return {.index = from.at("index").get<unsigned>(),
+          .queued = from.at("queued").get<std::uint32_t>(),
+          .switches = from.at("switches").get<std::uint64_t>(),
+          .steals = from.at("steals").get<std::uint64_t>(),
+          .in_blocking_call = from.at("in_blocking_call").get<bool>()};
+}
+
 std::vector<Transfer> decode_all(Json const& from) {
   std::vector<Transfer> transfers;
   for (auto const& transfer : from) transfers.push_back(decode_transfer(transfer));
@@ -279,6 +332,18 @@ std::string to_json(NodeStatus const& status) {
                {"file_engine", status.file_engine},
                {"hash_engine", status.hash_engine},
                {"transfers", encode_all(status.transfers)}});
+}
+
+std::string to_json(threads::runtime_report const& report) {
+  auto const& info = report.info;
+  Json json = {{"lwps", info.lwps},         {"lwps_blocked", info.lwps_blocked},
+               {"switches", info.switches}, {"steals", info.steals},
+               {"stack_guard", info.guard}, {"file_engine", info.files}};
+  Json& processors = json["processors"] = Json::array();
+  for (auto const& each : report.processors) processors.push_back(encode(each));
+  Json& all = json["threads"] = Json::array();
+  for (auto const& each : report.threads) all.push_back(encode(each));
+  return dump(json);
 }
 
 std::string to_json(Shared const& shared) {
@@ -339,6 +404,25 @@ Result<NodeStatus> node_status_from_json(std::string_view text) {
                       .file_engine = json.at("file_engine").get<std::string>(),
                       .hash_engine = json.at("hash_engine").get<std::string>(),
                       .transfers = decode_all(json.at("transfers"))};
+  });
+}
+
+Result<threads::runtime_report> thread_report_from_json(std::string_view text) {
+  return decoded(text, "thread report", [](Json const& json) {
+    threads::runtime_report report;
+    auto& info = report.info;
+    info.lwps = json.at("lwps").get<unsigned>();
+    info.lwps_blocked = json.at("lwps_blocked").get<unsigned>();
+    info.switches = json.at("switches").get<std::uint64_t>();
+    info.steals = json.at("steals").get<std::uint64_t>();
+    info.guard = json.at("stack_guard").get<std::string>();
+    info.files = json.at("file_engine").get<std::string>();
+    for (auto const& each : json.at("processors"))
+      report.processors.push_back(decode_processor(each));
+    for (auto const& each : json.at("threads")) report.threads.push_back(decode_thread(each));
+    info.processors = static_cast<unsigned>(report.processors.size());
+    info.threads_alive = report.threads.size();
+    return report;
   });
 }
 

@@ -100,6 +100,35 @@ TEST(Json, tells_a_node_without_loss) {
   EXPECT_EQ(to_json(*back), text);
 }
 
+TEST(Json, reads_back_a_thread_report) {
+  threads::runtime_report report;
+  report.info.lwps = 3;
+  report.info.lwps_blocked = 1;
+  report.info.switches = 10;
+  report.info.steals = 2;
+  report.info.guard = "madvise";
+  report.info.files = "io_uring";
+  report.processors = {
+      {.index = 0, .queued = 1, .switches = 10, .steals = 2, .in_blocking_call = true}};
+  threads::thread_info thread;
+  thread.id = 7;
+  thread.name = "peer 10.0.0.3:6881";
+  thread.scope = "main > swarm";
+  thread.depth = 2;
+  thread.state = threads::thread_state::parked;
+  thread.waits_for = threads::wait_kind::readable;
+  thread.wait = "reading descriptor 9";
+  thread.since = 1500ms;
+  thread.age = 90s;
+  thread.stop_requested = true;
+  report.threads = {thread};
+  auto const text = to_json(report);
+  auto const back = thread_report_from_json(text);
+  ASSERT_TRUE(back) << back.error().what;
+  EXPECT_EQ(to_json(*back), text);
+  EXPECT_THAT(text, testing::HasSubstr(R"("waits_for":"readable")"));
+}
+
 TEST(Json, keeps_fault_and_mend_of_an_error_across_the_socket) {
   auto const back =
       error_from_json(to_json(Error{Fault::refused, "address in use", "take another"}));

@@ -29,10 +29,10 @@ blocking_section::blocking_section() noexcept {
   processor_ = &own;
   here->own = nullptr;
   here->running->tell_wait({.kind = wait_kind::blocking_call});
-  here->running->since.store(ticks(), std::memory_order_relaxed);
+  entered_ = ticks();
+  here->running->since.store(entered_, std::memory_order_relaxed);
   here->running->phase.store(thread_state::blocked, std::memory_order_relaxed);
   auto& runtime = *here->scheduler;
-  entered_ = ticks();
   held_ = own.hold.fetch_add(1, std::memory_order_seq_cst) + 1;
   // With nothing queued and another LWP at the poller nobody misses this one. If that changes
   // during the call, the monitor learns it from whoever leaves idleness.

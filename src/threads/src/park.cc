@@ -9,6 +9,7 @@
 #include "mutirao/threads/this_thread.h"
 
 #include "context.h"
+#include "kernel_locks.h"
 #include "park_access.h"
 #include "runtime_state.h"
 #include "ticks.h"
@@ -41,6 +42,7 @@ wake_reason wait_in_kernel(std::atomic<std::uint32_t>& state, Deadline deadline)
 
 /// Leaves the stack until somebody ends the wait on `token`.
 void leave_until_ended(thread_control& self, park_token& token, wait_note note) noexcept {
+  check_no_kernel_lock(self);
   lwp& here = *current_lwp();
   self.tell_wait(note);
   // A thread inside a blocking section has given its processor up and can't wait for others.

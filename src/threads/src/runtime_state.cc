@@ -10,6 +10,7 @@
 #include "mutirao/base/check.h"
 
 #include "context.h"
+#include "debugger.h"
 #include "park_access.h"
 #include "stack_overflow.h"
 #include "ticks.h"
@@ -32,9 +33,10 @@ runtime::state::state(runtime_options chosen)
   }
   MUT_ASSERT(!options.migrate_always || (processors.size() > 1 && !simulated));
   install_overflow_handler();
+  show_to_debugger(*this);
 }
 
-runtime::state::~state() = default;
+runtime::state::~state() { hide_from_debugger(*this); }
 
 thread_control* runtime::state::make_thread(stack_size stack) {
   auto const block = stacks.take(stack);

@@ -87,9 +87,10 @@ struct runtime::state {
   std::atomic<unsigned> sent_count{0};  ///< with migrate_always: threads sent elsewhere
   std::atomic<std::uint64_t> ids{0};
   std::atomic<std::uint64_t> alive{0};
-  std::atomic<unsigned> idle{0};       ///< processors whose LWP waits in the poller, or is about to
-  std::atomic<unsigned> lent{0};       ///< LWPs whose blocking call has lost them their processor
-  std::atomic<unsigned> reporters{0};  ///< kernel threads that wait to report
+  std::atomic<unsigned> idle{0};  ///< processors whose LWP waits in the poller, or is about to
+  std::atomic<unsigned> lent{0};  ///< LWPs whose blocking call has lost them their processor
+  runtime::state* next_shown = nullptr;  ///< of those that a debugger finds
+  std::atomic<unsigned> reporters{0};    ///< kernel threads that wait to report
   std::atomic<bool> notified{false};
   std::atomic<bool> sections_are_lengthy{false};  ///< the last blocking section of any thread was
   std::atomic<bool> stop_asked{false};
@@ -97,6 +98,7 @@ struct runtime::state {
   std::atomic<std::uint64_t> slice_ticks{200'000};  ///< about 100 us
 
  private:
+  friend struct debugger_layout;
   [[nodiscard]] thread_control* next_thread(lwp& self) noexcept;
   [[nodiscard]] thread_control* next_thread_of_relief(lwp& self) noexcept;
   [[nodiscard]] thread_control* take_shared(processor& own) noexcept;

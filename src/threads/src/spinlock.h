@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <sched.h>
 
+#include "kernel_locks.h"
+
 namespace mutirao::threads {
 
 /// Guards a few instructions that never park. The holder may lose its CPU to the kernel, so a
@@ -11,6 +13,7 @@ namespace mutirao::threads {
 class spin_guard {
  public:
   explicit spin_guard(std::atomic<std::uint32_t>& word) noexcept : word_{word} {
+    note_kernel_lock(+1);
 #if defined(MUT_MODEL)
     word_.acquire();  // the explorer's: one step in place of a loop
 #else
@@ -25,8 +28,10 @@ class spin_guard {
 
   /// Ends the guarded part early; nothing of the guarded object may be touched after it.
   void unlock() noexcept {
-    if (held_) word_.store(0, std::memory_order_release);
+    if (!held_) return;
     held_ = false;
+    word_.store(0, std::memory_order_release);
+    note_kernel_lock(-1);
   }
 
  private:

@@ -4,6 +4,7 @@
 #include "mutirao/threads/io.h"
 
 #include "context.h"
+#include "kernel_locks.h"
 #include "runtime_state.h"
 #include "ticks.h"
 #include "waiting.h"
@@ -40,6 +41,7 @@ Result<void> sleep_until(TimePoint when) {
 
 void yield() {
   thread_control& thread = self();
+  check_no_kernel_lock(thread);
   lwp& here = *current_lwp();
   MUT_ASSERT(here.own != nullptr ||
              thread.scheduler->simulated != nullptr);  // not in a blocking section

@@ -5,6 +5,7 @@
 
 #include "mutirao/node/library.h"
 #include "mutirao/node/node.h"
+#include "mutirao/threads/diagnostics.h"
 #include "mutirao/world/world.h"
 
 namespace mutirao::node {
@@ -16,6 +17,8 @@ class ControlClient final : public Library {
   ControlClient(world::World& world, std::string socket_path);
 
   Result<NodeStatus> status(Deadline deadline);
+  /// What the node's threads do and wait for.
+  Result<threads::runtime_report> thread_report(Deadline deadline);
   /// Returns once the node has ended its work.
   Result<void> stop(Deadline deadline);
 

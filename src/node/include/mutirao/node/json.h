@@ -7,6 +7,7 @@
 #include "mutirao/base/result.h"
 #include "mutirao/node/library.h"
 #include "mutirao/node/node.h"
+#include "mutirao/threads/diagnostics.h"
 
 /// The JSON that the control socket and `--json` speak; docs/reference/json.md names every key.
 /// Keys are stable: new ones may appear, none changes its meaning. The root is always an object.
@@ -21,6 +22,7 @@ namespace mutirao::node {
 [[nodiscard]] std::string to_json(
     std::vector<Transfer> const& transfers);  ///< {"transfers": [...]}
 [[nodiscard]] std::string to_json(NodeStatus const& status);
+[[nodiscard]] std::string to_json(threads::runtime_report const& report);
 [[nodiscard]] std::string to_json(Shared const& shared);
 [[nodiscard]] std::string to_json(Started const& started);
 [[nodiscard]] std::string to_json(ShareRequest const& request);
@@ -31,6 +33,7 @@ namespace mutirao::node {
 [[nodiscard]] Result<Transfer> transfer_from_json(std::string_view text);
 [[nodiscard]] Result<std::vector<Transfer>> transfers_from_json(std::string_view text);
 [[nodiscard]] Result<NodeStatus> node_status_from_json(std::string_view text);
+[[nodiscard]] Result<threads::runtime_report> thread_report_from_json(std::string_view text);
 [[nodiscard]] Result<Shared> shared_from_json(std::string_view text);
 [[nodiscard]] Result<Started> started_from_json(std::string_view text);
 [[nodiscard]] Result<ShareRequest> share_request_from_json(std::string_view text);

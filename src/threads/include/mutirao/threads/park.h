@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <string_view>
@@ -36,6 +37,11 @@ enum class wait_kind : std::uint8_t {
   blocking_call,  ///< not parked: the thread keeps its LWP
 };
 [[nodiscard]] std::string_view to_string(wait_kind kind) noexcept;
+inline constexpr std::array kWaitKinds{
+    wait_kind::other,     wait_kind::timer,        wait_kind::mutex,    wait_kind::shared_mutex,
+    wait_kind::condition, wait_kind::semaphore,    wait_kind::latch,    wait_kind::channel,
+    wait_kind::select,    wait_kind::join,         wait_kind::readable, wait_kind::writable,
+    wait_kind::file,      wait_kind::blocking_call};
 
 /// Left by a thread that parks: three stores.
 struct wait_note {
