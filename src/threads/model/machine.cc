@@ -24,6 +24,7 @@ machine::machine(unsigned processors)
 
 threads::thread_control& machine::prepare(std::string name, std::move_only_function<void()> body) {
   auto* const made = state.make_thread(threads::stack_size::standard);
+  state.roots.fetch_add(1, std::memory_order_relaxed);
   made->name = std::move(name);
   made->body = [body = std::move(body)]() mutable -> Result<void> {
     body();

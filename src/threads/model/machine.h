@@ -32,7 +32,7 @@ class machine {
   /// When the LWPs have ended: what is left in the shared queue.
   void drain();
 
-  [[nodiscard]] bool all_ended() const { return state.alive.load() == 0; }
+  [[nodiscard]] bool all_ended() const { return state.threads_alive() == 0; }
   [[nodiscard]] threads::processor& processor(unsigned index) { return *state.processors[index]; }
 
   threads::runtime::state state;

@@ -64,6 +64,7 @@ blocking_section::~blocking_section() {
   auto hold = held_;
   if (own.hold.compare_exchange_strong(hold, hold + 1, std::memory_order_seq_cst)) {
     here.own = &own;
+    own.looks_in = 1;
     return;
   }
   runtime.lent.fetch_sub(1, std::memory_order_relaxed);

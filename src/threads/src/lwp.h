@@ -13,6 +13,7 @@
 #include "lwp_local.h"
 #include "run_queue.h"
 #include "sanitizers.h"
+#include "stack_pool.h"
 #include "switch.h"
 #include "timer_heap.h"
 
@@ -25,6 +26,7 @@ struct thread_control;
 struct alignas(64) processor {
   unsigned index = 0;
   run_queue queue;
+  stack_cache stacks;
   timer_heap timers;
   shared_queue sent;  ///< with migrate_always: threads that must go on here
 
@@ -43,7 +45,16 @@ struct alignas(64) processor {
   std::atomic<std::uint64_t> picks{0};
   std::atomic<std::uint64_t> steals{0};
 
+  // Written by the holder only: what info() and list_threads() add up.
+  std::atomic<std::uint64_t> born{0};
+  std::atomic<std::uint64_t> died{0};
+
   // The holder's alone.
+  std::uint64_t next_id = 0;  ///< of the numbers that it has set apart for its threads
+  std::uint64_t ids_end = 0;
+  unsigned looks_in = 1;        ///< picks until it looks at the clock again
+  unsigned looks_every = 1;     ///< what it was set to
+  std::uint64_t looked_at = 0;  ///< ticks
   std::uint64_t attend_at = 0;  ///< ticks; when timers and the poller are looked at next
   std::uint64_t slice_end = 0;  ///< ticks; when checkpoint() gives way
 };

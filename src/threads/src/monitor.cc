@@ -105,6 +105,8 @@ monitor::pace monitor::look() {
   if (now - last_thorough_ >= kSlow) {
     last_thorough_ = now;
     if (look_for_stalls(now)) last_active_ = now;
+    owner_.stacks.trim();
+    if (owner_.stacks.has_excess()) last_active_ = now;
   }
   if (fast && now - last_blocked_ < kBlocking) return pace::fast;
   return now - last_active_ >= kQuiet ? pace::asleep : pace::slow;

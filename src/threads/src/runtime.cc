@@ -18,7 +18,7 @@ runtime_info info_of(runtime::state const& state) {
   runtime_info info;
   info.processors = static_cast<unsigned>(state.processors.size());
   info.lwps = state.simulated ? 1 : state.lwps.alive();
-  info.threads_alive = state.alive.load(std::memory_order_relaxed);
+  info.threads_alive = state.threads_alive();
   for (auto const& each : state.processors) {
     info.switches += each->picks.load(std::memory_order_relaxed);
     info.steals += each->steals.load(std::memory_order_relaxed);

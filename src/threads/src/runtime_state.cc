@@ -6,6 +6,7 @@
 #include <new>
 #include <span>
 #include <thread>
+#include <utility>
 
 #include "mutirao/base/check.h"
 
@@ -16,6 +17,17 @@
 #include "ticks.h"
 
 namespace mutirao::threads {
+
+namespace {
+/// A processor's counter has one writer, so that adding to it needs no lock of the bus.
+void count(std::atomic<std::uint64_t>* own, std::atomic<std::uint64_t>& elsewhere) noexcept {
+  if (own != nullptr) {
+    own->store(own->load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  } else {
+    elsewhere.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+}  // namespace
 
 runtime::state::state(runtime_options chosen)
     : options{std::move(chosen)}, lwps{*this}, watch{*this} {
@@ -36,10 +48,14 @@ runtime::state::state(runtime_options chosen)
   show_to_debugger(*this);
 }
 
-runtime::state::~state() { hide_from_debugger(*this); }
+runtime::state::~state() {
+  hide_from_debugger(*this);
+  for (auto const& each : processors) stacks.empty(each->stacks);
+}
 
 thread_control* runtime::state::make_thread(stack_size stack) {
-  auto const block = stacks.take(stack);
+  processor* const own = own_processor();
+  auto const block = stacks.take(stack, own != nullptr ? &own->stacks : nullptr);
   if (!block) return nullptr;
   // Stacks lie at a regular distance, so that what each thread uses most would fall into the same
   // few sets of the caches; so every one starts a few lines further down than its neighbour. The
@@ -51,21 +67,57 @@ thread_control* runtime::state::make_thread(stack_size stack) {
   thread->scheduler = this;
   thread->stack = *block;
   if (lwp const* const here = current_lwp(); here != nullptr) thread->born = here->picked_at;
-  thread->id = ids.fetch_add(1, std::memory_order_relaxed) + 1;
-  alive.fetch_add(1, std::memory_order_relaxed);
+  thread->id = new_id(own);
+  count(own != nullptr ? &own->born : nullptr, born_elsewhere);
   prepare_context(*thread);
   return thread;
 }
 
 void runtime::state::destroy_thread(thread_control& thread) noexcept {
-  if (thread.home == nullptr) {
+  bool const root = thread.home == nullptr;
+  if (root) {
     spin_guard const guard{main_lock_};
     main_ = nullptr;
   }
   stack_block const block = thread.stack;
   thread.~thread_control();
-  stacks.give_back(block);
-  if (alive.fetch_sub(1, std::memory_order_acq_rel) == 1) end();
+  processor* const own = own_processor();
+  stacks.give_back(block, own != nullptr ? &own->stacks : nullptr);
+  count(own != nullptr ? &own->died : nullptr, died_elsewhere);
+  if (stacks.has_excess()) {
+    if (simulated) {
+      stacks.trim();
+    } else {
+      watch.note_activity();
+    }
+  }
+  // It ends last: every other thread has an owner that waits for it.
+  if (root && roots.fetch_sub(1, std::memory_order_acq_rel) == 1) end();
+}
+
+std::uint64_t runtime::state::threads_alive() const noexcept {
+  auto died = died_elsewhere.load(std::memory_order_relaxed);
+  for (auto const& each : processors) died += each->died.load(std::memory_order_relaxed);
+  auto born = born_elsewhere.load(std::memory_order_relaxed);
+  for (auto const& each : processors) born += each->born.load(std::memory_order_relaxed);
+  return born - died;
+}
+
+processor* runtime::state::own_processor() const noexcept {
+  if (simulated) return processors.front().get();
+  lwp* const here = current_lwp();
+  if (here == nullptr || here->scheduler != this || here->own == nullptr) return nullptr;
+  return here->own->relief ? nullptr : here->own;
+}
+
+std::uint64_t runtime::state::new_id(processor* own) noexcept {
+  if (own == nullptr) return ids.fetch_add(1, std::memory_order_relaxed) + 1;
+  constexpr std::uint64_t kAtOnce = 256;
+  if (own->next_id == own->ids_end) {
+    own->next_id = ids.fetch_add(kAtOnce, std::memory_order_relaxed) + 1;
+    own->ids_end = own->next_id + kAtOnce;
+  }
+  return own->next_id++;
 }
 
 void runtime::state::ready(thread_control& thread) noexcept {
@@ -149,9 +201,11 @@ timer_heap& runtime::state::timers() noexcept {
 }
 
 void runtime::state::serve(lwp& self) {
+  processor* held = nullptr;
   for (;;) {
     if (self.own == nullptr && !self.caller) self.own = lwps.rest(self);
     if (self.own == nullptr) return;
+    if (std::exchange(held, self.own) != self.own) self.own->looks_in = 1;
     thread_control* const next = self.own->relief ? next_thread_of_relief(self) : next_thread(self);
     if (next != nullptr) {
       execute(self, *next);
@@ -248,13 +302,23 @@ thread_control* runtime::state::next_thread_of_relief(lwp& self) noexcept {
   return nullptr;
 }
 
+/// To read the clock costs as much as the rest of a pick. While threads run for a microsecond or
+/// so, every eighth pick does it; as soon as they run for longer, each. A thread that asks by a
+/// checkpoint is told by the time since the last look.
 void runtime::state::begin_slice(lwp& self) noexcept {
+  constexpr unsigned kLooksEveryMost = 8;
   processor& own = *self.own;
-  auto const now_ticks = ticks();
   own.picks.store(own.picks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (now_ticks >= own.attend_at) attend(own);
-  own.slice_end = now_ticks + slice_ticks.load(std::memory_order_relaxed);
+  if (--own.looks_in > 0) return;
+  auto const now_ticks = ticks();
+  auto const slice = slice_ticks.load(std::memory_order_relaxed);
+  bool const short_ones = now_ticks - own.looked_at < slice / 16;
+  own.looks_every = short_ones ? std::min(2 * own.looks_every, kLooksEveryMost) : 1;
+  own.looks_in = own.looks_every;
+  own.looked_at = now_ticks;
+  own.slice_end = now_ticks + slice;
   self.picked_at = now_ticks;
+  if (now_ticks >= own.attend_at) attend(own);
 }
 
 thread_control* runtime::state::take_shared(processor& own) noexcept {
@@ -305,6 +369,7 @@ void runtime::state::wait_for_work(processor& own) noexcept {
   fire_timers();
   if (stop_asked.load(std::memory_order_acquire)) deliver_stop();
   own.attend_at = ticks() + slice_ticks.load(std::memory_order_relaxed);
+  own.looks_in = 1;
 }
 
 bool runtime::state::attend_if_due(lwp& self) noexcept {
@@ -314,6 +379,7 @@ bool runtime::state::attend_if_due(lwp& self) noexcept {
     return false;
   attend(own);
   own.slice_end = now_ticks + slice_ticks.load(std::memory_order_relaxed);
+  own.looks_in = 1;
   if (own.queue.empty() && shared.size() == 0) return false;
   notify_idle();
   return true;
@@ -425,6 +491,7 @@ void runtime::state::start_main(std::move_only_function<void()> main) {
     return {};
   };
   first->born = stamp();
+  roots.store(1, std::memory_order_relaxed);
   {
     spin_guard const guard{main_lock_};
     main_ = first;

@@ -31,6 +31,8 @@ struct runtime::state {
   /// A new thread, not started; nullptr when there is no memory for its stack.
   [[nodiscard]] thread_control* make_thread(stack_size stack);
   void destroy_thread(thread_control& thread) noexcept;
+  /// Threads that were made and have not ended: about right while they come and go.
+  [[nodiscard]] std::uint64_t threads_alive() const noexcept;
 
   /// Makes a thread run soon. From any LWP; afterwards the thread may be gone already.
   void ready(thread_control& thread) noexcept;
@@ -86,7 +88,9 @@ struct runtime::state {
 
   std::atomic<unsigned> sent_count{0};  ///< with migrate_always: threads sent elsewhere
   std::atomic<std::uint64_t> ids{0};
-  std::atomic<std::uint64_t> alive{0};
+  std::atomic<unsigned> roots{0};  ///< threads without a scope: the first, and those of models
+  std::atomic<std::uint64_t> born_elsewhere{0};  ///< by LWPs without a processor
+  std::atomic<std::uint64_t> died_elsewhere{0};
   std::atomic<unsigned> idle{0};  ///< processors whose LWP waits in the poller, or is about to
   std::atomic<unsigned> lent{0};  ///< LWPs whose blocking call has lost them their processor
   runtime::state* next_shown = nullptr;  ///< of those that a debugger finds
@@ -103,6 +107,8 @@ struct runtime::state {
   [[nodiscard]] thread_control* next_thread_of_relief(lwp& self) noexcept;
   [[nodiscard]] thread_control* take_shared(processor& own) noexcept;
   [[nodiscard]] thread_control* steal(processor& own) noexcept;
+  [[nodiscard]] processor* own_processor() const noexcept;
+  [[nodiscard]] std::uint64_t new_id(processor* own) noexcept;
   void attend(processor& own) noexcept;
   void fire_timers() noexcept;
   void wait_for_work(processor& own) noexcept;

@@ -1,5 +1,6 @@
 #include "stack_pool.h"
 
+#include <algorithm>
 #include <cstring>
 #include <sys/mman.h>
 
@@ -36,8 +37,42 @@ std::size_t bytes_of(stack_size size_class) noexcept {
   return kFactor * (64u << 10);
 }
 
-/// Free stacks that keep their pages; those beyond it give them back.
-std::size_t warm_max(stack_size size_class) noexcept {
+/// Free stacks that a processor keeps for itself.
+std::size_t most_at_hand(stack_size size_class) noexcept {
+  return size_class == stack_size::small || size_class == stack_size::standard ? 32 : 4;
+}
+
+constexpr std::size_t kTrimAtOnce = 512;
+
+bool kernel_has_guards() noexcept {
+  void* const page =
+      mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return false;
+  bool const works = madvise(page, 4096, MADV_GUARD_INSTALL) == 0;
+  munmap(page, 4096);
+  return works;
+}
+}  // namespace
+
+stack_pool::stack_pool(guard_kind best)
+    : guard_{best == guard_kind::madvise && !kernel_has_guards() ? guard_kind::mprotect : best} {}
+
+stack_pool::~stack_pool() {
+  for (auto& pool : classes_) {
+    auto const forget = [](stack_block const& block) {
+      destroy_fiber(block.sanitizer_fiber);
+      forget_stack_of_valgrind(block.valgrind_number);
+    };
+    std::ranges::for_each(pool.free, forget);
+    std::ranges::for_each(pool.cold, forget);
+    for (auto const& [start, size] : pool.slabs) {
+      forget_poison(start, size);  // or the stack of a later kernel thread at this address has it
+      munmap(start, size);
+    }
+  }
+}
+
+std::size_t stack_pool::warm_most(stack_size size_class) noexcept {
   switch (size_class) {
     case stack_size::small:
       return 8192;
@@ -51,44 +86,42 @@ std::size_t warm_max(stack_size size_class) noexcept {
   return 0;
 }
 
-bool kernel_has_guards() noexcept {
-  void* const page =
-      mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) return false;
-  bool const works = madvise(page, 4096, MADV_GUARD_INSTALL) == 0;
-  munmap(page, 4096);
-  return works;
-}
-}  // namespace
-
-stack_pool::stack_pool()
-    : guard_{kernel_has_guards() ? guard_kind::madvise : guard_kind::mprotect} {}
-
-stack_pool::~stack_pool() {
-  for (auto& pool : classes_) {
-    for (auto const* blocks : {&pool.free, &pool.cold}) {
-      for (auto const& block : *blocks) {
-        destroy_fiber(block.sanitizer_fiber);
-        forget_stack_of_valgrind(block.valgrind_number);
-      }
-    }
-    for (auto const& [start, size] : pool.slabs) {
-      forget_poison(start, size);  // or the stack of a later kernel thread at this address has it
-      munmap(start, size);
-    }
-  }
+std::optional<stack_block> stack_pool::take(stack_size size_class, stack_cache* near) {
+  auto* const shelf =
+      near != nullptr ? &near->shelves_[static_cast<std::size_t>(size_class)] : nullptr;
+  auto const block = shelf != nullptr && shelf->count > 0
+                         ? std::optional{shelf->blocks[--shelf->count]}
+                         : take_shared(size_class, shelf);
+  if (block) forget_poison(block->low, block->size);
+  return block;
 }
 
-std::optional<stack_block> stack_pool::take(stack_size size_class) {
-  auto& pool = classes_[static_cast<std::size_t>(size_class)];
+std::optional<stack_block> stack_pool::take_shared(stack_size size_class,
+                                                   stack_cache::shelf* refill) {
+  auto& pool = pool_of(size_class);
   std::size_t const size = bytes_of(size_class);
   stack_block block{nullptr, size, size_class};
   {
     spin_guard const guard{pool.lock};
-    if (auto& reused = pool.free.empty() ? pool.cold : pool.free; !reused.empty()) {
-      block = reused.back();
-      reused.pop_back();
-      forget_poison(block.low, block.size);
+    if (auto const reuse =
+            [&](auto& from) {
+              block = from.back();
+              from.pop_back();
+            };
+        !pool.free.empty()) {
+      reuse(pool.free);
+      // More of the warm ones, and the warmest on top.
+      std::size_t const more =
+          refill != nullptr ? std::min(pool.free.size(), most_at_hand(size_class) / 2) : 0;
+      for (std::size_t i = 0; i < more; ++i) {
+        refill->blocks[more - 1 - i] = pool.free.back();
+        pool.free.pop_back();
+      }
+      if (more > 0) refill->count = more;
+      pool.fewest_free = std::min(pool.fewest_free, pool.free.size());
+      return block;
+    } else if (!pool.cold.empty()) {
+      reuse(pool.cold);
       return block;
     }
     if (pool.unused == pool.slab_end && !add_slab(pool, kGuardSize + size)) return std::nullopt;
@@ -102,21 +135,72 @@ std::optional<stack_block> stack_pool::take(stack_size size_class) {
   return block;
 }
 
-void stack_pool::give_back(stack_block block) noexcept {
-  auto& pool = classes_[static_cast<std::size_t>(block.size_class)];
-  spin_guard guard{pool.lock};
-  bool const cold = pool.free.size() >= warm_max(block.size_class);
-  if (cold) {
-    // Before it can be taken again, and outside the lock: the kernel takes about a microsecond.
-    guard.unlock();
+void stack_pool::give_back(stack_block const& block, stack_cache* near) {
+  if (near == nullptr) {
+    give_back_shared({&block, 1});
+    return;
+  }
+  auto& shelf = near->shelves_[static_cast<std::size_t>(block.size_class)];
+  if (shelf.count == most_at_hand(block.size_class)) {
+    // The colder half goes.
+    std::size_t const half = shelf.count / 2;
+    give_back_shared(std::span{shelf.blocks}.first(half));
+    std::copy(shelf.blocks.begin() + static_cast<std::ptrdiff_t>(half),
+              shelf.blocks.begin() + static_cast<std::ptrdiff_t>(shelf.count),
+              shelf.blocks.begin());
+    shelf.count -= half;
+  }
+  shelf.blocks[shelf.count++] = block;
+}
+
+void stack_pool::give_back_shared(std::span<stack_block const> blocks) {
+  if (blocks.empty()) return;
+  auto const size_class = blocks.front().size_class;
+  auto& pool = pool_of(size_class);
+  spin_guard const guard{pool.lock};
+  pool.free.insert(pool.free.end(), blocks.begin(), blocks.end());
+  if (pool.free.size() > warm_most(size_class)) excessive_.store(true, std::memory_order_relaxed);
+}
+
+void stack_pool::empty(stack_cache& cache) {
+  for (auto& shelf : cache.shelves_)
+    give_back_shared(std::span{shelf.blocks}.first(std::exchange(shelf.count, 0)));
+}
+
+void stack_pool::trim() {
+  if (!has_excess()) return;
+  bool more = false;
+  for (std::size_t i = 0; i < kStackClasses; ++i)
+    more = trim_class(static_cast<stack_size>(i)) || more;
+  if (!more) excessive_.store(false, std::memory_order_relaxed);
+}
+
+/// Whether it has more to give than it should keep.
+bool stack_pool::trim_class(stack_size size_class) {
+  auto& pool = pool_of(size_class);
+  std::vector<stack_block> coldest;
+  bool more = false;
+  {
+    spin_guard const guard{pool.lock};
+    std::size_t const unneeded = std::exchange(pool.fewest_free, pool.free.size());
+    std::size_t const keep = warm_most(size_class);
+    more = pool.free.size() > keep;
+    if (unneeded > keep) {
+      auto const end =
+          pool.free.begin() + static_cast<std::ptrdiff_t>(std::min(unneeded - keep, kTrimAtOnce));
+      coldest.assign(pool.free.begin(), end);
+      pool.free.erase(pool.free.begin(), end);
+      pool.fewest_free = pool.free.size();
+    }
+  }
+  for (auto const& block : coldest) {
     forget_poison(block.low, block.size);
     madvise(block.low, block.size, MADV_DONTNEED);
     write_canary(block.low);
-    spin_guard const again{pool.lock};
-    pool.cold.push_back(block);
-    return;
   }
-  pool.free.push_back(block);
+  spin_guard const guard{pool.lock};
+  pool.cold.insert(pool.cold.end(), coldest.begin(), coldest.end());
+  return more;
 }
 
 bool stack_pool::add_slab(size_class_pool& pool, std::size_t stride) {
@@ -139,9 +223,12 @@ void stack_pool::install_guard(std::byte* at) {
   if (guard_ == guard_kind::madvise) {
     if (madvise(at, kGuardSize, MADV_GUARD_INSTALL) == 0) return;
   }
-  if (protected_count_.fetch_add(1, std::memory_order_relaxed) < kProtectedMax) {
-    mprotect(at, kGuardSize, PROT_NONE);
-  }
+  if (guard_ == guard_kind::canary) return;
+  if (protected_count_.fetch_add(1, std::memory_order_relaxed) < kProtectedMax &&
+      mprotect(at, kGuardSize, PROT_NONE) == 0)
+    return;
+  // Out of memory maps: from now on the canaries stand alone, and guard_name() says so.
+  protected_count_.store(kProtectedMax, std::memory_order_relaxed);
 }
 
 void stack_pool::write_canary(std::byte* low) {
@@ -150,6 +237,7 @@ void stack_pool::write_canary(std::byte* low) {
 
 std::string_view stack_pool::guard_name() const noexcept {
   if (guard_ == guard_kind::madvise) return "madvise";
+  if (guard_ == guard_kind::canary) return "canary";
   return protected_count_.load(std::memory_order_relaxed) < kProtectedMax ? "mprotect" : "canary";
 }
 

@@ -32,14 +32,34 @@ struct local_value {
 
 /// Everything about one user thread. Lies at the top of its own stack, so that a parked thread
 /// costs one page in all.
-struct thread_control {
+struct alignas(64) thread_control {
+  // What every switch and every wait touch: two cache lines, as those of a thread that waited for
+  // long come from memory.
   saved_stack context;  ///< where it goes on; valid while it is not running
   runtime::state* scheduler = nullptr;
-  stack_block stack;
   language_state language;
   float_control rounding = 0;
-  void* fake_stack = nullptr;  ///< of the address sanitizer
+  /// Guards what a stop request touches: the flag, the wait to end, the scopes made on this thread.
+  spin_word stop_lock{0};
 
+  park_token* parked_on = nullptr;
+  scope::state* scopes = nullptr;
+  Deadline deadline = Deadline::never();
+  unsigned shields = 0;
+  std::atomic<bool> stop{false};
+  // What diagnostics tell of it. `since` is when its LWP last picked a thread, in state::stamp()s:
+  // reading the clock at each park would cost more than the rest of it.
+  std::atomic<thread_state> phase{thread_state::ready};
+  std::atomic<wait_kind> wait_for{wait_kind::other};
+  bool isolated = false;
+  std::atomic<void const*> wait_object{nullptr};
+  std::atomic<std::uintptr_t> wait_detail{0};
+  std::atomic<std::uint64_t> since{0};
+  unsigned last_processor = 0;  ///< kept with migrate_always only
+
+  // The rest is for its start and its end.
+  stack_block stack;
+  void* fake_stack = nullptr;  ///< of the address sanitizer
   std::uint64_t id = 0;
   std::string name;
   std::move_only_function<Result<void>()> body;
@@ -48,25 +68,7 @@ struct thread_control {
   std::shared_ptr<scope::state> home;
   thread_control* next_sibling = nullptr;
   thread_control* previous_sibling = nullptr;
-  bool isolated = false;
-  Deadline deadline = Deadline::never();
-  unsigned shields = 0;
-  unsigned last_processor = 0;  ///< kept with migrate_always only
-
-  // What diagnostics tell of it. `since` is when its LWP last picked a thread, in state::stamp()s:
-  // reading the clock at each park would cost more than the rest of it.
-  std::atomic<thread_state> phase{thread_state::ready};
-  std::atomic<wait_kind> wait_for{wait_kind::other};
-  std::atomic<void const*> wait_object{nullptr};
-  std::atomic<std::uintptr_t> wait_detail{0};
-  std::atomic<std::uint64_t> since{0};
   std::uint64_t born = 0;
-
-  void tell_wait(wait_note note) noexcept {
-    wait_for.store(note.kind, std::memory_order_relaxed);
-    wait_object.store(note.object, std::memory_order_relaxed);
-    wait_detail.store(note.detail, std::memory_order_relaxed);
-  }
 
   local_value* locals = nullptr;  ///< the last made first
   /// Made when somebody asks for a token. Asked to stop by the thread itself, where a stop reaches
@@ -76,11 +78,11 @@ struct thread_control {
   /// How long its last blocking section took: the best guess about the next one.
   enum class section : std::uint8_t { unknown, brief, lengthy } last_section = section::unknown;
 
-  /// Guards what a stop request touches: the flag, the wait to end, the scopes made on this thread.
-  spin_word stop_lock{0};
-  std::atomic<bool> stop{false};
-  park_token* parked_on = nullptr;
-  scope::state* scopes = nullptr;
+  void tell_wait(wait_note note) noexcept {
+    wait_for.store(note.kind, std::memory_order_relaxed);
+    wait_object.store(note.object, std::memory_order_relaxed);
+    wait_detail.store(note.detail, std::memory_order_relaxed);
+  }
 };
 
 /// Asks the thread, and what runs in scopes made on it, to stop. The caller makes sure that the

@@ -99,7 +99,7 @@ std::string wait_text(listed_thread const& thread, stack_finder const& stacks) {
 std::vector<listed_thread> list_threads(runtime::state& state) {
   std::vector<listed_thread> all;
   // What is copied under the locks should not have to wait for memory.
-  all.reserve(state.alive.load(std::memory_order_relaxed) + 64);
+  all.reserve(state.threads_alive() + 64);
   state.with_main([&](thread_control& first) { list_from(first, 0, all); });
   return all;
 }

@@ -19,13 +19,17 @@ class timer_heap;
 struct timer {
   TimePoint when;
   park_token* token = nullptr;
-  std::size_t index = kAbsent;
   timer_heap* heap = nullptr;
   timer* next_fired = nullptr;
-  static constexpr std::size_t kAbsent = std::numeric_limits<std::size_t>::max();
+  std::uint32_t place = kAbsent;
+  static constexpr std::uint32_t kAbsent = std::numeric_limits<std::uint32_t>::max();
 };
 
 /// Deadlines of parked threads, earliest first. Any LWP may add, remove and fire.
+///
+/// Timers lie on the stacks of threads that wait, and those are cold: each touch of one may be a
+/// miss of the caches and of the page tables. So the heap holds all that it needs to keep its
+/// order, and the timers that are due are fetched several at a time.
 class timer_heap {
  public:
   void add(timer& entry);
@@ -41,25 +45,32 @@ class timer_heap {
   [[nodiscard]] std::size_t size() const noexcept { return heap_.size(); }
 
  private:
-  /// The key beside the pointer: timers lie on the cold stacks of parked threads, and comparing
-  /// must not touch them.
   struct node {
     TimePoint when;
-    std::uint64_t order;  ///< among equal times: first come, first served
+    std::uint32_t order;  ///< among equal times: first come, first served
+    std::uint32_t place;
+  };
+  /// What a timer knows itself by: where in the heap it is now. Or the next free place.
+  struct place {
     timer* owner;
+    std::uint32_t index;
   };
   static bool before(node const& a, node const& b) noexcept {
-    return a.when != b.when ? a.when < b.when : a.order < b.order;
+    // The order counts on from 2^32 - 1 to 0; never so many wait at once that it would matter.
+    return a.when != b.when ? a.when < b.when : static_cast<std::int32_t>(a.order - b.order) < 0;
   }
-  void place(std::size_t index, node const& entry) noexcept;
-  void sift_up(std::size_t index) noexcept;
-  void sift_down(std::size_t index) noexcept;
-  void take_out(timer& entry) noexcept;
+  [[nodiscard]] std::uint32_t new_place(timer& owner);
+  [[nodiscard]] timer& take_out(std::uint32_t index) noexcept;
+  void put(std::uint32_t index, node const& entry) noexcept;
+  void sift_up(std::uint32_t index, node const& entry) noexcept;
+  void sift_down(std::uint32_t index, node const& entry) noexcept;
   void publish_earliest() noexcept;
 
   spin_word lock_{0};
   std::vector<node> heap_;
-  std::uint64_t next_order_ = 0;
+  std::vector<place> places_;
+  std::uint32_t free_place_ = timer::kAbsent;
+  std::uint32_t next_order_ = 0;
   std::atomic<Duration::rep> earliest_{TimePoint::max().time_since_epoch().count()};
 };
 
