@@ -77,7 +77,7 @@ Result<void> Connection::write_all(int side, std::span<ByteView const> from, Dea
   for (;;) {
     MUT_TRY(may_write(side));
     take_acks(pipe);
-    remaining -= accept_bytes(pipe, from, skip, remaining);
+    remaining -= accept_bytes(side, from, skip, remaining);
     offer(side);
     if (remaining == 0) return {};
     pipe.wanted = std::min(remaining, fabric_.options.send_buffer_bytes / 4);
@@ -86,8 +86,9 @@ Result<void> Connection::write_all(int side, std::span<ByteView const> from, Dea
   }
 }
 
-std::size_t Connection::accept_bytes(Pipe& pipe, std::span<ByteView const>& from, std::size_t& skip,
+std::size_t Connection::accept_bytes(int side, std::span<ByteView const>& from, std::size_t& skip,
                                      std::size_t remaining) {
+  auto& pipe = pipes_[index(side)];
   auto const unacknowledged = static_cast<std::size_t>(pipe.written - pipe.acknowledged);
   auto const room = fabric_.options.send_buffer_bytes -
                     std::min(unacknowledged, fabric_.options.send_buffer_bytes);
@@ -100,6 +101,7 @@ std::size_t Connection::accept_bytes(Pipe& pipe, std::span<ByteView const>& from
     auto const view = from.front().subspan(skip);
     auto const count = std::min(left, view.size());
     left -= count;
+    fabric_.note_content(station(side), view.first(count));
     pipe.queued.append(view.first(count), segment_max, left);
     skip += count;
     if (skip == from.front().size()) {

@@ -115,7 +115,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   [[nodiscard]] Result<void> may_write(int side) const;
   std::size_t take(ByteQueue& received, std::span<MutableBytes const> into);
-  std::size_t accept_bytes(Pipe& pipe, std::span<ByteView const>& from, std::size_t& skip,
+  std::size_t accept_bytes(int side, std::span<ByteView const>& from, std::size_t& skip,
                            std::size_t remaining);
   [[nodiscard]] bool window_open(Pipe const& pipe) const noexcept;
   [[nodiscard]] bool sendable(Pipe const& pipe) const noexcept;

@@ -38,6 +38,7 @@ void deliver(std::unique_ptr<Packet> packet, Station& to) {
   auto& fabric = packet->fabric;
   if (socket.arrived_bytes + weight > fabric.options.datagram_buffer_bytes) return;
   fabric.note(TraceEvent::datagram, to, packet->bytes.size());
+  fabric.note_content(to, packet->bytes);
   socket.arrived_bytes += weight;
   socket.arrived.push_back({std::move(packet->bytes), packet->header.source});
   socket.receivers.wake_one();

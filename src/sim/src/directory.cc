@@ -119,6 +119,7 @@ Result<void> SimulatedFile::write_at(std::uint64_t offset, std::span<ByteView co
       return system_failure(EFBIG, "write");
     auto const written = inode_->content.write(offset, buffer);
     disk_.note(TraceEvent::wrote, mix(offset) + written);
+    disk_.note_content(buffer.first(written));
     if (written < buffer.size()) return system_failure(ENOSPC, "write");
     offset += written;
   }

@@ -59,6 +59,7 @@ class SimulatedDisk final : public DiskControl {
   void note(TraceEvent event, std::uint64_t detail) noexcept {
     fabric_.note(event, station_, detail);
   }
+  void note_content(ByteView content) { fabric_.note_content(station_, content); }
   [[nodiscard]] std::int64_t civil_ns() const noexcept;
   [[nodiscard]] DiskTree& tree() noexcept {
     refresh_full();

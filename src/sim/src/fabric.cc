@@ -36,6 +36,7 @@ Station& Fabric::add_station(std::string name, Router* behind,
   bool const is_new = by_name_.emplace(name, &station).second;
   MUT_ASSERT(is_new);
   station.name = std::move(name);
+  trace.name_host(station.index, station.name);
   place(station, subnet_behind(behind), std::move(addresses));
   return station;
 }

@@ -92,6 +92,9 @@ class Fabric {
   void note(TraceEvent event, Station const& station, std::uint64_t detail = 0) noexcept {
     trace.note(events.now(), event, station.index, detail);
   }
+  void note_content(Station const& station, ByteView content) {
+    trace.note_content(events.now(), station.index, content);
+  }
 
   NetworkOptions options;
   EventQueue& events;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "mutirao/base/time.h"
@@ -36,6 +37,18 @@ class SeededEntropy final : public world::Entropy {
   std::uint64_t hash = 0xcbf29ce484222325;
   for (char const c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
   return mix(hash);
+}
+
+/// The same of bytes, a word at a time.
+[[nodiscard]] inline std::uint64_t hash_of(ByteView bytes) noexcept {
+  std::uint64_t hash = bytes.size();
+  for (; bytes.size() >= sizeof(std::uint64_t); bytes = bytes.subspan(sizeof(std::uint64_t))) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data(), sizeof word);
+    hash = mix(hash ^ word) + 0x9e3779b97f4a7c15;
+  }
+  for (auto const byte : bytes) hash = mix(hash ^ byte) + 1;
+  return hash;
 }
 
 }  // namespace mutirao::sim

@@ -16,6 +16,7 @@ namespace mutirao::sim {
 struct Simulation::State {
   explicit State(SimulationOptions const& options)
       : seed{options.seed},
+        trace{options.recording},
         faults{options.faults, options.seed,
                [this](std::string_view name) {
                  trace.note(events.now(), TraceEvent::fault, 0, hash_of(name));

@@ -12,6 +12,7 @@
 #include "mutirao/sim/faults.h"
 #include "mutirao/sim/host.h"
 #include "mutirao/sim/link.h"
+#include "mutirao/sim/recording.h"
 #include "mutirao/sim/router.h"
 #include "mutirao/world/entropy.h"
 
@@ -21,6 +22,7 @@ struct SimulationOptions {
   std::uint64_t seed = 1;
   NetworkOptions network{};
   FaultOptions faults{};
+  Recording* recording = nullptr;  ///< outlives the simulation
 };
 
 /// How a host ends. The defaults are a power cut; the contrary of both is a killed process.
