@@ -191,10 +191,18 @@ std::uint64_t first_to_differ(char const* name, std::size_t count, Bug bug) {
   });
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kAddressesDiffer = false;  // a sanitizer's allocator gives the same in every process
+#else
+constexpr bool kAddressesDiffer = true;
+#endif
+
 TEST(PlantedBugs, the_order_of_addresses_is_shown_within_10_seeds) {
+  if (!kAddressesDiffer) GTEST_SKIP();
   EXPECT_NE(first_to_differ("order of addresses", 10, Bug::order_of_addresses), 0u);
 }
 TEST(PlantedBugs, the_order_of_a_hash_table_is_shown_within_10_seeds) {
+  if (!kAddressesDiffer) GTEST_SKIP();
   EXPECT_NE(first_to_differ("order of a hash table", 10, Bug::order_of_a_hash_table), 0u);
 }
 TEST(PlantedBugs, an_uninitialised_read_is_shown_within_3_seeds) {
