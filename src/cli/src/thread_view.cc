@@ -28,9 +28,9 @@ std::string counts(threads::runtime_report const& report) {
   auto const& info = report.info;
   return fmt::format(
       "{} threads: {} running, {} ready, {} parked, {} blocked; {} processors, {} LWPs, {} in "
-      "blocking calls",
+      "blocking calls, {} at rest",
       report.threads.size(), count[0], count[1], count[2], count[3], info.processors, info.lwps,
-      info.lwps_blocked);
+      info.lwps_blocked, info.lwps_resting);
 }
 
 std::vector<std::string> row(thread_info const& thread, bool indented) {
@@ -75,9 +75,11 @@ std::string thread_list(threads::runtime_report const& report) {
   auto const& info = report.info;
   std::vector<std::vector<std::string>> rows{heads()};
   for (auto const& each : report.threads) rows.push_back(row(each, true));
-  return fmt::format("{}\n{} switches, {} steals; stacks guarded by {}, files by {}\n\n{}",
-                     counts(report), info.switches, info.steals, info.guard, info.files,
-                     table(rows));
+  return fmt::format(
+      "{}\n{} switches, {} steals, {} stalls, {} LWPs refused; stacks guarded by {}, files by "
+      "{}\n\n{}",
+      counts(report), info.switches, info.steals, info.stalls, info.lwps_refused, info.guard,
+      info.files, table(rows));
 }
 
 std::vector<std::string> thread_top(threads::runtime_report const& report,

@@ -50,7 +50,8 @@ threads::runtime_report small_report() {
 TEST(ThreadList, indents_by_scope_and_keeps_names_from_the_terminal) {
   auto const text = thread_list(small_report());
   EXPECT_THAT(text, HasSubstr("3 threads: 0 running, 0 ready, 2 parked, 1 blocked; 2 processors, 3 "
-                              "LWPs, 1 in blocking calls\n300 switches, 7 steals"));
+                              "LWPs, 1 in blocking calls, 0 at rest\n300 switches, 7 steals, 0 "
+                              "stalls, 0 LWPs refused"));
   EXPECT_THAT(text, HasSubstr("\n2   "));
   EXPECT_THAT(text, HasSubstr("  peer?[31m"));
   EXPECT_THAT(text, HasSubstr("reading descriptor 9"));

@@ -336,9 +336,15 @@ std::string to_json(NodeStatus const& status) {
 
 std::string to_json(threads::runtime_report const& report) {
   auto const& info = report.info;
-  Json json = {{"lwps", info.lwps},         {"lwps_blocked", info.lwps_blocked},
-               {"switches", info.switches}, {"steals", info.steals},
-               {"stack_guard", info.guard}, {"file_engine", info.files}};
+  Json json = {{"lwps", info.lwps},
+               {"lwps_blocked", info.lwps_blocked},
+               {"lwps_resting", info.lwps_resting},
+               {"lwps_refused", info.lwps_refused},
+               {"stalls", info.stalls},
+               {"switches", info.switches},
+               {"steals", info.steals},
+               {"stack_guard", info.guard},
+               {"file_engine", info.files}};
   Json& processors = json["processors"] = Json::array();
   for (auto const& each : report.processors) processors.push_back(encode(each));
   Json& all = json["threads"] = Json::array();
@@ -413,6 +419,9 @@ Result<threads::runtime_report> thread_report_from_json(std::string_view text) {
     auto& info = report.info;
     info.lwps = json.at("lwps").get<unsigned>();
     info.lwps_blocked = json.at("lwps_blocked").get<unsigned>();
+    info.lwps_resting = json.at("lwps_resting").get<unsigned>();
+    info.lwps_refused = json.at("lwps_refused").get<std::uint64_t>();
+    info.stalls = json.at("stalls").get<std::uint64_t>();
     info.switches = json.at("switches").get<std::uint64_t>();
     info.steals = json.at("steals").get<std::uint64_t>();
     info.guard = json.at("stack_guard").get<std::string>();

@@ -104,6 +104,9 @@ TEST(Json, reads_back_a_thread_report) {
   threads::runtime_report report;
   report.info.lwps = 3;
   report.info.lwps_blocked = 1;
+  report.info.lwps_resting = 4;
+  report.info.lwps_refused = 5;
+  report.info.stalls = 6;
   report.info.switches = 10;
   report.info.steals = 2;
   report.info.guard = "madvise";

@@ -57,9 +57,12 @@ std::string to_text(runtime_report const& report) {
   for (auto const& each : report.threads) ++count[static_cast<std::size_t>(each.state)];
   auto text = fmt::format(
       "mutirao: {} threads: {} running, {} ready, {} parked, {} blocked; {} processors, {} LWPs, "
-      "{} in blocking calls; {} switches, {} steals; stacks guarded by {}, files by {}\n",
+      "{} in blocking calls, {} at rest; {} switches, {} steals, {} stalls, {} LWPs refused; "
+      "stacks "
+      "guarded by {}, files by {}\n",
       report.threads.size(), count[0], count[1], count[2], count[3], info.processors, info.lwps,
-      info.lwps_blocked, info.switches, info.steals, info.guard, info.files);
+      info.lwps_blocked, info.lwps_resting, info.switches, info.steals, info.stalls,
+      info.lwps_refused, info.guard, info.files);
   for (auto const& each : report.processors)
     text += fmt::format("processor {}: {} queued, {} switches, {} steals{}\n", each.index,
                         each.queued, each.switches, each.steals,
