@@ -1,5 +1,6 @@
 #include "chores.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -23,6 +24,12 @@ using namespace mutirao::threads;
 
 namespace {
 using std::chrono::microseconds;
+
+void insist(Result<void> const& done, char const* what) {
+  if (done) return;
+  std::fprintf(stderr, "soak: broken: %s: %s\n", what, done.error().what.c_str());
+  std::abort();
+}
 
 void insist(bool holds, char const* what) {
   if (holds) return;
@@ -104,14 +111,19 @@ void use_file(Garden& garden, Random& random) {
   auto const block = below(random, 64);
   Bytes content(4096, static_cast<std::uint8_t>(block));
   std::array<iovec, 1> const part{iovec{content.data(), content.size()}};
-  insist(write_file(garden.file, part, block * content.size()).has_value(), "a write");
-  if (below(random, 8) == 0) insist(sync_file(garden.file).has_value(), "a sync");
+  insist(write_file(garden.file, part, block * content.size()), "a write");
+  if (below(random, 8) == 0) insist(sync_file(garden.file), "a sync");
   if (below(random, 4) == 0)
     ::posix_fadvise(garden.file, static_cast<off_t>(block * content.size()), 4096,
                     POSIX_FADV_DONTNEED);
   Bytes back(4096);
   auto const got = read_file(garden.file, back, block * content.size());
-  insist(got && *got == back.size() && back == content, "what was read back");
+  if (!got) insist(Result<void>{std::unexpected{got.error()}}, "a read");
+  auto const [at, expected] = std::ranges::mismatch(back, content);
+  if (at == back.end()) return;
+  std::fprintf(stderr, "soak: broken: of a read that gave %zu bytes, byte %td is %u and not %u\n",
+               *got, at - back.begin(), *at, *expected);
+  std::abort();
 }
 
 void block(Random& random) {

@@ -15,6 +15,10 @@ namespace {
 /// number.
 long outcome(ssize_t result) noexcept { return result >= 0 ? result : -last_error_number(); }
 
+/// The operation did not happen and may be tried again: the kernel gives up what an LWP has
+/// submitted when that LWP ends, as spare ones do.
+bool not_begun(long result) noexcept { return result == -EINTR || result == -ECANCELED; }
+
 file_ring* ring_of_this_runtime() noexcept {
   lwp* const here = current_lwp();
   if (here == nullptr || here->running == nullptr || here->own == nullptr ||
@@ -27,8 +31,9 @@ file_ring* ring_of_this_runtime() noexcept {
 long read_cached(int descriptor, MutableBytes into, std::uint64_t offset) noexcept {
   iovec const buffer{into.data(), into.size()};
   long const got = outcome(preadv2(descriptor, &buffer, 1, static_cast<off_t>(offset), RWF_NOWAIT));
-  // Not every file system can tell.
-  return got == -EOPNOTSUPP || got == -EINVAL || got == -ENOSYS ? -EAGAIN : got;
+  // Not every file system can tell, and some kernels say "end of file" for "not in the cache"
+  // (preadv2(2), BUGS).
+  return got == 0 || got == -EOPNOTSUPP || got == -EINVAL || got == -ENOSYS ? -EAGAIN : got;
 }
 
 long read_device(int descriptor, MutableBytes into, std::uint64_t offset) {
@@ -51,7 +56,7 @@ Result<std::size_t> read_file(int descriptor, MutableBytes into, std::uint64_t o
     auto const rest = into.subspan(done);
     long const got = cached ? read_cached(descriptor, rest, offset + done)
                             : read_device(descriptor, rest, offset + done);
-    if (got == -EINTR) continue;
+    if (not_begun(got)) continue;
     if (got == -EAGAIN && cached) {
       cached = false;
       continue;
@@ -101,7 +106,9 @@ Result<void> write_file(int descriptor, std::span<iovec const> from, std::uint64
 
 Result<void> sync_file(int descriptor) {
   long done = -EAGAIN;
-  if (file_ring* const ring = ring_of_this_runtime()) done = ring->sync(descriptor);
+  do {
+    if (file_ring* const ring = ring_of_this_runtime()) done = ring->sync(descriptor);
+  } while (not_begun(done));
   if (done == -EAGAIN || done == -EINVAL || done == -EOPNOTSUPP || done == -ENOMEM) {
     done = blocking([&] { return outcome(fdatasync(descriptor)); });
   }
