@@ -226,7 +226,8 @@ class Page(unittest.TestCase):
             self.assertIn(name, shared)
             card.one(".primary").click()
             copy = browser.downloads / name
-            lab.wait_for(copy.exists, f"{name} is downloaded")
+            # The browser makes an empty file of that name first.
+            lab.wait_for(lambda: copy.exists() and copy.stat().st_size == 3 << 20, f"{name} is downloaded")  # noqa: B023
             self.assertEqual(sha256(copy.read_bytes()), self.content[name])
         self.assertEqual(browser.run("return location.pathname"), "/", "a text is downloaded too, not shown")
 

@@ -18,8 +18,8 @@ class Checker {
   void entered(Member& member);
   /// Looks at a member that is up; call it at least twice a second.
   void look(Member& member, TimePoint now);
-  /// A node ends: properly, or by a crash that may take what was not synced.
-  void leaving(Member& member, bool properly, TimePoint now);
+  enum class Ending : std::uint8_t { stopped, killed, power_cut };
+  void leaving(Member& member, Ending how, TimePoint now);
   /// At the end of all.
   void look_at_the_end(Member const& member, TimePoint now);
   void fail(FailureKind kind, Member const& member, TimePoint now, std::string what);

@@ -88,13 +88,14 @@ void SwarmRun::enter(Member& member) {
 }
 
 void SwarmRun::leave(Member& member) {
-  checker_->leaving(member, true, threads::now());
+  checker_->leaving(member, Checker::Ending::stopped, threads::now());
   account_for(member);
   member.node.reset();
 }
 
 void SwarmRun::die(Member& member, bool power) {
-  checker_->leaving(member, false, threads::now());
+  checker_->leaving(member, power ? Checker::Ending::power_cut : Checker::Ending::killed,
+                    threads::now());
   account_for(member);
   network_.crash(*member.host, {.reset_streams = !power, .lose_unsynced = power});
   member.node.reset();

@@ -10,9 +10,10 @@ namespace mutirao::swarm {
 namespace {
 
 constexpr std::uint32_t kPiecesHashedAtOnce = 16;
-constexpr auto kTick = std::chrono::seconds{1};
-constexpr auto kSyncInterval = std::chrono::seconds{30};  // about that of the kernel's own flusher
-constexpr std::size_t kPoolBlocks = 320;                  // 5 MiB
+constexpr std::chrono::milliseconds kTick{1000};
+constexpr std::chrono::milliseconds kRecordInterval{500};  // a killed process loses no more
+constexpr auto kSyncInterval = std::chrono::seconds{30};   // about that of the kernel's own flusher
+constexpr std::size_t kPoolBlocks = 320;                   // 5 MiB
 constexpr std::uint64_t kRoomMin = 16 << 20;
 constexpr std::uint8_t kBulkPriority = 4;
 constexpr auto kLayersMax = std::chrono::seconds{15};
@@ -155,9 +156,10 @@ void Torrent::open_content() {
     std::lock_guard const lock{mutex_};
     set_phase(TorrentPhase::checking);
   }
-  auto store =
-      Store::open(engine_.world, metainfo_,
-                  {.content_folder = record_.folder, .map_folder = engine_.options.state_folder});
+  auto store = Store::open(engine_.world, metainfo_,
+                           {.content_folder = record_.folder,
+                            .map_folder = engine_.options.state_folder,
+                            .record_interval = kRecordInterval});
   if (!store) return fail_with(std::move(store).error());
   {
     std::lock_guard const lock{mutex_};
@@ -286,7 +288,7 @@ void Torrent::session_loop(threads::scope& scope) {
       if (session_over()) break;
     }
     auto const now = engine_.world.clock().now();
-    auto wake = now + kTick;
+    auto wake = now + (picker_ && !picker_->done() ? kRecordInterval : kTick);
     if (metainfo_ && !picker_) {
       if (lacks_layers() && (!metainfo_->has_v1() || now - metadata_since_ < kLayersMax)) {
         wake = std::min(wake, ask_for_layers(now));

@@ -18,12 +18,12 @@ namespace mutirao::swarm {
 ///
 /// A process can be killed and a machine can lose power at any moment. The store therefore keeps a
 /// *map*: one bit a 16 KiB block, in a file of its own with checksums, and a journal of what was
-/// verified since. Records follow their data at the latest 1 s or 64 MiB after it, so that a killed
-/// process has at most that much to fetch again. Syncing is left to a slower pace, as a disk takes
-/// long over it: after a power cut, files with claims of which it is not known whether their data
-/// had reached the disk are rechecked. Never is an unwritten block claimed. Each file's size,
-/// modification time and inode are kept with the map: a file that somebody changed is rechecked
-/// alone, the others are trusted.
+/// verified since. Records follow their data at the latest half a second or 64 MiB after it, so
+/// that a killed process has at most that much to fetch again. Syncing is left to a slower pace, as
+/// a disk takes long over it: after a power cut, files with claims of which it is not known whether
+/// their data had reached the disk are rechecked. Never is an unwritten block claimed. Each file's
+/// size, modification time and inode are kept with the map: a file that somebody changed is
+/// rechecked alone, the others are trusted.
 ///
 /// Files are sparse. Paths stay below the target folder and follow no links (world::Directory). Any
 /// number of threads may call; no call holds a lock while it reads or writes the disk.
@@ -32,7 +32,7 @@ class Store {
   struct Options {
     std::string content_folder;  ///< where the files of the torrent go
     std::string map_folder;      ///< where `<id>.map` and `<id>.journal` live
-    Duration record_interval = std::chrono::seconds{1};
+    Duration record_interval = std::chrono::milliseconds{500};
     std::uint64_t record_bytes = 64 << 20;
   };
 
