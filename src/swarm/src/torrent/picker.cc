@@ -147,7 +147,11 @@ void Picker::peer_has_all(PeerSlot slot) {
   owner.all = true;
   ++seeds_;
   owner.origin = owner.pieces.none();
-  if (owner.origin) ++origins_;
+  if (owner.origin) {
+    ++origins_;
+    // One neighbour less: what was left to it is ours to fetch.
+    reached_ = false;
+  }
   for (std::uint32_t piece = 0; owner.pieces.count() > 0 && piece < have_.size(); ++piece) {
     if (!owner.pieces.test(piece)) continue;
     --availability_[piece];

@@ -295,6 +295,19 @@ TEST(Picker, divides_the_pieces_of_a_seed_among_the_nodes_that_fetch) {
   EXPECT_EQ(asked.size(), 80u) << "each of four asks for 20 pieces that no other asks for";
 }
 
+// Goal: what was left to a neighbour of whom nothing was known yet is fetched when it turns out to
+// be a seed.
+TEST(Picker, asks_seeds_for_everything_once_the_last_neighbour_turns_out_to_be_a_seed) {
+  auto picker = make_picker(16);
+  auto const seed = picker.join(1);
+  picker.peer_has_all(seed);
+  auto const late = picker.join(2);
+  auto const before = pick(picker, seed, 16 * kBlocks).size();
+  EXPECT_LT(before, 16 * kBlocks);
+  picker.peer_has_all(late);
+  EXPECT_EQ(before + pick(picker, seed, 16 * kBlocks).size(), 16 * kBlocks);
+}
+
 TEST(Picker, knows_what_no_peer_has) {
   auto picker = make_picker(3);
   auto const a = picker.join();
