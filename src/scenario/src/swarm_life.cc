@@ -101,8 +101,8 @@ void SwarmRun::die(Member& member, bool power) {
   member.node.reset();
 }
 
-/// After the faults: what a person would do. A recheck of a disk that rotted, another try where one
-/// failed for good.
+/// After the faults: what a person would do. A recheck of a disk that rotted, another try where a
+/// disk failed; a full one mends itself.
 void SwarmRun::mend(Member& member) {
   if (!member.node) return;
   auto& swarm = member.node->swarm();
@@ -110,6 +110,7 @@ void SwarmRun::mend(Member& member) {
     member.rotten.clear();
     static_cast<void>(swarm.verify(member.id));
   }
+  if (!timeline_.on[static_cast<std::size_t>(FaultKind::disk_errors)]) return;
   auto const status = swarm.status(member.id);
   if (!status || status->phase != swarm::TorrentPhase::failed) return;
   leave(member);

@@ -93,6 +93,39 @@ TEST(SwarmTrouble, waits_with_its_reason_while_the_disk_is_full_and_goes_on_when
   });
 }
 
+// Goal: when everything is here and only its record finds no room, the node waits for room like
+// anybody, and does not try again and again without a pause.
+TEST(SwarmTrouble, rests_while_there_is_no_room_for_the_record_of_what_it_has) {
+  for_seeds(2, [&](sim::Simulation& network, std::uint64_t seed) {
+    auto const content = make_content(seed, 128 * 1024, TorrentFormat::hybrid, 32 * 1024);
+    Node giver{network.add_host("giver")};
+    giver.seed(content);
+    auto& host = network.add_host("taker");
+    TorrentId id;
+    {
+      Node taker{host};
+      id = taker.leech(content, {giver.endpoint()});
+      ASSERT_TRUE(taker->wait_until_complete(id, threads::within(1min)));
+      network.crash(host);
+    }
+    // Somebody touched the file: it is looked at again, and what is found is to be recorded.
+    auto& world = host.restart();
+    write_file(world, content.name, content.bytes);
+    host.disk().set_full(true);
+    Node taker{world, host.address()};
+    ASSERT_TRUE(taker->restore());
+    static_cast<void>(threads::sleep_for(5s));
+    auto const before = network.trace_events();
+    static_cast<void>(threads::sleep_for(20s));
+    EXPECT_LT(network.trace_events() - before, 500u);
+    EXPECT_TRUE(taker->status(id)->why.contains("disk full: needs")) << taker->status(id)->why;
+    host.disk().set_full(false);
+    auto const done = taker->wait_until_complete(id, threads::within(10s));
+    ASSERT_TRUE(done) << done.error().what;
+    EXPECT_TRUE(taker.has(content));
+  });
+}
+
 TEST(SwarmTrouble, stops_when_paused_and_goes_on_when_resumed) {
   for_seeds(2, [&](sim::Simulation& network, std::uint64_t seed) {
     auto const content = make_content(seed, 20 << 20, TorrentFormat::v1, 256 * 1024);

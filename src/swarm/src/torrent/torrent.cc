@@ -15,6 +15,9 @@ constexpr std::chrono::milliseconds kRecordInterval{500};  // a killed process l
 constexpr auto kSyncInterval = std::chrono::seconds{30};   // about that of the kernel's own flusher
 constexpr std::size_t kPoolBlocks = 320;                   // 5 MiB
 constexpr std::uint64_t kRoomMin = 16 << 20;
+constexpr std::uint64_t kRoomForState = 1 << 20;  // map, journal, record
+constexpr auto kRoomRetry = std::chrono::seconds{1};
+constexpr auto kStartAgain = std::chrono::seconds{5};
 constexpr std::uint8_t kBulkPriority = 4;
 constexpr auto kLayersMax = std::chrono::seconds{15};
 
@@ -77,6 +80,8 @@ void Torrent::set_phase(TorrentPhase phase) {
 void Torrent::fail_with(Error error) {
   std::lock_guard const lock{mutex_};
   engine_.world.log().error("swarm", "{}: {}", name(), error.what);
+  if (error.fault == Fault::exhausted && error.mend.empty())
+    error.mend = "make room there; it goes on by itself";
   failed_ = std::move(error);
   set_phase(TorrentPhase::failed);
   changed_.notify_all();
@@ -123,7 +128,7 @@ void Torrent::run() {
       if (stopping()) break;
       if (failed_ || (record_.paused && !verify_)) {
         set_phase(failed_ ? TorrentPhase::failed : TorrentPhase::paused);
-        static_cast<void>(control_.wait(lock, Deadline::never()));
+        rest(lock);
         continue;
       }
     }
@@ -133,6 +138,15 @@ void Torrent::run() {
   if (store_) {
     if (auto const flushed = store_->flush(); !flushed) fail_with(flushed.error());
   }
+}
+
+/// Until there is something else to do. What failed for want of room is tried again by itself.
+void Torrent::rest(std::unique_lock<threads::mutex>& lock) {
+  bool const for_room = failed_ && failed_->fault == Fault::exhausted;
+  auto const until =
+      for_room ? Deadline::at(engine_.world.clock().now() + kStartAgain) : Deadline::never();
+  auto const waited = control_.wait(lock, until);
+  if (for_room && !waited && waited.error().fault == Fault::timed_out) failed_.reset();
 }
 
 /// Content first, then talking.
@@ -193,7 +207,10 @@ void Torrent::recheck(std::vector<FileIndex> const& only) {
     check_done_ = done;
     check_total_ = total;
   });
-  if (!checked && checked.error().fault != Fault::cancelled) fail_with(checked.error());
+  if (checked || checked.error().fault == Fault::cancelled) return;
+  // What was found is known; only its record waits for room.
+  if (checked.error().fault == Fault::exhausted) return disk_trouble(checked.error());
+  fail_with(checked.error());
 }
 
 void Torrent::make_picker() {
@@ -405,16 +422,21 @@ void Torrent::tick(TimePoint now) {
   if (picker_) fill_all();
 }
 
-/// After a full disk: goes on by itself when somebody has made room.
+std::uint64_t Torrent::room_needed() const {
+  return metainfo_->total_size() - store_->verified_bytes() + kRoomForState;
+}
+
+/// After a full disk: goes on by itself when somebody has made room. Not at once: where a quota
+/// says no, there seems to be room all the time.
 void Torrent::look_for_room() {
+  if (engine_.world.clock().now() - disk_full_since_ < kRoomRetry) return;
   auto folder = engine_.world.disk().open_directory(record_.folder, true);
   if (!folder) return;
   auto const space = (*folder)->space();
   if (!space) return;
   std::lock_guard const lock{mutex_};
   space_ = *space;
-  auto const left = metainfo_->total_size() - store_->verified_bytes();
-  if (space->free_bytes < std::min(left, kRoomMin)) return;
+  if (space->free_bytes < std::min(room_needed(), kRoomMin)) return;
   engine_.world.log().info("swarm", "{}: there is room again", name());
   disk_full_.reset();
   fill_all();

@@ -121,6 +121,7 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
 
   // --- life (torrent.cc) ---
   void step();
+  void rest(std::unique_lock<threads::mutex>& lock);
   void open_content();
   void recheck(std::vector<FileIndex> const& only);
   void make_picker();
@@ -135,6 +136,7 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   void set_phase(TorrentPhase phase);
   void fail_with(Error error);
   void look_for_room();
+  [[nodiscard]] std::uint64_t room_needed() const;
   [[nodiscard]] bool session_over() const;
   [[nodiscard]] bool stopping() const;
 
@@ -266,6 +268,7 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   bool completed_ = false;          // everything is verified and written
   bool opened_ = false;             // content_is_whole is taken at its word once
   std::optional<Error> disk_full_;  // nothing is asked for while there is no room
+  TimePoint disk_full_since_;
   std::optional<world::DiskSpace> space_;
   std::optional<Error> failed_;
   std::uint64_t check_done_ = 0;

@@ -384,6 +384,7 @@ void Torrent::disk_trouble(Error const& error) {
   if (error.fault == Fault::exhausted) {
     if (!disk_full_) engine_.world.log().warning("swarm", "{}: {}", name(), error.what);
     disk_full_ = error;
+    disk_full_since_ = engine_.world.clock().now();
     for (auto const& peer : peers_) give_back_requests(*peer);
   } else {
     failed_ = error;

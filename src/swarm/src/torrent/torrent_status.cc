@@ -164,12 +164,11 @@ Torrent::Reason Torrent::reason_without_peers() const {
 
 Torrent::Reason Torrent::reason_for_waiting() const {
   if (disk_full_) {
-    auto const left = metainfo_->total_size() - store_->verified_bytes();
     auto const free =
         space_ ? fmt::format(", {} free", base::format_bytes(space_->free_bytes)) : std::string{};
-    return {
-        fmt::format("disk full: needs {}{} in {}", base::format_bytes(left), free, record_.folder),
-        "make room there; it goes on by itself"};
+    return {fmt::format("disk full: needs {}{} in {}", base::format_bytes(room_needed()), free,
+                        record_.folder),
+            "make room there; it goes on by itself"};
   }
   if (peers_.empty()) return reason_without_peers();
   if (phase_ == TorrentPhase::metadata) {
