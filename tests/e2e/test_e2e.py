@@ -336,6 +336,65 @@ class Story(unittest.TestCase):
             with self.assertRaises(ProcessLookupError):
                 os.kill(number, 0)
 
+    IMPOSSIBLE = """
+title = "too much for the line"
+peers = 6
+arrival = "5 s"
+content.size = "512 KiB"
+network.uplink = "10 kB/s"
+safety.duration = "10 s"
+liveness.limit = "5 s"
+faults.kill.per_minute = 1
+"""
+
+    def test_sim_runs_a_scenario_and_replays_it_to_the_same_trace(self):
+        ana = self.home("ana")
+        self.assertIn("swarm", ana.run("sim", "list").stdout)
+        small = ["swarm", "--peers", "12", "--set", "safety.duration=20 s", "--set", "arrival=5 s"]
+        told = json.loads(ana.run("sim", "run", *small, "--seed", "5", "--twice", "--json").stdout)
+        self.assertEqual((told["complete"], told["ok"], told["failures"]), (12, True, []))
+        again = ana.run("sim", "replay", *small, "--seed", "5", "--trace", told["trace_hash"])
+        self.assertIn("the same as the first run", again.stdout)
+        self.assertIn("info swarm: file.bin: complete", again.stderr)
+        other = ana.run("sim", "replay", *small, "--seed", "6", "--trace", told["trace_hash"], "-q", code=6)
+        self.assertIn("another way", other.stderr)
+        short = ana.run("sim", "replay", *small, "--until", "3 s", "-q")
+        self.assertIn("when it was ended", ana.run("sim", "replay", *small, "--until", "3 s", "--no-progress").stdout)
+        self.assertIn("trace", short.stdout)
+        many = ana.run("sim", "run", *small, "--seeds", "3", "--jobs", "2")
+        self.assertIn("3 held, 0 failed", many.stdout)
+
+    def test_sim_tells_who_waits_for_what_and_makes_a_failure_small(self):
+        ana = self.home("ana")
+        (ana.work / "lab.toml").write_text(self.IMPOSSIBLE)
+        failed = ana.run("sim", "run", "./lab.toml", "--seed", "2", code=1)
+        self.assertRegex(failed.stdout, r"failed      incomplete at .*: peer\d: \d+ of 524288 bytes; downloading: ")
+        self.assertIn("mutirao sim replay ./lab.toml --seed 2 --trace ", failed.stdout)
+        several = ana.run("sim", "run", "./lab.toml", "--seeds", "2", code=1)
+        self.assertIn("again: mutirao sim replay ./lab.toml --seed 2", several.stdout)
+        self.assertIn("0 held, 2 failed: 1 2", several.stdout)
+        found = ana.json("sim", "minimise", "./lab.toml", "--seed", "2")["minimised"]
+        self.assertEqual(found["kind"], "incomplete")
+        self.assertIn("peers = 1\n", found["scenario"])
+        self.assertNotIn("faults", found["scenario"])
+        (ana.work / "small.toml").write_text(found["scenario"])
+        ana.run("sim", "run", "./small.toml", "--seed", found["seed"], code=1)
+        (ana.work / "lab.toml").write_text("peers = 3\n[network]\nlos = 1\n")
+        wrong = ana.run("sim", "run", "./lab.toml", code=2)
+        self.assertEqual(wrong.stderr, "error: ./lab.toml:3: network.los is no key of a scenario\ntry: network.loss\n")
+        self.assertIn("try: mutirao sim run swarm", ana.run("sim", "run", "swarn", code=3).stderr)
+
+    def test_sim_ends_cleanly_at_ctrl_c_with_what_it_reached(self):
+        ana = self.home("ana")
+        run = ana.start("sim", "run", "swarm", "--peers", "200", "--set", "safety.duration=24 h", "--no-progress")
+        wait_for(lambda: "SigCgt" in pathlib.Path(f"/proc/{run.pid}/status").read_text()
+                 and int(re.search(r"SigCgt:\t(\w+)", pathlib.Path(f"/proc/{run.pid}/status").read_text()).group(1), 16) & 2,
+                 "it listens to signals")
+        run.send_signal(signal.SIGINT)
+        out, _ = run.communicate(timeout=TIMEOUT_S)
+        self.assertEqual(run.returncode, 130)
+        self.assertIn("when it was ended", out)
+
 
 def stories():
     return [name.removeprefix("test_") for name in unittest.defaultTestLoader.getTestCaseNames(Story)]

@@ -14,6 +14,7 @@ namespace {
 /// takes long on a slow disk.
 constexpr Duration kKillMayTake = 2s;
 constexpr Duration kPowerCutMayTake = 40s;
+constexpr Duration kLookForWrong = 10s;
 
 bool includes(swarm::Bitfield const& all, swarm::Bitfield const& some, std::size_t& missing) {
   for (std::size_t i = 0; i < some.size(); ++i) {
@@ -54,8 +55,14 @@ void Checker::look(Member& member, TimePoint now) {
   compare_new_claims(member, *pieces, now);
   if (member.must_have) demand_what_was_durable(member, *pieces, now);
   keep_sample(member, *pieces, now);
+  // A count that only grows: to look at it now and then is enough, and it is dear.
+  if (now - member.wrong_looked >= kLookForWrong) look_for_wrong_bytes(member, now);
+}
+
+void Checker::look_for_wrong_bytes(Member& member, TimePoint now) {
+  member.wrong_looked = now;
   if (rot_) return;
-  auto const status = swarm.status(member.id);
+  auto const status = member.node->swarm().status(member.id);
   if (!status || status->wrong == member.wrong_told) return;
   member.wrong_told = status->wrong;
   fail(FailureKind::wrong_bytes, member, now,
@@ -104,6 +111,7 @@ void Checker::demand_what_was_durable(Member& member, swarm::Bitfield const& pie
 }
 
 void Checker::leaving(Member& member, Ending how, TimePoint now) {
+  look_for_wrong_bytes(member, now);
   if (!member.must_have) {
     auto const taken = how == Ending::stopped  ? Duration::zero()
                        : how == Ending::killed ? kKillMayTake

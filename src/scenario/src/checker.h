@@ -26,6 +26,7 @@ class Checker {
   [[nodiscard]] std::string content_path() const;
 
  private:
+  void look_for_wrong_bytes(Member& member, TimePoint now);
   void compare_new_claims(Member& member, swarm::Bitfield const& pieces, TimePoint now);
   void keep_sample(Member& member, swarm::Bitfield const& pieces, TimePoint now);
   void demand_what_was_durable(Member& member, swarm::Bitfield const& pieces, TimePoint now);

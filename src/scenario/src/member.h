@@ -53,6 +53,7 @@ struct Member {
   bool added_well = false;                   ///< the torrent was added while its disk had no fault
   unsigned disk_faults = 0;                  ///< that last now
   std::set<std::uint32_t> rotten;            ///< pieces in which a bit was turned over
+  TimePoint wrong_looked{};
   std::uint64_t wrong_told = 0;
 };
 

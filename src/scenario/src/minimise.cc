@@ -20,13 +20,14 @@ struct Step {
   std::string what;
 };
 
-/// Everything that is one step smaller, what shrinks a run most first.
+/// Everything that is one step smaller; always the same steps, so that they have numbers. One that
+/// changes nothing is none.
 std::vector<Step> steps_from(Scenario const& from) {
   std::vector<Step> steps;
   auto const step = [&](std::string what, auto const& change) {
     auto smaller = from;
     change(smaller);
-    if (smaller != from) steps.push_back({std::move(smaller), std::move(what)});
+    steps.push_back({std::move(smaller), std::move(what)});
   };
   for (auto const kind : all_fault_kinds())
     step(fmt::format("no {}", to_string(kind)), [&](Scenario& s) { s.fault(kind).per_minute = 0; });
@@ -60,24 +61,28 @@ class Search {
  public:
   Search(Minimised& best, MinimiseOptions const& options) : best_{best}, options_{options} {}
 
-  /// One step that keeps the failure; false when there is none.
-  bool shrink() {
-    for (auto& step : steps_from(best_.scenario)) {
-      for (std::uint64_t i = 0; i <= options_.more_seeds; ++i) {
-        if (!still_fails(step.scenario, best_.seed + i)) {
-          if (best_.interrupted) return false;
-          continue;
-        }
-        best_.scenario = std::move(step.scenario);
-        best_.seed += i;
-        if (options_.smaller) options_.smaller(best_.scenario, best_.seed, step.what);
-        return true;
-      }
+  /// Takes every step as often as it keeps the failure; false when none did.
+  bool pass(std::uint64_t more_seeds) {
+    bool any = false;
+    auto const count = steps_from(best_.scenario).size();
+    for (std::size_t number = 0; number < count && !best_.interrupted; ++number)
+      while (take(steps_from(best_.scenario)[number], more_seeds)) any = true;
+    return any;
+  }
+
+ private:
+  bool take(Step const& step, std::uint64_t more_seeds) {
+    if (step.scenario == best_.scenario) return false;
+    for (std::uint64_t i = 0; i <= more_seeds; ++i) {
+      if (!still_fails(step.scenario, best_.seed + i)) continue;
+      best_.scenario = step.scenario;
+      best_.seed += i;
+      if (options_.smaller) options_.smaller(best_.scenario, best_.seed, step.what);
+      return true;
     }
     return false;
   }
 
- private:
   bool still_fails(Scenario const& scenario, std::uint64_t seed) {
     if (best_.runs >= options_.runs_max) best_.interrupted = true;
     if (best_.interrupted) return false;
@@ -104,8 +109,10 @@ Result<Minimised> minimise(Scenario const& scenario, std::uint64_t seed,
   best.kind = *kind;
   best.scenario = without_draw(scenario, seed);
   Search search{best, options};
-  while (search.shrink()) {
-  }
+  // Other seeds are dear, and only tried for what the failure's own does not give.
+  for (auto const more_seeds : {std::uint64_t{0}, options.more_seeds})
+    while (search.pass(more_seeds)) {
+    }
   return best;
 }
 

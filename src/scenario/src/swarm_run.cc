@@ -104,7 +104,8 @@ void SwarmRun::open_seeds() {
 
 void SwarmRun::open_tracker(threads::scope& scope) {
   auto& world = tracker_host_->world();
-  tracker_ = std::make_unique<swarm::Tracker>(world, swarm::TrackerOptions{});
+  tracker_ = std::make_unique<swarm::Tracker>(
+      world, swarm::TrackerOptions{.peers_per_answer_max = scenario_.answer_max});
   tracker_->admit(metainfo_->info_hash());
   auto socket = world.network().bind_datagram({tracker_host_->address(), kTrackerPort});
   MUT_ASSERT(socket.has_value());

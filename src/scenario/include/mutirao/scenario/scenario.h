@@ -56,6 +56,7 @@ struct Scenario {
   std::string format = "hybrid";  ///< v1, v2 or hybrid
 
   bool tracker = true;
+  std::uint64_t answer_max = 50;  ///< peers that the tracker names at a time
   std::uint64_t known_peers = 0;  ///< addresses that each peer is given, those of seeds first
   Duration arrival = 60s;         ///< peers come one by one in this time
 
