@@ -106,6 +106,7 @@ TEST(SwarmTrouble, rests_while_there_is_no_room_for_the_record_of_what_it_has) {
       Node taker{host};
       id = taker.leech(content, {giver.endpoint()});
       ASSERT_TRUE(taker->wait_until_complete(id, threads::within(1min)));
+      static_cast<void>(threads::sleep_for(5s));  // until it is synced
       network.crash(host);
     }
     // Somebody touched the file: it is looked at again, and what is found is to be recorded.
