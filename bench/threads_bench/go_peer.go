@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -162,6 +164,28 @@ func forkJoin(processors, tasks, rounds int) float64 {
 	return float64(time.Since(start).Nanoseconds()) / float64(tasks)
 }
 
+// How late a goroutine wakes that sleeps 1 ms at a time, p99 in microseconds, while others block.
+func heartbeat(blockers, callMs, seconds int) float64 {
+	var over int32
+	call := syscall.NsecToTimespec(int64(callMs) * 1e6)
+	for i := 0; i < blockers; i++ {
+		go func() {
+			for atomic.LoadInt32(&over) == 0 {
+				syscall.Nanosleep(&call, nil)
+			}
+		}()
+	}
+	var late []float64
+	for until := time.Now().Add(time.Duration(seconds) * time.Second); time.Now().Before(until); {
+		before := time.Now()
+		time.Sleep(time.Millisecond)
+		late = append(late, float64(time.Since(before).Nanoseconds())/1e3-1000)
+	}
+	atomic.StoreInt32(&over, 1)
+	sort.Float64s(late)
+	return late[len(late)*99/100]
+}
+
 func main() {
 	runtime.GOMAXPROCS(1)
 	number := func(at int) int {
@@ -183,6 +207,8 @@ func main() {
 		result = spawn(number(2))
 	case "park":
 		result = park(number(2), os.Args[3])
+	case "heartbeat":
+		result = heartbeat(number(2), number(3), number(4))
 	case "fork-join":
 		result = forkJoin(number(2), number(3), number(4))
 	default:
