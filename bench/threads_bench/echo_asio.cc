@@ -1,6 +1,7 @@
 // The echo server with Boost.Asio: callbacks, one kernel thread.
 #include <array>
 #include <memory>
+#include <utility>  // which asio of Boost 1.74 forgets
 
 #include <boost/asio.hpp>
 
