@@ -62,6 +62,9 @@ void have_runtime(Garden& garden, Random& random, Clock::time_point until, Sums&
       sums.lwps_most = std::max(sums.lwps_most, this_runtime_info().lwps);
       ++sums.rounds;
     }
+    // A thread is out of its scope a moment before its LWP has left its stack.
+    for (int look = 0; look < 5000 && this_runtime_info().threads_alive != 1; ++look)
+      static_cast<void>(sleep_for(1ms));
     if (auto const alive = this_runtime_info().threads_alive; alive != 1) {
       fmt::print(stderr, "soak: broken: {} threads are alive after the last round\n", alive);
       std::abort();
