@@ -88,7 +88,7 @@ class runtime {
 
   [[nodiscard]] runtime_info info() const;
   /// What every thread is doing (see diagnostics.h). From any kernel thread, at any time; it holds
-  /// up spawns and ends of threads while it looks, about a millisecond for ten thousand.
+  /// up spawns and ends of threads while it looks.
   [[nodiscard]] runtime_report report() const;
 
   struct state;
