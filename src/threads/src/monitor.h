@@ -24,8 +24,8 @@ struct processor;
 /// a processor that has not taken a thread for 10 ms is *still*. It is left to its LWP. When too
 /// few others are going for the threads that wait, the monitor sends a spare LWP as *relief*, which
 /// takes over what is queued and minds the poller; twice as many each time while nothing at all
-/// gets on, so that hundreds of threads that block at once hold the rest up for a tenth of a second
-/// only. While all are still, the monitor itself looks into the poller.
+/// gets on, for programs of which hundreds of threads block at once (bench/threads --only
+/// heartbeat). While all are still, the monitor itself looks into the poller.
 ///
 /// It looks often while something blocks, rarely while threads run, and sleeps when nothing runs,
 /// so that an idle process costs nothing.
