@@ -29,6 +29,11 @@ Footprint footprint() {
   return now;
 }
 
+Footprint footprint_at_rest() {
+  for (int look = 0; look < 5000 && entries("/proc/self/task") != 1; ++look) ::usleep(1000);
+  return footprint();
+}
+
 Footprint larger(Footprint const& a, Footprint const& b) {
   return {std::max(a.resident_kib, b.resident_kib), std::max(a.lwps, b.lwps),
           std::max(a.descriptors, b.descriptors), std::max(a.mappings, b.mappings)};

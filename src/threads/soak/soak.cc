@@ -98,7 +98,7 @@ int soak_for(std::chrono::seconds time, std::uint64_t seed) {
   while (Clock::now() < until) {
     have_runtime(garden, random, until, sums);
     auto const now = Clock::now();
-    auto const held = footprint();
+    auto const held = footprint_at_rest();
     if (now - begun > time * 2 / 3) {
       last = larger(last, held);
     } else if (now - begun > time / 3) {
