@@ -57,8 +57,11 @@ bool Connection::transmit(int side) {
   pipe.sent += bytes.size();
   pipe.finished = last;
   auto const left = fabric_.departure(from, to, bytes.size());
+  // One draw after the other: the operands of one sum come in an order of the compiler's choice.
+  auto const way = fabric_.delay(from, to);
+  auto const lost = time_lost(side);
   // In order: a segment that overtakes another waits for it.
-  pipe.last_arrival = std::max(pipe.last_arrival, left + fabric_.delay(from, to) + time_lost(side));
+  pipe.last_arrival = std::max(pipe.last_arrival, left + way + lost);
   pipe.flights.push_back({pipe.last_arrival, std::move(bytes), last});
   arm_flights(side);
   pipe.offered = sendable(pipe);

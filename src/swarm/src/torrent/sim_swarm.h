@@ -10,6 +10,7 @@
 #include "mutirao/base/units.h"
 #include "mutirao/sim/seeds.h"
 #include "mutirao/sim/simulation.h"
+#include "mutirao/sim/testing.h"
 #include "mutirao/swarm/hash.h"
 #include "mutirao/swarm/make_torrent.h"
 #include "mutirao/swarm/merkle.h"
@@ -194,14 +195,6 @@ class Node {
   std::unique_ptr<threads::scope> scope_;
 };
 
-/// Runs `body` in a simulated network of its own for each of a few seeds.
-inline void for_seeds(std::size_t count,
-                      std::function<void(sim::Simulation&, std::uint64_t)> const& body) {
-  for (auto const seed : sim::seeds(count)) {
-    SCOPED_TRACE(sim::replay_hint(seed));
-    sim::Simulation simulation{{.seed = seed, .network = {}}};
-    simulation.run([&](sim::Simulation& network) { body(network, seed); });
-  }
-}
+using sim::for_seeds;
 
 }  // namespace mutirao::swarm::test
