@@ -23,9 +23,10 @@ void print_played(Context const& context, Scenario const& scenario, Played const
   if (context.options.json) {
     fmt::print("{}\n", scenario::report_json(scenario, report, played.wall_s));
   } else if (context.options.quiet && report.ok()) {
-    fmt::print("seed {}: {} of {} peers complete, {} virtual, {:.1f} s here, trace {:016x}\n",
+    fmt::print("seed {}: {} of {} peers complete, {} virtual, {:.1f} s here, trace {:016x}{}{}\n",
                report.seed, report.complete, report.peers,
-               base::format_duration(report.virtual_time), played.wall_s, report.trace_hash);
+               base::format_duration(report.virtual_time), played.wall_s, report.trace_hash,
+               kFaultsWord, scenario::faults_text(report));
   } else {
     fmt::print("{}", scenario::report_text(scenario, report, played.wall_s));
   }

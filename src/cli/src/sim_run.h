@@ -27,6 +27,9 @@ namespace mutirao::cli {
 void watch_interrupts() noexcept;
 [[nodiscard]] bool interrupted() noexcept;
 
+/// Before the faults in the line of a seed that held.
+inline constexpr std::string_view kFaultsWord = ", faults: ";
+
 struct Played {
   scenario::Report report;
   double wall_s = 0;

@@ -96,6 +96,7 @@ class SeedRuns {
 
   void ended(std::uint64_t seed, int code, std::string const& log) {
     ++done_;
+    add_faults(log);
     screen_.clear();
     std::fwrite(log.data(), 1, log.size(), stdout);
     std::fflush(stdout);
@@ -105,6 +106,30 @@ class SeedRuns {
     if (code != kFailed) fmt::print("seed {}: ended with exit code {}\n", seed, code);
     fmt::print("  again: {}\n", replay_line(context_.options, seed, 0));
     std::fflush(stdout);
+  }
+
+  /// From the line of a seed: ", faults: churn 14, crash 9".
+  void add_faults(std::string const& log) {
+    auto const at = log.find(kFaultsWord);
+    if (at == std::string::npos) return;
+    std::istringstream words{log.substr(at + kFaultsWord.size())};
+    std::string kind;
+    std::uint64_t times = 0;
+    char comma = 0;
+    while (words >> kind >> times) {
+      auto& count = faults_[kind];
+      count.times += times;
+      count.seeds += times > 0 ? 1 : 0;
+      if (words.peek() != ',' || !words.get(comma)) break;
+    }
+  }
+
+  [[nodiscard]] std::string faults_in_all() const {
+    std::string text;
+    for (auto const& [kind, count] : faults_)
+      text += fmt::format("{}{} {} in {} of them", text.empty() ? "" : ", ", kind, count.times,
+                          count.seeds);
+    return text;
   }
 
   void show(Clock::duration since) {
@@ -124,6 +149,7 @@ class SeedRuns {
                    std::chrono::duration_cast<Duration>(std::chrono::duration<double>{wall_s})),
                done_ - failed_.size(), failed_.size(), failed_.empty() ? "" : ": ",
                fmt::join(failed_, " "));
+    if (!faults_.empty()) fmt::print("faults in the seeds that held: {}\n", faults_in_all());
   }
 
   Context const& context_;
@@ -132,6 +158,11 @@ class SeedRuns {
   std::vector<SeedRun> running_;
   std::vector<std::uint64_t> failed_;
   std::uint64_t done_ = 0;
+  struct FaultTotal {
+    std::uint64_t times = 0;
+    std::uint64_t seeds = 0;
+  };
+  std::map<std::string, FaultTotal> faults_;  ///< of the seeds that held
 };
 
 }  // namespace

@@ -10,16 +10,6 @@ namespace {
 
 double in_seconds(Duration duration) { return std::chrono::duration<double>{duration}.count(); }
 
-std::string faults_text(Report const& report) {
-  std::string text;
-  for (auto const kind : all_fault_kinds()) {
-    if (!report.faults_on[static_cast<std::size_t>(kind)]) continue;
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", to_string(kind),
-                        report.faults_fired[static_cast<std::size_t>(kind)]);
-  }
-  return text.empty() ? "none" : text;
-}
-
 std::string amounts_text(Report const& report) {
   return fmt::format("{} received ({} wasted, {} of it wrong), {} sent, {:.1f} copies by the seeds",
                      base::format_bytes(report.downloaded), base::format_bytes(report.wasted),
@@ -77,6 +67,16 @@ std::string faults_json(Report const& report) {
 }
 
 }  // namespace
+
+std::string faults_text(Report const& report) {
+  std::string text;
+  for (auto const kind : all_fault_kinds()) {
+    if (!report.faults_on[static_cast<std::size_t>(kind)]) continue;
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", to_string(kind),
+                        report.faults_fired[static_cast<std::size_t>(kind)]);
+  }
+  return text.empty() ? "none" : text;
+}
 
 std::string report_text(Scenario const& scenario, Report const& report, double wall_s) {
   auto text = fmt::format("seed {}: {} of {} peers complete{}\n", report.seed, report.complete,

@@ -12,7 +12,9 @@ void ByteQueue::append(ByteView bytes, std::size_t chunk_max, std::size_t more) 
   size_ += bytes.size();
   while (!bytes.empty()) {
     if (chunks_.empty() || chunks_.back().size() >= chunk_max) {
-      chunks_.emplace_back().reserve(std::min(chunk_max, bytes.size() + more));
+      Bytes chunk;
+      chunk.reserve(std::min(chunk_max, bytes.size() + more));
+      chunks_.push_back(std::move(chunk));
     }
     auto& chunk = chunks_.back();
     auto const count = std::min(bytes.size(), chunk_max - chunk.size());
@@ -30,8 +32,7 @@ void ByteQueue::push(Bytes chunk) {
 Bytes ByteQueue::pop_chunk() {
   MUT_ASSERT(head_read_ == 0);
   if (chunks_.empty()) return {};
-  auto chunk = std::move(chunks_.front());
-  chunks_.pop_front();
+  auto chunk = chunks_.pop_front();
   size_ -= chunk.size();
   return chunk;
 }

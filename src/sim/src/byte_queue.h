@@ -1,10 +1,11 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <span>
 
 #include "mutirao/base/bytes.h"
+
+#include "ring.h"
 
 namespace mutirao::sim {
 
@@ -24,7 +25,7 @@ class ByteQueue {
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
 
  private:
-  std::deque<Bytes> chunks_;
+  Ring<Bytes> chunks_;
   std::size_t head_read_ = 0;  ///< of the first chunk, already read
   std::size_t size_ = 0;
 };

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -13,6 +12,7 @@
 #include "byte_queue.h"
 #include "fabric.h"
 #include "header.h"
+#include "ring.h"
 #include "wait_list.h"
 
 namespace mutirao::sim {
@@ -87,7 +87,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   struct Pipe {
     ByteQueue queued;
     std::uint64_t written = 0, sent = 0, delivered = 0, acknowledged = 0, read = 0;
-    std::deque<Ack> acks;    // on their way back
+    Ring<Ack> acks;          // on their way back
     std::size_t wanted = 0;  // room that makes it worth to wake the writer
     WaitList writer;
     bool finishing = false;  // the writer has finished
@@ -96,13 +96,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool window_closed = false;
     bool acks_armed = false;
 
-    std::deque<Flight> flights;
+    Ring<Flight> flights;
     bool flights_armed = false;
     TimePoint last_arrival{};
     std::optional<TimePoint> stalled_since;
     std::optional<TimePoint> unheard_since;  // acknowledgements don't get back
     unsigned retries = 0;
-    std::deque<Flight> landing;  // held by the receiver's downlink
+    Ring<Flight> landing;  // held by the receiver's downlink
 
     ByteQueue received;
     bool ended = false;

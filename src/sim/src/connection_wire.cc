@@ -181,8 +181,7 @@ void Connection::arrive(int side) {
     }
     pipe.stalled_since.reset();
     pipe.retries = 0;
-    auto flight = std::move(pipe.flights.front());
-    pipe.flights.pop_front();
+    auto flight = pipe.flights.pop_front();
     land(side, std::move(flight));
   }
   arm_flights(side);
@@ -218,9 +217,7 @@ void Connection::land(int side, Flight flight) {
   pipe.landing.push_back(std::move(flight));
   fabric_.events.at(through, [self = shared_from_this(), side] {
     auto& held = self->pipes_[index(side)].landing;
-    auto landed = std::move(held.front());
-    held.pop_front();
-    self->deliver(side, std::move(landed));
+    self->deliver(side, held.pop_front());
   });
 }
 

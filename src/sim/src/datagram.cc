@@ -124,8 +124,7 @@ Result<world::DatagramSocket::Received> SimulatedDatagramSocket::receive(Mutable
     if (!state_->arrived.empty()) break;
     MUT_TRY(state_->receivers.wait(deadline, "receive"));
   }
-  auto const first = std::move(state_->arrived.front());
-  state_->arrived.pop_front();
+  auto const first = state_->arrived.pop_front();
   state_->arrived_bytes -= first.bytes.size() + kDatagramOverhead;
   auto const size = std::min(into.size(), first.bytes.size());
   if (size > 0) std::memcpy(into.data(), first.bytes.data(), size);

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <deque>
 #include <memory>
 
 #include "mutirao/world/network.h"
 
 #include "fabric.h"
+#include "ring.h"
 #include "wait_list.h"
 
 namespace mutirao::sim {
@@ -16,7 +16,7 @@ struct DatagramState {
     world::Endpoint from;
   };
   world::Endpoint local;
-  std::deque<Arrived> arrived;
+  Ring<Arrived> arrived;
   std::size_t arrived_bytes = 0;
   WaitList receivers;
   bool closed = false;

@@ -29,13 +29,18 @@ std::size_t FileContent::read(std::uint64_t offset, MutableBytes into) const {
   return total;
 }
 
-/// The slot, with its durable page set aside before it changes.
-FileContent::Slot& FileContent::touch(std::uint64_t number) {
+/// The slot, with its durable page set aside before it changes. One that will be overwritten whole
+/// is left without a page.
+FileContent::Slot& FileContent::touch(std::uint64_t number, Overwrites overwrites) {
   auto& slot = slots_[number];
   if (slot.unsynced) return slot;
   slot.unsynced = true;
   unsynced_.push_back(number);
-  if (slot.now) slot.durable = std::make_unique<Page>(*slot.now);
+  if (overwrites == Overwrites::whole) {
+    slot.durable = std::move(slot.now);
+  } else if (slot.now) {
+    slot.durable = std::make_unique<Page>(*slot.now);
+  }
   return slot;
 }
 
@@ -48,12 +53,11 @@ std::size_t FileContent::write(std::uint64_t offset, ByteView from) {
     auto const found = slots_.find(number);
     bool const is_new = found == slots_.end() || !found->second.now;
     if (is_new && !budget_->take()) break;
-    auto& slot = touch(number);
-    if (is_new) {
-      ++pages_used_;
-      slot.now =
-          count == kPageBytes ? std::make_unique_for_overwrite<Page>() : std::make_unique<Page>();
-    }
+    bool const whole = count == kPageBytes;
+    auto& slot = touch(number, whole ? Overwrites::whole : Overwrites::part);
+    if (is_new) ++pages_used_;
+    if (!slot.now)
+      slot.now = whole ? std::make_unique_for_overwrite<Page>() : std::make_unique<Page>();
     std::memcpy(slot.now->data() + within, from.data(), count);
     from = from.subspan(count);
     offset += count;

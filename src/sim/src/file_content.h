@@ -65,7 +65,8 @@ class FileContent {
   };
 
   static void invert(Slot& slot, std::size_t within, unsigned bit) noexcept;
-  Slot& touch(std::uint64_t number);
+  enum class Overwrites { part, whole };
+  Slot& touch(std::uint64_t number, Overwrites overwrites = Overwrites::part);
   void drop(Slot& slot) noexcept;
   [[nodiscard]] PageRef survivor(Slot& slot, SeededEntropy& random) const;
   void zero_tail();

@@ -5,7 +5,6 @@
 #include <deque>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -92,11 +91,11 @@ class Peer final : public std::enable_shared_from_this<Peer>, private ReceiveHan
     bool suspect = false;
     std::deque<Request> in_flight;
     RequestWindow window;
-    std::set<PieceIndex> allowed_fast;   // it gives us these while choking
-    std::set<PieceIndex> we_allow_fast;  // and we give it these
-    std::uint32_t requests_max = 250;    // of its `reqq`; BEP 10 names that default
-    std::uint32_t rejects = 0;           // since the last block
-    TimePoint last_block;                // received, or when it began to owe us one
+    std::vector<PieceIndex> allowed_fast;   // it gives us these, a few, while choking
+    std::vector<PieceIndex> we_allow_fast;  // and we give it these
+    std::uint32_t requests_max = 250;       // of its `reqq`; BEP 10 names that default
+    std::uint32_t rejects = 0;              // since the last block
+    TimePoint last_block;                   // received, or when it began to owe us one
     TimePoint connected_at;
     TimePoint metadata_asked;
     std::uint32_t layers_failed =

@@ -19,6 +19,10 @@ constexpr std::size_t kAllowedFastMax = 64;
 constexpr std::size_t kAllowFastOurs = 8;
 constexpr std::string_view kNetworkName = "mu_net";
 
+bool contains(std::vector<PieceIndex> const& few, PieceIndex piece) {
+  return std::ranges::find(few, piece) != few.end();
+}
+
 std::unexpected<Error> lie(std::string what) { return fail(Fault::corrupt, std::move(what)); }
 
 }  // namespace
@@ -55,7 +59,7 @@ void Peer::say_hello() {
   for (auto const piece : allowed_fast_set(endpoint_.address, torrent.wire_hash(),
                                            torrent.metainfo_->piece_count(), kAllowFastOurs)) {
     if (!have.test(piece.value)) continue;
-    shared.we_allow_fast.insert(piece);
+    shared.we_allow_fast.push_back(piece);
     post_piece(MessageType::allowed_fast, piece);
   }
 }
@@ -92,6 +96,7 @@ Result<void> Peer::on_message(MessageHeader const& header, ByteView payload) {
       }
       torrent.picker_->peer_has(shared.slot, header.piece);
       torrent.update_interest(*this);
+      torrent.drop_if_useless(*this);
       if (shared.we_interested && shared.in_flight.empty()) torrent.fill(*this);
       return {};
     case MessageType::bitfield:
@@ -106,7 +111,7 @@ Result<void> Peer::on_message(MessageHeader const& header, ByteView payload) {
       if (!shared.in_picker) return {};
       torrent.picker_->peer_has_all(shared.slot);
       torrent.update_interest(*this);
-      torrent.drop_useless();
+      torrent.drop_if_useless(*this);
       return {};
     case MessageType::request:
       return on_request(header.block);
@@ -117,7 +122,9 @@ Result<void> Peer::on_message(MessageHeader const& header, ByteView payload) {
       return on_reject(header.block);
     case MessageType::allowed_fast:
       if (!fast()) return lie("allowed fast without the fast extension");
-      if (shared.allowed_fast.size() < kAllowedFastMax) shared.allowed_fast.insert(header.piece);
+      if (shared.allowed_fast.size() < kAllowedFastMax &&
+          !contains(shared.allowed_fast, header.piece))
+        shared.allowed_fast.push_back(header.piece);
       torrent.fill(*this);
       return {};
     case MessageType::extended:
@@ -159,7 +166,7 @@ Result<void> Peer::on_bitfield(ByteView payload) {
   torrent.picker_->peer_has(shared.slot, pieces);
   torrent.update_interest(*this);
   if (shared.in_flight.empty()) torrent.fill(*this);
-  torrent.drop_useless();
+  torrent.drop_if_useless(*this);
   return {};
 }
 
@@ -172,7 +179,7 @@ Result<void> Peer::on_request(BlockRange const& range) {
                            std::uint64_t{range.begin} + range.length, range.piece.value,
                            piece_size));
   }
-  auto const allowed = !shared.we_choke || shared.we_allow_fast.contains(range.piece);
+  auto const allowed = !shared.we_choke || contains(shared.we_allow_fast, range.piece);
   if (allowed && torrent.picker_->have().test(range.piece.value) &&
       outbox.push(range, kUploadQueueMax))
     return {};
@@ -186,7 +193,7 @@ Result<void> Peer::on_reject(BlockRange const& range) {
   auto& torrent = *torrent_;
   torrent.picker_->give_back(shared.slot, range);
   ++shared.rejects;
-  shared.allowed_fast.erase(range.piece);
+  std::erase(shared.allowed_fast, range.piece);
   // Somebody else may have it; this peer is asked again when it answered everything.
   for (auto const& other : torrent.peers_) {
     if (other.get() != this && other->shared.in_flight.empty()) torrent.fill(*other);
@@ -221,7 +228,7 @@ Result<void> Peer::on_extension_handshake(ByteView payload) {
     post_extended(network, network_challenge(challenge_));
   }
   if (!torrent.metainfo_) torrent.ask_for_metadata(*this);
-  if (shared.upload_only) torrent.drop_useless();
+  if (shared.upload_only) torrent.drop_if_useless(*this);
   return {};
 }
 

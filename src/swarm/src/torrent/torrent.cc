@@ -376,7 +376,7 @@ void Torrent::complete() {
     if (tracker->announced) tracker->next = TimePoint{};
   }
   set_phase(TorrentPhase::seeding);
-  drop_useless();
+  for (auto const& peer : peers_) drop_if_useless(*peer);
   book_changed_.notify_all();
   changed_.notify_all();
   sync_due_.notify_all();

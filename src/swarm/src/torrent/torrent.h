@@ -155,7 +155,7 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
   void ban(PeerSlot slot, std::string const& why);
   [[nodiscard]] Peer* find_peer(PeerSlot slot) const;
   void close_all(std::string const& reason);
-  void drop_useless();
+  void drop_if_useless(Peer& peer);
 
   // --- dialling (torrent_dial.cc) ---
   void dial_loop(threads::scope& scope);

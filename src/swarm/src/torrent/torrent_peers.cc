@@ -95,7 +95,7 @@ void Torrent::dismiss(Peer& peer) {
   std::erase_if(peers_, [&](auto const& each) { return each.get() == &peer; });
   std::erase_if(layer_asks_, [&](LayerAsk const& ask) { return ask.peer == peer.id(); });
   if (lacks_layers()) post_layer_requests(engine_.world.clock().now());
-  if (picker_) fill_all();
+  if (picker_ && !picker_->have().all()) fill_all();
   book_changed_.notify_all();
   changed_.notify_all();
 }
@@ -148,8 +148,9 @@ void Torrent::fill(Peer& peer) {
   if (out >= target || (out > target / 2 && target - out < target / 4)) return;
   std::vector<Picker::Pick> picks;
   if (shared.they_choke) {
-    picker_->pick(shared.slot, target - out, picks,
-                  [&](PieceIndex piece) { return shared.allowed_fast.contains(piece); });
+    picker_->pick(shared.slot, target - out, picks, [&](PieceIndex piece) {
+      return std::ranges::find(shared.allowed_fast, piece) != shared.allowed_fast.end();
+    });
   } else {
     picker_->pick(shared.slot, target - out, picks);
   }
@@ -209,16 +210,13 @@ void Torrent::close_all(std::string const& reason) {
 }
 
 /// When everything is here, other seeds are of no use, nor we to them.
-void Torrent::drop_useless() {
+void Torrent::drop_if_useless(Peer& peer) {
   if (!picker_ || !completed_) return;
-  for (auto const& peer : peers_) {
-    auto const& shared = peer->shared;
-    if (!shared.in_picker) continue;
-    if (shared.upload_only || picker_->peer_count(shared.slot) == metainfo_->piece_count()) {
-      if (auto const listens = peer->listens_at()) book_.set_seed(*listens, true);
-      peer->close("both sides have everything");
-    }
-  }
+  auto const& shared = peer.shared;
+  if (!shared.in_picker) return;
+  if (!shared.upload_only && picker_->peer_count(shared.slot) < metainfo_->piece_count()) return;
+  if (auto const listens = peer.listens_at()) book_.set_seed(*listens, true);
+  peer.close("both sides have everything");
 }
 
 void Torrent::choke_round(TimePoint now) {

@@ -89,6 +89,8 @@ struct RunOptions {
 /// same report.
 [[nodiscard]] Report run_scenario(Scenario const& scenario, RunOptions options);
 
+/// "churn 14, crash 9": how often each kind of fault came that the run had; "none".
+[[nodiscard]] std::string faults_text(Report const& report);
 /// For people. `wall_s` 0: not told.
 [[nodiscard]] std::string report_text(Scenario const& scenario, Report const& report,
                                       double wall_s);
