@@ -1,9 +1,13 @@
 // Whether the simulator finds what it is for: small programs, each with a bug that can be switched
 // on. With it some of the first seeds must show it; without it none may.
+#include <array>
 #include <cstdio>
 #include <deque>
 #include <map>
 #include <set>
+#include <unistd.h>
+
+#include <fmt/format.h>
 
 #include "mutirao/sim/recording.h"
 #include "mutirao/sim/testing.h"
@@ -137,12 +141,12 @@ TEST(PlantedBugs, a_reply_taken_for_another_is_shown_within_5_seeds) {
 enum class Bug : std::uint8_t { none, order_of_addresses, order_of_a_hash_table, uninitialised };
 
 /// One node tells its neighbours something, one after the other.
-void tell_neighbours(std::uint64_t seed, Bug bug, Recording& recording) {
+void tell_neighbours(std::uint64_t seed, Bug bug, Recording* recording) {
   struct Neighbour {
     world::Endpoint where;
     std::uint8_t number;
   };
-  Simulation simulation{{.seed = seed, .recording = &recording}};
+  Simulation simulation{{.seed = seed, .recording = recording}};
   simulation.run([&](Simulation& network) {
     auto& teller = network.add_host("teller");
     auto const socket = must(teller.world().network().bind_datagram({teller.address(), 9}));
@@ -185,7 +189,7 @@ std::uint64_t first_to_differ(char const* name, std::size_t count, Bug bug) {
     // In the fresh process only the seed that is asked for is run.
     if (seeds(count).size() == 1 && seeds(count).front() != seed) return false;
     auto const difference = difference_in_fresh_process(
-        seed, [&](Recording& recording) { tell_neighbours(seed, bug, recording); });
+        seed, [&](Recording& recording) { tell_neighbours(seed, bug, &recording); });
     if (difference) std::printf("%s", difference->c_str());
     return difference.has_value();
   });
@@ -210,6 +214,29 @@ TEST(PlantedBugs, an_uninitialised_read_is_shown_within_3_seeds) {
 }
 TEST(PlantedBugs, a_program_without_them_is_the_same_in_every_process) {
   EXPECT_EQ(first_to_differ("no bug", 10, Bug::none), 0u);
+}
+
+// Goal: a test has to say nothing to be compared.
+// Method: one that is no function of its seed, and says nothing, in a process of its own.
+TEST(PlantedBugs, DISABLED_a_test_that_says_nothing) {
+  tell_neighbours(1, Bug::uninitialised, nullptr);
+}
+TEST(PlantedBugs, are_shown_by_a_test_that_says_nothing) {
+  if (!kAddressesDiffer) GTEST_SKIP() << "with a sanitizer each test runs once";
+  std::array<char, 4096> self{};
+  ASSERT_GT(readlink("/proc/self/exe", self.data(), self.size() - 1), 0);
+  auto* const running =
+      popen(fmt::format("'{}' --gtest_also_run_disabled_tests "
+                        "--gtest_filter=PlantedBugs.DISABLED_a_test_that_says_nothing",
+                        self.data())
+                .c_str(),
+            "r");
+  ASSERT_NE(running, nullptr);
+  std::string told;
+  for (int c; (c = std::fgetc(running)) != EOF;) told += static_cast<char>(c);
+  EXPECT_NE(pclose(running), 0);
+  EXPECT_NE(told.find("simulation 1 of the test is no function of its seed"), std::string::npos)
+      << told;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/base/check.h"
+#include "mutirao/sim/observer.h"
 #include "mutirao/threads/diagnostics.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/scope.h"
@@ -19,10 +20,27 @@ namespace mutirao::sim {
 namespace {
 SimulatedHost& simulated(Host& host) noexcept { return static_cast<SimulatedHost&>(host); }
 Station& station(Host& host) noexcept { return simulated(host).station(); }
+
+RunObserver* run_observer = nullptr;
 }  // namespace
 
-Simulation::Simulation(SimulationOptions options) : state_{std::make_unique<State>(options)} {}
-Simulation::~Simulation() = default;
+void observe_runs(RunObserver* observer) noexcept { run_observer = observer; }
+
+Simulation::Simulation(SimulationOptions options) {
+  ObservedRun* observed = nullptr;
+  if (run_observer != nullptr && options.recording == nullptr) {
+    observed = &run_observer->begins();
+    options.recording = observed->recording;
+  }
+  state_ = std::make_unique<State>(options);
+  state_->observed = observed;
+}
+
+Simulation::~Simulation() {
+  if (state_->observed == nullptr) return;
+  state_->observed->hash = trace_hash();
+  state_->observed->events = trace_events();
+}
 
 void Simulation::run(std::move_only_function<void(Simulation&)> body) {
   MUT_ASSERT(!std::exchange(state_->has_run, true));

@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "mutirao/sim/observer.h"
 #include "mutirao/sim/simulation.h"
 
 #include "event_queue.h"
@@ -33,6 +34,7 @@ struct Simulation::State {
   std::vector<std::unique_ptr<SimulatedHost>> hosts;
   std::vector<std::shared_ptr<Monkey::State>> monkeys;
   bool has_run = false;
+  ObservedRun* observed = nullptr;
 };
 
 }  // namespace mutirao::sim
