@@ -45,6 +45,7 @@ void Checker::entered(Member& member) {
   member.checked = swarm::Bitfield{metainfo_.piece_count()};
   if (member.durable.size() == 0) member.durable = swarm::Bitfield{metainfo_.piece_count()};
   member.samples.clear();
+  if (member.unreadable) may_forget(member);
   member.wrong_told = 0;
 }
 
@@ -82,8 +83,15 @@ void Checker::compare_new_claims(Member& member, swarm::Bitfield const& pieces, 
   member.checked = pieces;
 }
 
+/// A node that a failing disk has stopped says so, and promises nothing more.
+bool Checker::has_given_up(Member const& member) const {
+  if (!member.was_unreadable) return false;  // to ask is dear
+  auto const status = member.node->swarm().status(member.id);
+  return status && status->phase == swarm::TorrentPhase::failed;
+}
+
 void Checker::keep_sample(Member& member, swarm::Bitfield const& pieces, TimePoint now) {
-  if (member.disk_faults > 0) {
+  if (member.disk_faults > 0 || has_given_up(member)) {
     member.samples.clear();
     return;
   }
@@ -124,6 +132,25 @@ void Checker::leaving(Member& member, Ending how, TimePoint now) {
   }
   member.samples.clear();
   member.complete = false;
+}
+
+void Checker::may_forget(Member& member) {
+  member.must_have.reset();
+  member.samples.clear();
+  member.durable = swarm::Bitfield{metainfo_.piece_count()};
+}
+
+void Checker::rotted(Member& member, std::uint32_t piece) {
+  member.rotten.insert(piece);
+  if (member.durable.size() > 0) member.durable.reset(piece);
+  if (member.must_have) member.must_have->reset(piece);
+}
+
+bool Checker::claims_rot(Member const& member) {
+  auto const pieces = member.node->swarm().pieces(member.id);
+  return pieces && std::ranges::any_of(member.rotten, [&](std::uint32_t piece) {
+           return pieces->test(piece) && !right_on_disk(member, piece);
+         });
 }
 
 bool Checker::right_on_disk(Member const& member, std::uint32_t piece) {

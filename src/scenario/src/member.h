@@ -52,7 +52,9 @@ struct Member {
   std::optional<swarm::Bitfield> must_have;  ///< after a restart: what was durable at its end
   bool added_well = false;                   ///< the torrent was added while its disk had no fault
   unsigned disk_faults = 0;                  ///< that last now
-  std::set<std::uint32_t> rotten;            ///< pieces in which a bit was turned over
+  bool unreadable = false;                   ///< one of them: reads fail by chance
+  bool was_unreadable = false;
+  std::set<std::uint32_t> rotten;  ///< pieces in which a bit was turned over
   TimePoint wrong_looked{};
   std::uint64_t wrong_told = 0;
 };

@@ -31,5 +31,20 @@ TEST(SwarmScenario, holds_with_all_faults) {
   }
 }
 
+// Goal: the same on disks that refuse one call in ten, and on disks that rot; and with a part of
+// the faults left out, as drawn.
+TEST(SwarmScenario, holds_on_failing_and_on_rotting_disks) {
+  auto scenario = shipped("swarm");
+  scenario.peers = 30;
+  scenario.draw_faults = true;
+  scenario.fault(FaultKind::disk_errors) = {.per_minute = 0.5};
+  scenario.fault(FaultKind::bit_rot) = {.per_minute = 0.5};
+  for (auto const seed : sim::seeds(6)) {
+    auto const report = run_scenario(scenario, {.seed = seed});
+    EXPECT_TRUE(report.ok()) << report_text(scenario, report, 0);
+    EXPECT_EQ(report.complete, 30u);
+  }
+}
+
 }  // namespace
 }  // namespace mutirao::scenario

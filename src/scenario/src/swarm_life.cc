@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint64_t kArrivalStream = 3000;
 constexpr std::uint64_t kKnownStream = 3001;
 constexpr Duration kAddAgain = 5s;
+constexpr Duration kMendLook = 10ms;
 constexpr double kSlowness = 100;
 constexpr double kErrorChance = 0.1;
 constexpr double kIslandLeast = 0.1;  // of the peers that a partition cuts off
@@ -38,6 +39,7 @@ void SwarmRun::live(Member& member) {
   }
   wait_while(Phase::safety);
   mend(member);
+  ++mended_;
   wait_while(Phase::liveness);
   if (member.node) leave(member);
 }
@@ -106,9 +108,11 @@ void SwarmRun::die(Member& member, bool power) {
 void SwarmRun::mend(Member& member) {
   if (!member.node) return;
   auto& swarm = member.node->swarm();
-  if (!member.rotten.empty()) {
+  if (!member.rotten.empty() && swarm.verify(member.id)) {
+    while (checker_->claims_rot(member) && wait_in(Phase::liveness, threads::now() + kMendLook)) {
+    }
     member.rotten.clear();
-    static_cast<void>(swarm.verify(member.id));
+    member.complete = false;  // until it is looked at again
   }
   if (!timeline_.on[static_cast<std::size_t>(FaultKind::disk_errors)]) return;
   auto const status = swarm.status(member.id);
@@ -228,6 +232,9 @@ void SwarmRun::set_disk_fault(Member& member, FaultKind kind, bool on) {
   } else {
     auto const chance = on ? kErrorChance : 0;
     disk.set_error_chance(chance, chance, chance);
+    member.unreadable = on;
+    member.was_unreadable = true;
+    if (on && member.must_have) checker_->may_forget(member);
   }
 }
 
@@ -251,7 +258,7 @@ void SwarmRun::rot(Member& member, FaultEvent const& event) {
   if (!member.host->disk().flip_bit(checker_->content_path(), offset,
                                     static_cast<unsigned>(event.salt >> 60 & 7)))
     return;
-  member.rotten.insert(static_cast<std::uint32_t>(offset / scenario_.piece_bytes));
+  checker_->rotted(member, static_cast<std::uint32_t>(offset / scenario_.piece_bytes));
 }
 
 }  // namespace mutirao::scenario

@@ -190,7 +190,9 @@ void SwarmRun::look() {
   }
 }
 
-bool SwarmRun::all_complete() const { return report_.complete == scenario_.peers; }
+bool SwarmRun::all_complete() const {
+  return mended_ == members_.size() && report_.complete == scenario_.peers;
+}
 
 void SwarmRun::set_phase(Phase phase) {
   std::lock_guard const lock{mutex_};

@@ -88,6 +88,7 @@ class SwarmRun {
   std::map<Duration, sim::PartitionId> partitions_;  // in force, by their begin
   std::vector<Seed> seeds_;
   std::vector<std::unique_ptr<Member>> members_;
+  std::size_t mended_ = 0;  // members that are past their faults
   std::unique_ptr<Checker> checker_;
 
   threads::mutex mutex_;
