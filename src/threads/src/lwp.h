@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <thread>
+#include <unistd.h>
 
 #include "mutirao/threads/runtime.h"
 
@@ -36,6 +37,7 @@ struct alignas(64) processor {
   std::atomic<bool> in_use{true};
   std::atomic<bool> dismissed{false};  ///< a relief that is to end at its next pick
   std::atomic<bool> waiting{false};    ///< its holder is in the poller, or on its way here
+  std::atomic<int> holder{0};  ///< the kernel's number of the LWP that holds it, or did last
 
   /// Odd while the holder is in a blocking section. Leaving one, and taking the processor away from
   /// it, both add one by compare-and-swap: exactly one of them wins.
@@ -69,6 +71,7 @@ struct lwp {
 
   runtime::state* scheduler;
   processor* own = nullptr;  ///< the processor it holds; none inside a blocking section
+  int number = 0;            ///< the kernel's
   thread_control* running = nullptr;
   std::uint64_t picked_at = 0;  ///< when it took the running thread up, as a state::stamp()
   departure left = departure::parked;
@@ -93,6 +96,7 @@ struct lwp {
 
   /// On the kernel thread that this is: from now on current_lwp() is it.
   void adopt_kernel_thread() noexcept {
+    number = gettid();
     sanitizer_fiber = current_fiber();
     language = own_language_cells();
     rounding = read_float_control();

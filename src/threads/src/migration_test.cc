@@ -19,13 +19,17 @@ namespace {
 /// A function of its own: the number of the LWP must be asked for anew.
 [[gnu::noinline]] long here() { return syscall(SYS_gettid); }
 
+constexpr int kRounds = 20;
+
+template <class Wait>
+void expect_to_move_once(char const* what, int round, Wait wait) {
+  long const before = here();
+  wait();
+  EXPECT_NE(here(), before) << what << ", round " << round;
+}
 template <class Wait>
 void expect_to_move(char const* what, Wait wait) {
-  for (int round = 0; round < 20; ++round) {
-    long const before = here();
-    wait();
-    EXPECT_NE(here(), before) << what << ", round " << round;
-  }
+  for (int round = 0; round < kRounds; ++round) expect_to_move_once(what, round, wait);
 }
 
 TEST(Migration, happens_at_every_wait_when_it_is_forced) {
@@ -34,11 +38,13 @@ TEST(Migration, happens_at_every_wait_when_it_is_forced) {
     expect_to_move("checkpoint", [] { checkpoint(); });
     expect_to_move("io_checkpoint", [] { EXPECT_TRUE(io_checkpoint()); });
     expect_to_move("sleep", [] { EXPECT_TRUE(sleep_for(10us)); });
-    expect_to_move("join", [] {
+    scope outer;
+    expect_to_move("spawn", [&] { outer.spawn("child", [] {}); });
+    for (int round = 0; round < kRounds; ++round) {
       scope inner;
       inner.spawn("child", [] { yield(); });
-      EXPECT_TRUE(inner.join());
-    });
+      expect_to_move_once("join", round, [&] { EXPECT_TRUE(inner.join()); });
+    }
     expect_to_move("a wait that times out", [] {
       semaphore none{0};
       EXPECT_FALSE(none.acquire(within(10us)));

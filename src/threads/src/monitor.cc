@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "kernel_view.h"
 #include "runtime_state.h"
 #include "ticks.h"
 
@@ -15,6 +16,7 @@ namespace {
 constexpr std::chrono::microseconds kFast{500};
 constexpr std::chrono::milliseconds kSlow{2};
 constexpr std::chrono::milliseconds kStill{10};     // without a new thread: the processor is still
+constexpr std::chrono::milliseconds kBehind{5};     // that a thread waits in a queue
 constexpr std::chrono::milliseconds kQuiet{100};    // without activity: the monitor sleeps
 constexpr std::chrono::milliseconds kBlocking{50};  // without a blocking section: it slows down
 // Nothing was still for so long: what reliefs there are beyond the processors go.
@@ -25,6 +27,7 @@ monitor::monitor(runtime::state& owner) noexcept : owner_{owner} {}
 monitor::~monitor() = default;
 
 void monitor::prepare() {
+  shared_ = {};
   reliefs_.clear();
   watched_.clear();
   for (auto const& each : owner_.processors)
@@ -133,32 +136,62 @@ bool monitor::look_at_blocked(watched& each, TimePoint now) {
 /// Whether it has to look again soon: not when all that are going wait in the poller, since
 /// whoever leaves it calls the monitor.
 bool monitor::look_for_stalls(TimePoint now) {
-  auto const [going, still] = count(now);
+  auto const [going, still, queued] = count(now);
+  bool const behind = is_behind(now);
   auto const idle = owner_.idle.load(std::memory_order_seq_cst);
-  if (still == 0) {
+  if (still > 0) last_still_ = now;
+  if (still == 0 && !behind) {
     surge_ = 1;
     if (going > owner_.processors.size() && now - last_still_ > kRelieved) dismiss_one();
     return idle < going;
   }
-  last_still_ = now;
-  if (going > 0) surge_ = 1;
-  if (going == 0) owner_.mind_poller();
+  if (still > 0 && idle == 0) owner_.mind_poller();
   auto const earliest = owner_.earliest_timer();
   if (!owner_.work_queued() && earliest > now)
     return going == 0 || idle < going || earliest != TimePoint::max();
   if (idle > 0) {
     owner_.notify_idle();
-  } else if (going < owner_.processors.size()) {
+  } else if ((behind ? serving(now) : going) >= owner_.processors.size()) {
+    surge_ = 1;
+  } else {
+    surge_ = std::min(surge_, std::max<std::size_t>(queued, 1));
     send_relief(surge_);
-    if (going == 0) surge_ *= 2;
+    surge_ *= 2;
   }
   return true;
 }
 
+/// Whether a thread has waited in a queue for longer than it should.
+bool monitor::is_behind(TimePoint now) {
+  auto since = shared_.waiting_since(owner_.shared.taken(), owner_.shared.size(), now);
+  for (auto& each : watched_) {
+    auto const& queue = each.subject->queue;
+    since = std::min(since, each.queued.waiting_since(queue.taken(), queue.size(), now));
+  }
+  return now - since >= kBehind;
+}
+
+/// How many LWPs will soon take a thread: not the still ones, nor those that the kernel has put to
+/// sleep. No more than are needed are looked at.
+unsigned monitor::serving(TimePoint now) const {
+  unsigned result = 0;
+  for (auto const& each : watched_) {
+    if (result >= owner_.processors.size()) break;
+    auto const& subject = *each.subject;
+    if (!subject.in_use.load(std::memory_order_acquire) || now - each.since >= kStill) continue;
+    bool const on_its_way = subject.waiting.load(std::memory_order_relaxed);
+    bool const seen_to = each.hold % 2 != 0;  // by look_at_blocked()
+    if (on_its_way || seen_to || !sleeps_in_kernel(subject.holder.load(std::memory_order_relaxed)))
+      ++result;
+  }
+  return result;
+}
+
 monitor::tally monitor::count(TimePoint now) {
-  tally result;
+  tally result{.queued = owner_.shared.size()};
   for (auto& each : watched_) {
     auto const& subject = *each.subject;
+    result.queued += subject.queue.size();
     if (!subject.in_use.load(std::memory_order_acquire)) continue;
     auto const picks = subject.picks.load(std::memory_order_relaxed);
     bool const picked = picks != std::exchange(each.picks, picks);
@@ -170,8 +203,8 @@ monitor::tally monitor::count(TimePoint now) {
   return result;
 }
 
-void monitor::send_relief(unsigned wanted) {
-  for (unsigned sent = 0; sent < wanted; ++sent) {
+void monitor::send_relief(std::size_t wanted) {
+  for (std::size_t sent = 0; sent < wanted; ++sent) {
     if (!send_one_relief()) return;
   }
 }

@@ -11,6 +11,8 @@
 #include "mutirao/base/time.h"
 #include "mutirao/threads/runtime.h"
 
+#include "backlog.h"
+
 namespace mutirao::threads {
 
 struct processor;
@@ -23,9 +25,11 @@ struct processor;
 /// Unannounced (a system call that the runtime knows nothing of, a page fault, a long computation):
 /// a processor that has not taken a thread for 10 ms is *still*. It is left to its LWP. When too
 /// few others are going for the threads that wait, the monitor sends a spare LWP as *relief*, which
-/// takes over what is queued and minds the poller; twice as many each time while nothing at all
-/// gets on, for programs of which hundreds of threads block at once (bench/threads --only
-/// heartbeat). While all are still, the monitor itself looks into the poller.
+/// takes over what is queued and minds the poller. Where hundreds of threads block in turns, each
+/// LWP takes one now and then and none is still for long, but the queue is *behind*: a thread has
+/// waited in it for 5 ms. Then only those LWPs count as going that the kernel has not put to sleep,
+/// and twice as many are sent each time (bench/threads --only heartbeat). While one is still and
+/// none idle, the monitor itself looks into the poller.
 ///
 /// It looks often while something blocks, rarely while threads run, and sleeps when nothing runs,
 /// so that an idle process costs nothing.
@@ -61,10 +65,12 @@ class monitor {
     std::uint64_t hold = 0;
     std::uint64_t picks = 0;
     TimePoint since;  ///< of the last pick that was seen
+    backlog queued = {};
   };
   struct tally {
     unsigned going = 0;  ///< processors that take threads, or would if there were any
     unsigned still = 0;
+    std::size_t queued = 0;
   };
 
   void prepare();
@@ -74,7 +80,9 @@ class monitor {
   bool look_at_blocked(watched& each, TimePoint now);
   bool look_for_stalls(TimePoint now);
   tally count(TimePoint now);
-  void send_relief(unsigned wanted);
+  bool is_behind(TimePoint now);
+  [[nodiscard]] unsigned serving(TimePoint now) const;
+  void send_relief(std::size_t wanted);
   bool send_one_relief();
   void dismiss_one();
 
@@ -85,7 +93,8 @@ class monitor {
   bool stopping_ = false;
   std::vector<watched> watched_;  // the processors, then the reliefs
   std::vector<std::unique_ptr<processor>> reliefs_;
-  unsigned surge_ = 1;  // how many reliefs are sent at once
+  backlog shared_;
+  std::size_t surge_ = 1;  // how many reliefs are sent at once
   TimePoint last_still_{};
   TimePoint last_active_{};
   TimePoint last_blocked_{};

@@ -85,6 +85,8 @@ std::size_t shared_queue::pop_some(std::span<thread_control*> into) noexcept {
   std::size_t const count = std::min(into.size(), size_.load(std::memory_order_relaxed));
   for (std::size_t i = 0; i < count; ++i) into[i] = ring_[(head_ + i) % ring_.size()];
   if (count > 0) head_ = (head_ + count) % ring_.size();
+  taken_.store(taken_.load(std::memory_order_relaxed) + static_cast<std::uint32_t>(count),
+               std::memory_order_relaxed);
   size_.fetch_sub(count, std::memory_order_seq_cst);
   return count;
 }

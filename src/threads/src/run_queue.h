@@ -36,6 +36,10 @@ class run_queue {
     return tail - head > kCapacity ? kCapacity : tail - head;
   }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  /// How many ever were; counts on from 2^32 - 1 to 0.
+  [[nodiscard]] std::uint32_t taken() const noexcept {
+    return head_.load(std::memory_order_relaxed);
+  }
 
  private:
   std::atomic<thread_control*>& slot(std::uint32_t position) noexcept {
@@ -57,6 +61,10 @@ class shared_queue {
   /// How many it put into `into`.
   [[nodiscard]] std::size_t pop_some(std::span<thread_control*> into) noexcept;
   [[nodiscard]] std::size_t size() const noexcept { return size_.load(std::memory_order_seq_cst); }
+  /// How many ever were; counts on from 2^32 - 1 to 0.
+  [[nodiscard]] std::uint32_t taken() const noexcept {
+    return taken_.load(std::memory_order_relaxed);
+  }
 
  private:
   void grow(std::size_t least);
@@ -65,6 +73,7 @@ class shared_queue {
   std::vector<thread_control*> ring_;  // a power of two long
   std::size_t head_ = 0;
   std::atomic<std::size_t> size_{0};
+  std::atomic<std::uint32_t> taken_{0};
 };
 
 }  // namespace mutirao::threads

@@ -203,9 +203,15 @@ timer_heap& runtime::state::timers() noexcept {
 void runtime::state::serve(lwp& self) {
   processor* held = nullptr;
   for (;;) {
-    if (self.own == nullptr && !self.caller) self.own = lwps.rest(self);
-    if (self.own == nullptr) return;
-    if (std::exchange(held, self.own) != self.own) self.own->looks_in = 1;
+    if (self.own == nullptr) {
+      held = nullptr;
+      if (!self.caller) self.own = lwps.rest(self);
+      if (self.own == nullptr) return;
+    }
+    if (std::exchange(held, self.own) != self.own) {
+      self.own->looks_in = 1;
+      self.own->holder.store(self.number, std::memory_order_relaxed);
+    }
     thread_control* const next = self.own->relief ? next_thread_of_relief(self) : next_thread(self);
     if (next != nullptr) {
       execute(self, *next);

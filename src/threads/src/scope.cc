@@ -116,6 +116,8 @@ void scope::start(std::string name, std::move_only_function<Result<void>()> body
   thread->home = state_;
   state_->add(*thread);
   state_->scheduler->ready(*thread);
+  // So the first end while the others are being started, and their stacks serve those.
+  if (!state_->scheduler->simulated) checkpoint();
 }
 
 Result<void> scope::join() {
@@ -129,7 +131,11 @@ Result<void> scope::join() {
     if (waits) state_->joiner = &token;
   }
   // Not interrupted by a stop: that has reached the threads already, through the owner's scopes.
-  if (waits) token.until_woken({.kind = wait_kind::join, .object = state_.get()});
+  if (waits) {
+    token.until_woken({.kind = wait_kind::join, .object = state_.get()});
+  } else if (state_->scheduler->options.migrate_always) [[unlikely]] {
+    yield();
+  }
   spin_guard const guard{state_->lock};
   if (state_->failure) return std::unexpected{*state_->failure};
   return {};

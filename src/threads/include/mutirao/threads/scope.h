@@ -51,7 +51,8 @@ struct spawn_options {
 ///
 /// A stop is delivered only at parking calls, as Fault::cancelled; a passed deadline as
 /// Fault::timed_out. spawn() and request_stop() may be called from any thread of the runtime, also
-/// from those of the scope itself; join() and the destructor by the owner only.
+/// from those of the scope itself; join() and the destructor by the owner only. spawn() is a
+/// checkpoint(): who starts thousands lets them run meanwhile.
 class scope {
  public:
   explicit scope(Deadline deadline = Deadline::never());
