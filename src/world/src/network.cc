@@ -1,13 +1,6 @@
 #include "mutirao/world/network.h"
 
-#include <array>
-
 namespace mutirao::world {
-
-Result<std::size_t> Stream::read_some(MutableBytes into, Deadline deadline) {
-  std::array const buffers{into};
-  return read_some(std::span<MutableBytes const>{buffers}, deadline);
-}
 
 Result<void> Stream::read_exactly(MutableBytes into, Deadline deadline) {
   while (!into.empty()) {
@@ -16,11 +9,6 @@ Result<void> Stream::read_exactly(MutableBytes into, Deadline deadline) {
     into = into.subspan(count);
   }
   return {};
-}
-
-Result<void> Stream::write_all(ByteView from, Deadline deadline) {
-  std::array const buffers{from};
-  return write_all(std::span<ByteView const>{buffers}, deadline);
 }
 
 Result<void> Stream::write_all(std::string_view text, Deadline deadline) {

@@ -20,19 +20,14 @@ std::unexpected<Error> RealSocket::closed_error(std::string_view doing) const {
               fmt::format("{} {}: the connection was closed on this side", doing, name_));
 }
 
-Result<void> RealSocket::wait_readable(std::string_view doing, Deadline deadline) {
-  auto ready = poll_.wait_readable(deadline);
-  if (!ready && ready.error().fault == Fault::closed) return closed_error(doing);
-  if (!ready)
-    return std::unexpected{std::move(ready).error().during(fmt::format("{} {}", doing, name_))};
-  return {};
+std::unexpected<Error> RealSocket::failed_wait(std::string_view doing, Error why) const {
+  if (why.fault == Fault::closed) return closed_error(doing);
+  return std::unexpected{std::move(why).during(fmt::format("{} {}", doing, name_))};
 }
 
 Result<void> RealSocket::wait_writable(std::string_view doing, Deadline deadline) {
   auto ready = poll_.wait_writable(deadline);
-  if (!ready && ready.error().fault == Fault::closed) return closed_error(doing);
-  if (!ready)
-    return std::unexpected{std::move(ready).error().during(fmt::format("{} {}", doing, name_))};
+  if (!ready) return failed_wait(doing, std::move(ready).error());
   return {};
 }
 

@@ -28,7 +28,6 @@ class RealSocket {
   /// Parked calls return, and later ones fail.
   void close() noexcept;
 
-  Result<void> wait_readable(std::string_view doing, Deadline deadline);
   Result<void> wait_writable(std::string_view doing, Deadline deadline);
   [[nodiscard]] std::unexpected<Error> closed_error(std::string_view doing) const;
 
@@ -36,17 +35,17 @@ class RealSocket {
   /// negative error number.
   template <class Call>
   Result<long> receive(std::string_view doing, Deadline deadline, Call&& call) {
-    return repeat(&RealSocket::wait_readable, doing, deadline, call);
+    return repeat(&threads::pollable::wait_readable, doing, deadline, call);
   }
   template <class Call>
   Result<long> transmit(std::string_view doing, Deadline deadline, Call&& call) {
-    return repeat(&RealSocket::wait_writable, doing, deadline, call);
+    return repeat(&threads::pollable::wait_writable, doing, deadline, call);
   }
 
  private:
+  using Wait = Result<void> (threads::pollable::*)(Deadline);
   template <class Call>
-  Result<long> repeat(Result<void> (RealSocket::*wait)(std::string_view, Deadline),
-                      std::string_view doing, Deadline deadline, Call& call) {
+  Result<long> repeat(Wait wait, std::string_view doing, Deadline deadline, Call& call) {
     MUT_TRY(threads::io_checkpoint());
     for (;;) {
       if (closed()) return closed_error(doing);
@@ -54,16 +53,22 @@ class RealSocket {
       if (done >= 0) return done;
       int const error = threads::last_error_number();
       if (error == EAGAIN) {
-        MUT_TRY((this->*wait)(doing, deadline));
+        auto ready = (poll_.*wait)(deadline);
+        if (!ready) [[unlikely]]
+          return failed_wait(doing, std::move(ready).error());
       } else if (error != EINTR) {
         return -error;
       }
     }
   }
 
+  [[nodiscard]] std::unexpected<Error> failed_wait(std::string_view doing, Error why) const;
+
+  // What every call touches comes first. A thousand connections take turns, so that each line of
+  // the caches that one needs more, here or on its stack, is a miss.
   threads::pollable poll_;
-  std::string name_;
   std::atomic<bool> closed_{false};
+  std::string name_;
 };
 
 /// A connected stream socket, TCP or Unix.

@@ -29,9 +29,9 @@ void set_no_delay(int socket) noexcept {
 class RealStream final : public Stream {
  public:
   RealStream(Descriptor socket, std::string name, Endpoint remote)
-      : local_{local_endpoint(socket.get())},
-        remote_{remote},
-        socket_{std::move(socket), std::move(name)} {}
+      : socket_{std::move(socket), std::move(name)},
+        local_{local_endpoint(socket_.descriptor())},
+        remote_{remote} {}
 
   /// Waits for the end of a connect() that is under way.
   Result<void> finish_connect(Deadline deadline);
@@ -46,9 +46,17 @@ class RealStream final : public Stream {
   [[nodiscard]] Endpoint remote() const override { return remote_; }
 
  private:
+  // Their room for the kernel's description of many buffers would make the stack of each thread
+  // that waits for a single one take a page more.
+  [[gnu::noinline]] Result<std::size_t> read_into_many(std::span<MutableBytes const> into,
+                                                       Deadline deadline);
+  [[gnu::noinline]] Result<void> write_from_many(std::span<ByteView const> from, Deadline deadline);
+  [[nodiscard]] Result<std::size_t> outcome_of_read(long got) const;
+  [[nodiscard]] std::unexpected<Error> failed_write(long put) const;
+
+  RealSocket socket_;
   Endpoint local_;
   Endpoint remote_;
-  RealSocket socket_;
 };
 
 Result<void> RealStream::finish_connect(Deadline deadline) {
@@ -64,16 +72,29 @@ Result<void> RealStream::finish_connect(Deadline deadline) {
 }
 
 Result<std::size_t> RealStream::read_some(std::span<MutableBytes const> into, Deadline deadline) {
+  if (into.size() != 1) return read_into_many(into, deadline);
+  MutableBytes const only = into.front();
+  MUT_ASSERT(
+      !only.empty());  // no room to read into: the answer would look like the end of the stream
+  return outcome_of_read(MUT_TRY(socket_.receive("read from", deadline, [&]() -> long {
+    return ::recv(socket_.descriptor(), only.data(), only.size(), 0);
+  })));
+}
+
+Result<std::size_t> RealStream::read_into_many(std::span<MutableBytes const> into,
+                                               Deadline deadline) {
   std::array<iovec, kStreamBuffersMax> buffers;
   std::size_t count = 0;
   for (auto const& each : into.first(std::min(into.size(), kStreamBuffersMax))) {
     if (!each.empty()) buffers[count++] = {each.data(), each.size()};
   }
-  MUT_ASSERT(count > 0);  // no room to read into: the answer would look like the end of the stream
-  long const got = MUT_TRY(socket_.receive("read from", deadline, [&]() -> long {
-    if (count == 1) return ::recv(socket_.descriptor(), buffers[0].iov_base, buffers[0].iov_len, 0);
+  MUT_ASSERT(count > 0);
+  return outcome_of_read(MUT_TRY(socket_.receive("read from", deadline, [&]() -> long {
     return ::readv(socket_.descriptor(), buffers.data(), static_cast<int>(count));
-  }));
+  })));
+}
+
+Result<std::size_t> RealStream::outcome_of_read(long got) const {
   if (got == 0 && socket_.closed()) return socket_.closed_error("read from");
   if (got < 0)
     return system_failure(static_cast<int>(-got), fmt::format("read from {}", socket_.name()));
@@ -81,6 +102,19 @@ Result<std::size_t> RealStream::read_some(std::span<MutableBytes const> into, De
 }
 
 Result<void> RealStream::write_all(std::span<ByteView const> from, Deadline deadline) {
+  if (from.size() != 1) return write_from_many(from, deadline);
+  ByteView left = from.front();
+  while (!left.empty()) {
+    long const put = MUT_TRY(socket_.transmit("write to", deadline, [&]() -> long {
+      return ::send(socket_.descriptor(), left.data(), left.size(), MSG_NOSIGNAL);
+    }));
+    if (put < 0) return failed_write(put);
+    left = left.subspan(static_cast<std::size_t>(put));
+  }
+  return {};
+}
+
+Result<void> RealStream::write_from_many(std::span<ByteView const> from, Deadline deadline) {
   std::array<iovec, kStreamBuffersMax> buffers;
   std::size_t skipped = 0;  // of from.front()
   while (!from.empty()) {
@@ -95,9 +129,7 @@ Result<void> RealStream::write_all(std::span<ByteView const> from, Deadline dead
     long const put = MUT_TRY(socket_.transmit("write to", deadline, [&]() -> long {
       return ::sendmsg(socket_.descriptor(), &message, MSG_NOSIGNAL);
     }));
-    if (put < 0 && socket_.closed()) return socket_.closed_error("write to");
-    if (put < 0)
-      return system_failure(static_cast<int>(-put), fmt::format("write to {}", socket_.name()));
+    if (put < 0) return failed_write(put);
     skipped += static_cast<std::size_t>(put);
     while (!from.empty() && skipped >= from.front().size()) {
       skipped -= from.front().size();
@@ -105,6 +137,11 @@ Result<void> RealStream::write_all(std::span<ByteView const> from, Deadline dead
     }
   }
   return {};
+}
+
+std::unexpected<Error> RealStream::failed_write(long put) const {
+  if (socket_.closed()) return socket_.closed_error("write to");
+  return system_failure(static_cast<int>(-put), fmt::format("write to {}", socket_.name()));
 }
 }  // namespace
 

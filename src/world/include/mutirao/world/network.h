@@ -37,10 +37,14 @@ class Stream {
   [[nodiscard]] virtual Endpoint local() const = 0;
   [[nodiscard]] virtual Endpoint remote() const = 0;
 
-  Result<std::size_t> read_some(MutableBytes into, Deadline deadline);
+  Result<std::size_t> read_some(MutableBytes into, Deadline deadline) {
+    return read_some(std::span{&into, 1}, deadline);
+  }
   /// Fails with closed when the stream ends before `into` is full.
   Result<void> read_exactly(MutableBytes into, Deadline deadline);
-  Result<void> write_all(ByteView from, Deadline deadline);
+  Result<void> write_all(ByteView from, Deadline deadline) {
+    return write_all(std::span{&from, 1}, deadline);
+  }
   Result<void> write_all(std::string_view text, Deadline deadline);
 };
 
