@@ -11,26 +11,6 @@
 
 namespace mutirao::threads {
 
-namespace detail {
-void selectable::watch(select_watch& added) noexcept {
-  added.next = watches_;
-  if (watches_ != nullptr) watches_->previous = &added;
-  watches_ = &added;
-}
-
-void selectable::unwatch(select_watch& removed) noexcept {
-  (removed.previous != nullptr ? removed.previous->next : watches_) = removed.next;
-  if (removed.next != nullptr) removed.next->previous = removed.previous;
-}
-
-/// The caller holds the channel's mutex, which whoever is woken takes before it leaves.
-void selectable::wake_watching() noexcept {
-  for (auto* each = watches_; each != nullptr; each = each->next) {
-    if (!each->called->exchange(true, std::memory_order_acq_rel)) each->token->unpark();
-  }
-}
-}  // namespace detail
-
 namespace {
 std::size_t draw_below(std::size_t bound) noexcept {
   lwp const* const here = current_lwp();
@@ -66,7 +46,7 @@ class selection {
     for (std::size_t i = 0; i < watches.size(); ++i) {
       watches[i] = {.token = &token, .called = &called};
       auto& channel = *cases_.begin()[i].channel_;
-      std::lock_guard const lock{channel.mutex_};
+      std::lock_guard const lock{channel};
       channel.watch(watches[i]);
     }
     // What has changed before it was watched.
@@ -75,7 +55,7 @@ class selection {
         done ? wake_reason::woken : token.park(deadline, {.kind = wait_kind::select});
     for (std::size_t i = 0; i < watches.size(); ++i) {
       auto& channel = *cases_.begin()[i].channel_;
-      std::lock_guard const lock{channel.mutex_};
+      std::lock_guard const lock{channel};
       channel.unwatch(watches[i]);
     }
     if (called.exchange(true, std::memory_order_acq_rel)) token.until_woken();

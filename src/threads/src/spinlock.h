@@ -8,20 +8,41 @@
 
 namespace mutirao::threads {
 
+using spin_word = std::atomic<std::uint32_t>;
+
+namespace detail {
+inline void pause_spinning(int tries) noexcept {
+  if (tries > 64) {
+    sched_yield();
+    return;
+  }
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+}  // namespace detail
+
+inline void spin_lock(spin_word& word) noexcept {
+  note_kernel_lock(+1);
+#if defined(MUT_MODEL)
+  word.acquire();  // the explorer's: one step in place of a loop
+#else
+  for (int tries = 0; word.exchange(1, std::memory_order_acquire) != 0; ++tries) {
+    while (word.load(std::memory_order_relaxed) != 0) detail::pause_spinning(tries++);
+  }
+#endif
+}
+
+inline void spin_unlock(spin_word& word) noexcept {
+  word.store(0, std::memory_order_release);
+  note_kernel_lock(-1);
+}
+
 /// Guards a few instructions that never park. The holder may lose its CPU to the kernel, so a
 /// waiter soon gives its own up instead of burning the time slice that the holder needs.
 class spin_guard {
  public:
-  explicit spin_guard(std::atomic<std::uint32_t>& word) noexcept : word_{word} {
-    note_kernel_lock(+1);
-#if defined(MUT_MODEL)
-    word_.acquire();  // the explorer's: one step in place of a loop
-#else
-    for (int tries = 0; word_.exchange(1, std::memory_order_acquire) != 0; ++tries) {
-      while (word_.load(std::memory_order_relaxed) != 0) pause(tries++);
-    }
-#endif
-  }
+  explicit spin_guard(spin_word& word) noexcept : word_{word} { spin_lock(word_); }
   ~spin_guard() { unlock(); }
   spin_guard(spin_guard const&) = delete;
   spin_guard& operator=(spin_guard const&) = delete;
@@ -30,25 +51,12 @@ class spin_guard {
   void unlock() noexcept {
     if (!held_) return;
     held_ = false;
-    word_.store(0, std::memory_order_release);
-    note_kernel_lock(-1);
+    spin_unlock(word_);
   }
 
  private:
-  static void pause(int tries) noexcept {
-    if (tries > 64) {
-      sched_yield();
-      return;
-    }
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-  }
-
-  std::atomic<std::uint32_t>& word_;
+  spin_word& word_;
   bool held_ = true;
 };
-
-using spin_word = std::atomic<std::uint32_t>;
 
 }  // namespace mutirao::threads

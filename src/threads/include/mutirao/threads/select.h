@@ -12,8 +12,8 @@ namespace mutirao::threads {
 /// send_to(), which keep references: for use in a call of select() only.
 class select_case {
  private:
-  using attempt = detail::attempted (*)(detail::selectable& channel, void* value);
-  select_case(detail::selectable& channel, void* value, attempt attempt) noexcept
+  using attempt = detail::attempted (*)(detail::any_channel& channel, void* value);
+  select_case(detail::any_channel& channel, void* value, attempt attempt) noexcept
       : channel_{&channel}, value_{value}, attempt_{attempt} {}
   template <class T>
   friend select_case receive_from(channel<T>& from, std::optional<T>& into) noexcept;
@@ -21,7 +21,7 @@ class select_case {
   friend select_case send_to(channel<T>& to, T& value) noexcept;
   friend class selection;
 
-  detail::selectable* channel_;
+  detail::any_channel* channel_;
   void* value_;
   attempt attempt_;
 };
@@ -30,7 +30,7 @@ class select_case {
 /// then.
 template <class T>
 [[nodiscard]] select_case receive_from(channel<T>& from, std::optional<T>& into) noexcept {
-  return {from, &into, [](detail::selectable& channel_, void* value) {
+  return {from, &into, [](detail::any_channel& channel_, void* value) {
             auto& slot = *static_cast<std::optional<T>*>(value);
             return static_cast<channel<T>&>(channel_).attempt_receive(slot);
           }};
@@ -39,7 +39,7 @@ template <class T>
 /// Chosen when `to` has room, and `value` is moved there, or is closed; `value` is untouched then.
 template <class T>
 [[nodiscard]] select_case send_to(channel<T>& to, T& value) noexcept {
-  return {to, &value, [](detail::selectable& channel_, void* slot) {
+  return {to, &value, [](detail::any_channel& channel_, void* slot) {
             return static_cast<channel<T>&>(channel_).attempt_send(*static_cast<T*>(slot));
           }};
 }
