@@ -69,8 +69,6 @@ TEST(IdleModel, two_lwps_that_fall_asleep_see_the_thread_that_comes_from_outside
   ASSERT_FALSE(proof.sound.failure) << *proof.sound.failure;
 }
 
-/// Sequentially consistent memory only: on x86 the look at `idle` may come before the others see
-/// the queued thread. Then the next pick calls them, or the monitor after 10 ms.
 TEST(IdleModel, a_thread_that_never_parks_shares_what_it_made_ready) {
   auto const proof =
       model::prove("idle, shares",
@@ -84,12 +82,13 @@ TEST(IdleModel, a_thread_that_never_parks_shares_what_it_made_ready) {
                        two.state.ready(third);
                        ran.wait(0);
                      });
-                     run.thread("lwp 0", [&] { two.serve(0); });
+                     run.thread("lwp 0", [&] { two.work(0); });
                      run.thread("lwp 1", [&] { two.serve(1); });
                      run.finally([&] { MODEL_REQUIRE(two.all_ended() && ran.load() == 2); });
                    },
-                   {}, {.store_buffers = false, .executions_max = model::unless_all(60'000)});
+                   {"run_queue.cc"}, {.executions_max = model::unless_all(60'000)});
   ASSERT_FALSE(proof.sound.failure) << *proof.sound.failure;
+  EXPECT_TRUE(proof.found("push", flaw::torn));
 }
 
 }  // namespace

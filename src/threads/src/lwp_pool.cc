@@ -75,7 +75,7 @@ lwp* lwp_pool::start_lwp(processor* first) {
 bool lwp_pool::have_resting() {
   if (!resting_.empty()) return true;
   bury_retired();
-  if (all_.size() >= owner_.processors.size() + owner_.options.spare_lwps_max) {
+  if (alive() >= owner_.processors.size() + owner_.options.spare_lwps_max) {
     refuse("all spare LWPs are in use", "runtime_options::spare_lwps_max");
     return false;
   }

@@ -5,18 +5,46 @@
 
 namespace mutirao::threads {
 
-bool run_queue::push(thread_control* ready) noexcept {
+run_queue::ring::ring(std::uint32_t room)
+    : mask{room - 1}, slots{std::make_unique<std::atomic<thread_control*>[]>(room)} {}
+
+run_queue::run_queue(std::uint32_t room) {
+  rings_.push_back(std::make_unique<ring>(room));
+  ring_.store(rings_.back().get(), std::memory_order_relaxed);
+}
+
+void run_queue::push(thread_control* ready, seen by_others) noexcept {
   auto const tail = tail_.load(std::memory_order_relaxed);
-  if (tail - head_.load(std::memory_order_acquire) >= kCapacity) return false;
-  slot(tail).store(ready, std::memory_order_relaxed);
-  tail_.store(tail + 1, std::memory_order_release);
-  return true;
+  auto const head = head_.load(std::memory_order_acquire);
+  ring* into = ring_.load(std::memory_order_relaxed);
+  if (tail - head > into->mask) [[unlikely]]
+    into = &grow(head, tail);
+  into->at(tail).store(ready, std::memory_order_relaxed);
+  if (by_others == seen::at_once) {
+    tail_.exchange(tail + 1, std::memory_order_seq_cst);
+  } else {
+    tail_.store(tail + 1, std::memory_order_release);
+  }
+}
+
+/// A thief that still reads the old ring finds there what it would find in the new one: nothing is
+/// written to it any more, and what it can take lies before `tail`.
+run_queue::ring& run_queue::grow(std::uint32_t head, std::uint32_t tail) {
+  ring& old = *rings_.back();
+  rings_.push_back(std::make_unique<ring>(2 * (old.mask + 1)));
+  ring& larger = *rings_.back();
+  for (auto at = head; at != tail; ++at) {
+    larger.at(at).store(old.at(at).load(std::memory_order_relaxed), std::memory_order_relaxed);
+  }
+  ring_.store(&larger, std::memory_order_release);
+  return larger;
 }
 
 thread_control* run_queue::pop() noexcept {
   auto head = head_.load(std::memory_order_acquire);
+  ring& own = *ring_.load(std::memory_order_relaxed);
   while (head != tail_.load(std::memory_order_relaxed)) {
-    thread_control* const ready = slot(head).load(std::memory_order_relaxed);
+    thread_control* const ready = own.at(head).load(std::memory_order_relaxed);
     if (head_.compare_exchange_weak(head, head + 1, std::memory_order_seq_cst,
                                     std::memory_order_acquire)) {
       return ready;
@@ -25,38 +53,26 @@ thread_control* run_queue::pop() noexcept {
   return nullptr;
 }
 
-std::size_t run_queue::take_half(half& into) noexcept {
-  auto head = head_.load(std::memory_order_acquire);
-  for (;;) {
-    std::uint32_t const count = (tail_.load(std::memory_order_relaxed) - head) / 2;
-    for (std::uint32_t i = 0; i < count; ++i)
-      into[i] = slot(head + i).load(std::memory_order_relaxed);
-    if (head_.compare_exchange_weak(head, head + count, std::memory_order_acq_rel,
-                                    std::memory_order_acquire))
-      return count;
-  }
-}
-
 thread_control* run_queue::steal_from(run_queue& victim) noexcept {
   auto head = victim.head_.load(std::memory_order_acquire);
   auto const tail = tail_.load(std::memory_order_relaxed);
+  ring& own = *ring_.load(std::memory_order_relaxed);
   for (;;) {
     auto const available = victim.tail_.load(std::memory_order_seq_cst) - head;
     if (available == 0) return nullptr;
-    if (available > kCapacity) {  // `head` was old when the tail was read
-      head = victim.head_.load(std::memory_order_acquire);
-      continue;
-    }
-    auto const count = available - available / 2;
-    // This queue is empty, or its owner would not be stealing; so half a ring always fits.
+    // After the tail: so the ring is that one or a later one, and has all that lies before it.
+    ring& from = *victim.ring_.load(std::memory_order_acquire);
+    // This queue is empty, or its owner would not be stealing; so these fit.
+    auto const count = std::min(available - available / 2, kStolenMost);
     for (std::uint32_t i = 0; i < count; ++i) {
-      slot(tail + i).store(victim.slot(head + i).load(std::memory_order_relaxed),
-                           std::memory_order_relaxed);
+      own.at(tail + i).store(from.at(head + i).load(std::memory_order_relaxed),
+                             std::memory_order_relaxed);
     }
+    // Fails when `head` was old, and with it all that was read.
     if (!victim.head_.compare_exchange_weak(head, head + count, std::memory_order_acq_rel,
                                             std::memory_order_acquire))
       continue;
-    thread_control* const mine = slot(tail + count - 1).load(std::memory_order_relaxed);
+    thread_control* const mine = own.at(tail + count - 1).load(std::memory_order_relaxed);
     tail_.store(tail + count - 1, std::memory_order_release);
     return mine;
   }

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -14,26 +14,29 @@ namespace mutirao::threads {
 struct thread_control;
 
 /// The ready threads of one processor, first in, first out. The LWP that holds the processor
-/// pushes; it and any thief pop. Bounded: what does not fit goes to the shared queue.
+/// pushes; it and any thief pop. Grows with what is in it, so that all are served in their order,
+/// however many they are; what it has grown out of is kept, since a thief may still read there.
 class run_queue {
  public:
-  static constexpr std::uint32_t kCapacity = 512;
+  static constexpr std::uint32_t kRoomAtFirst = 512;
+  static constexpr std::uint32_t kStolenMost = 256;
 
-  /// Owner only. False when full.
-  [[nodiscard]] bool push(thread_control* ready) noexcept;
+  /// `room`, a power of two: how many fit before it grows.
+  explicit run_queue(std::uint32_t room = kRoomAtFirst);
+
+  /// Owner only. `at_once`: the others see it before the owner goes on, so that it may look who
+  /// needs to be told; costs a lock of the bus.
+  enum class seen : std::uint8_t { soon, at_once };
+  void push(thread_control* ready, seen by_others = seen::soon) noexcept;
   /// Owner only.
   [[nodiscard]] thread_control* pop() noexcept;
-  /// Owner only: takes the older half out, so that there is room; how many it put into `into`.
-  using half = std::array<thread_control*, kCapacity / 2>;
-  [[nodiscard]] std::size_t take_half(half& into) noexcept;
-  /// The thief's: moves half of `victim` here and returns one of them to run at once.
+  /// The thief's, with an empty queue: moves half of `victim` here and returns one of them to run
+  /// at once.
   [[nodiscard]] thread_control* steal_from(run_queue& victim) noexcept;
 
   [[nodiscard]] std::uint32_t size() const noexcept {
     auto const head = head_.load(std::memory_order_seq_cst);
-    auto const tail = tail_.load(std::memory_order_seq_cst);
-    // More than fits only when `head` was old by the time the tail was read: busy, so not empty.
-    return tail - head > kCapacity ? kCapacity : tail - head;
+    return tail_.load(std::memory_order_seq_cst) - head;
   }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
   /// How many ever were; counts on from 2^32 - 1 to 0.
@@ -42,17 +45,24 @@ class run_queue {
   }
 
  private:
-  std::atomic<thread_control*>& slot(std::uint32_t position) noexcept {
-    return slots_[position % kCapacity];
-  }
+  struct ring {
+    explicit ring(std::uint32_t room);
+    std::atomic<thread_control*>& at(std::uint32_t position) noexcept {
+      return slots[position & mask];
+    }
+    std::uint32_t mask;
+    std::unique_ptr<std::atomic<thread_control*>[]> slots;
+  };
+  [[nodiscard]] ring& grow(std::uint32_t head, std::uint32_t tail);
 
   alignas(64) std::atomic<std::uint32_t> head_{0};  // pops, by anyone
   alignas(64) std::atomic<std::uint32_t> tail_{0};  // pushes, by the owner
-  std::array<std::atomic<thread_control*>, kCapacity> slots_{};
+  std::atomic<ring*> ring_{nullptr};                // a thief reads it after the tail
+  std::vector<std::unique_ptr<ring>> rings_;        // the last is in use
 };
 
 /// Ready threads that belong to no processor: from outside the runtime, from blocking calls that
-/// ended, and from processors that have too many. A ring of pointers: a chain through the threads
+/// ended, and from reliefs. A ring of pointers: a chain through the threads
 /// would touch the cold memory of each.
 class shared_queue {
  public:

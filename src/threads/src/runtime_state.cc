@@ -1,6 +1,7 @@
 #include "runtime_state.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
@@ -19,6 +20,8 @@
 namespace mutirao::threads {
 
 namespace {
+constexpr std::size_t kPicksEachTurn = 61;
+
 /// A processor's counter has one writer, so that adding to it needs no lock of the bus.
 void count(std::atomic<std::uint64_t>* own, std::atomic<std::uint64_t>& elsewhere) noexcept {
   if (own != nullptr) {
@@ -132,20 +135,24 @@ void runtime::state::ready(thread_control& thread) noexcept {
   }
   lwp* const here = current_lwp();
   if (here != nullptr && here->scheduler == this && here->own != nullptr && !here->own->relief) {
-    push_local(*here->own, thread);
+    push_local(*here, thread);
   } else {
     inject(thread);
   }
 }
 
-void runtime::state::push_local(processor& own, thread_control& thread) noexcept {
-  while (!own.queue.push(&thread)) {
-    run_queue::half older;
-    shared.push_all(std::span{older}.first(own.queue.take_half(older)));
-  }
+void runtime::state::push_local(lwp& here, thread_control& thread) noexcept {
+  auto& queue = here.own->queue;
   // A single ready thread is left for this processor: most often the running one parks at once, and
   // waking an LWP would cost more than the switch. The slice, or the monitor, sees to the rest.
-  if (own.queue.size() > 1) notify_idle();
+  if (queue.empty()) {
+    queue.push(&thread);
+    return;
+  }
+  // Before the look at `idle`, as an LWP that falls asleep looks at the queues after it has counted
+  // itself there. From between two threads the next pick comes first, which looks again.
+  queue.push(&thread, here.running != nullptr ? run_queue::seen::at_once : run_queue::seen::soon);
+  notify_idle();
 }
 
 void runtime::state::inject(thread_control& thread) noexcept {
@@ -263,17 +270,16 @@ thread_control* runtime::state::next_thread(lwp& self) noexcept {
   for (;;) {
     if (ending.load(std::memory_order_acquire)) return nullptr;
     begin_slice(self);
-    // Now and then the shared queue goes first, or two threads that wake each other for ever would
-    // keep everything in it waiting.
-    if (own.picks.load(std::memory_order_relaxed) % 61 == 0) {
-      thread_control* next = nullptr;
-      if (shared.pop_some({&next, 1}) == 1) return next;
+    // The shared queue has its turns, or two threads that wake each other for ever would keep
+    // everything in it waiting.
+    if (own.picks.load(std::memory_order_relaxed) % kPicksEachTurn == 0) {
+      if (auto* const next = take_turn(own)) return next;
     }
     if (auto* const next = own.queue.pop()) {
       if (!own.queue.empty()) notify_idle();
       return next;
     }
-    if (auto* const next = take_shared(own)) return next;
+    if (auto* const next = take_shared(own, shared.size())) return next;
     if (options.migrate_always) [[unlikely]] {
       thread_control* next = nullptr;
       if (own.sent.pop_some({&next, 1}) == 1) return next;
@@ -327,16 +333,22 @@ void runtime::state::begin_slice(lwp& self) noexcept {
   if (now_ticks >= own.attend_at) attend(own);
 }
 
-thread_control* runtime::state::take_shared(processor& own) noexcept {
-  // Called with an empty queue of its own, into which its share fits.
-  run_queue::half taken;
-  std::size_t const share = std::min(shared.size() / processors.size() + 1, taken.size());
+/// As many as are a fair part of the picks: so none waits longer in the shared queue than it would
+/// in that of a processor.
+thread_control* runtime::state::take_turn(processor& own) noexcept {
+  std::size_t const waiting = shared.size();
+  if (waiting == 0) return nullptr;
+  return take_shared(
+      own, 1 + kPicksEachTurn * waiting / (waiting + own.queue.size() * processors.size()));
+}
+
+/// One to run at once, and the rest of its share, up to `most` in all, for its queue.
+thread_control* runtime::state::take_shared(processor& own, std::size_t most) noexcept {
+  std::array<thread_control*, 256> taken;
+  std::size_t const share = std::min({shared.size() / processors.size() + 1, most, taken.size()});
   std::size_t const count = shared.pop_some(std::span{taken}.first(share));
   if (count == 0) return nullptr;
-  for (std::size_t i = 1; i < count; ++i) {
-    bool const fits = own.queue.push(taken[i]);
-    MUT_ASSERT(fits);
-  }
+  for (std::size_t i = 1; i < count; ++i) own.queue.push(taken[i]);
   if (count > 1 || shared.size() > 0) notify_idle();
   return taken[0];
 }

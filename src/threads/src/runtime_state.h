@@ -105,7 +105,8 @@ struct runtime::state {
   friend struct debugger_layout;
   [[nodiscard]] thread_control* next_thread(lwp& self) noexcept;
   [[nodiscard]] thread_control* next_thread_of_relief(lwp& self) noexcept;
-  [[nodiscard]] thread_control* take_shared(processor& own) noexcept;
+  [[nodiscard]] thread_control* take_turn(processor& own) noexcept;
+  [[nodiscard]] thread_control* take_shared(processor& own, std::size_t most) noexcept;
   [[nodiscard]] thread_control* steal(processor& own) noexcept;
   [[nodiscard]] processor* own_processor() const noexcept;
   [[nodiscard]] std::uint64_t new_id(processor* own) noexcept;
@@ -113,7 +114,7 @@ struct runtime::state {
   void fire_timers() noexcept;
   void wait_for_work(processor& own) noexcept;
   void begin_slice(lwp& self) noexcept;
-  void push_local(processor& own, thread_control& thread) noexcept;
+  void push_local(lwp& here, thread_control& thread) noexcept;
   void send_elsewhere(thread_control& thread) noexcept;
   [[nodiscard]] bool work_for(processor const& own) const noexcept;
   void start_main(std::move_only_function<void()> main);

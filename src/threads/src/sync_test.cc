@@ -295,6 +295,53 @@ TEST(Channel, holds_the_sender_back_when_full) {
   });
 }
 
+TEST(Channel, hands_a_value_to_whoever_waited_for_it) {
+  everywhere([] {
+    channel<std::unique_ptr<int>> ring{1};
+    latch received{1};
+    std::atomic<bool> waits{false};
+    scope inner;
+    inner.spawn("receiver", [&]() -> Result<void> {
+      waits = true;
+      EXPECT_EQ(*MUT_TRY(ring.receive()), 1);
+      received.count_down();
+      EXPECT_EQ(*MUT_TRY(ring.receive()), 2);
+      return {};
+    });
+    while (!waits) yield();
+    EXPECT_TRUE(ring.send(std::make_unique<int>(1)));
+    EXPECT_TRUE(received.wait());
+    EXPECT_TRUE(ring.send(std::make_unique<int>(2)));
+    EXPECT_TRUE(inner.join());
+    EXPECT_EQ(ring.try_receive(), std::nullopt);
+  });
+}
+
+TEST(Channel, loses_no_value_to_a_receiver_that_gives_up) {
+  everywhere([] {
+    constexpr int kItems = 30;
+    channel<int> ring{1};
+    int sum = 0;
+    scope inner;
+    inner.spawn("impatient", [&]() -> Result<void> {
+      for (;;) {
+        if (auto const item = ring.receive(within(1us))) {
+          sum += *item;
+        } else if (item.error().fault == Fault::closed) {
+          return {};
+        }
+      }
+    });
+    for (int item = 1; item <= kItems; ++item) {
+      EXPECT_TRUE(ring.send(std::move(item)));
+      if (item % 3 == 0) static_cast<void>(sleep_for(2us));
+    }
+    ring.close();
+    EXPECT_TRUE(inner.join());
+    EXPECT_EQ(sum, kItems * (kItems + 1) / 2);
+  });
+}
+
 TEST(Channel, ends_every_wait_when_closed) {
   everywhere([] {
     channel<int> full{1};
@@ -362,9 +409,12 @@ TEST(SharedMutex, admits_many_readers_or_one_writer) {
     int value = 0;  // not atomic: that is the point
     std::atomic<int> readers{0};
     std::atomic<int> most{0};
+    constexpr int kUsers = 12;
+    latch all_there{kUsers};
     scope inner;
-    for (int i = 0; i < 12; ++i) {
+    for (int i = 0; i < kUsers; ++i) {
       inner.spawn("user", [&, i] {
+        EXPECT_TRUE(all_there.arrive_and_wait());
         for (int round = 0; round < 40; ++round) {
           if ((i + round) % 5 == 0) {
             std::unique_lock const lock{guard};
@@ -387,7 +437,7 @@ TEST(SharedMutex, admits_many_readers_or_one_writer) {
       });
     }
     EXPECT_TRUE(inner.join());
-    EXPECT_EQ(value, 12 * 40 / 5);
+    EXPECT_EQ(value, kUsers * 40 / 5);
     EXPECT_GT(most, 1);
   });
 }
