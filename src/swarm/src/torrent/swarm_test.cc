@@ -12,6 +12,8 @@ struct PairCase {
   TorrentFormat format;
   std::size_t size;
   std::uint32_t piece_length;
+  /// Else googletest prints the bytes, those in between too.
+  friend void PrintTo(PairCase const& one, std::ostream* out) { *out << one.name; }
 };
 
 class SwarmOfTwo : public testing::TestWithParam<PairCase> {};
