@@ -25,7 +25,7 @@ def check(output, number):
     # Down to the first function of the thread, and no further.
     stack = output[output.rindex("receiver: parked"):]
     assert stack.count("waits_for_a_number") == 3, stack
-    assert "condition_variable::wait" in stack, stack
+    assert "channel<int>::receive" in stack, stack
     assert "run_thread" in stack and "Backtrace stopped" not in stack, stack
 
 

@@ -15,8 +15,8 @@ struct Footprint {
 
 [[nodiscard]] Footprint footprint();
 
-/// The same once only the calling LWP is left, or after 5 s: the kernel wakes who joins an LWP a moment
-/// before it takes that LWP off its list.
+/// The same once only the calling LWP is left, or after 5 s: the kernel wakes who joins an LWP a
+/// moment before it takes that LWP off its list.
 [[nodiscard]] Footprint footprint_at_rest();
 
 /// The larger of each.
