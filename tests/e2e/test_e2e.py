@@ -220,6 +220,7 @@ class Story(unittest.TestCase):
         shared = ana.json("share", path)
         name = shared["id"][:8]
         self.assertEqual([one["id"] for one in ana.json("swarm", "list")["transfers"]], [shared["id"]])
+        wait_for(lambda: ana.json("swarm", "show", name)["phase"] == "seeding", "its files are open")
         self.assertEqual(ana.json("swarm", "pause", name)["phase"], "paused")
         ana.run("swarm", "resume", name)
         ana.run("swarm", "verify", name)

@@ -239,6 +239,7 @@ class Torrent : public std::enable_shared_from_this<Torrent> {
     std::string why;
     std::string mend;
   };
+  [[nodiscard]] TorrentPhase phase_for_others() const;
   [[nodiscard]] Reason reason() const;
   [[nodiscard]] Reason reason_for_waiting() const;
   [[nodiscard]] Reason reason_without_peers() const;

@@ -24,7 +24,8 @@ TorrentStatus Torrent::status(bool with_peers) const {
   TorrentStatus status;
   status.id = id_;
   status.name = name();
-  status.phase = disk_full_ && phase_ == TorrentPhase::downloading ? TorrentPhase::paused : phase_;
+  status.phase =
+      disk_full_ && phase_ == TorrentPhase::downloading ? TorrentPhase::paused : phase_for_others();
   auto reason = this->reason();
   status.why = std::move(reason.why);
   status.mend = std::move(reason.mend);
@@ -100,9 +101,16 @@ PeerStatus Torrent::status_of(Peer const& peer) const {
   return status;
 }
 
+/// Paused from the moment its owner said so, also while its session is still being wound up.
+TorrentPhase Torrent::phase_for_others() const {
+  bool const talks = phase_ == TorrentPhase::metadata || phase_ == TorrentPhase::downloading ||
+                     phase_ == TorrentPhase::seeding;
+  return talks && record_.paused ? TorrentPhase::paused : phase_;
+}
+
 Torrent::Reason Torrent::reason() const {
   auto const id = id_.substr(0, 12);
-  switch (phase_) {
+  switch (phase_for_others()) {
     case TorrentPhase::failed:
       return failed_ ? Reason{failed_->what,
                               failed_->mend.empty()
