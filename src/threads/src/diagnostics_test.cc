@@ -231,8 +231,8 @@ void deadlock_of_two_mutexes() {
 }
 constexpr char kTwoMutexes[] =
     "deadlock(.|\n)*main .thread 1.: parked, waits for the threads of its scope"
-    "(.|\n)*rui .thread 3.: parked, waits for mutex 0x[0-9a-f]+, held by ana .thread 2."
-    "(.|\n)*ana .thread 2.: parked, waits for mutex 0x[0-9a-f]+, held by rui .thread 3.";
+    "(.|\n)*rui .thread [0-9]+.: parked, waits for mutex 0x[0-9a-f]+, held by ana .thread [0-9]+."
+    "(.|\n)*ana .thread [0-9]+.: parked, waits for mutex 0x[0-9a-f]+, held by rui .thread [0-9]+.";
 
 // The thread sanitizer has a kernel thread of its own, which might wake somebody for all we know.
 #if !defined(MUT_THREAD_SANITIZER)
