@@ -83,7 +83,8 @@ void measure(Row const& row, int rounds) {
   std::string line = fmt::format(R"({{"name": "{}", "peer": "{}", "unit": "{}", "judge": "{}")",
                                  row.name, row.peer, row.unit, name_of(row.judge));
   try {
-    auto const [ours, theirs] = figures_of(row, std::min(rounds, row.rounds_max));
+    auto const [ours, theirs] =
+        figures_of(row, std::clamp(rounds, row.rounds_least, row.rounds_max));
     line += fmt::format(R"(, "ours": {:.5g})", ours);
     if (theirs) line += fmt::format(R"(, "theirs": {:.5g})", *theirs);
   } catch (Missing const& missing) {

@@ -26,6 +26,7 @@ struct Row {
   Judge judge = Judge::ratio_at_most;
   double gate = 0;
   double aim = 0;
+  int rounds_least = 1;   ///< for a row whose gate is narrower than what one round strays
   int rounds_max = 1000;  ///< for a row whose rounds take long
 };
 

@@ -13,7 +13,7 @@ using model::execution;
 using model::flaw;
 using model::machine;
 
-std::vector<std::string_view> const kIdleSources{"runtime_state.cc", "run_queue.cc"};
+std::vector<std::string_view> const kIdleSources{"runtime_state.cc", "run_queue.h", "run_queue.cc"};
 
 TEST(IdleModel, an_lwp_that_falls_asleep_sees_the_thread_that_comes_from_outside) {
   auto const proof = model::prove(
@@ -86,7 +86,7 @@ TEST(IdleModel, a_thread_that_never_parks_shares_what_it_made_ready) {
                      run.thread("lwp 1", [&] { two.serve(1); });
                      run.finally([&] { MODEL_REQUIRE(two.all_ended() && ran.load() == 2); });
                    },
-                   {"run_queue.cc"}, {.executions_max = model::unless_all(60'000)});
+                   {"run_queue.h", "run_queue.cc"}, {.executions_max = model::unless_all(60'000)});
   ASSERT_FALSE(proof.sound.failure) << *proof.sound.failure;
   EXPECT_TRUE(proof.found("push", flaw::torn));
 }

@@ -1,5 +1,6 @@
 #include "machine.h"
 
+#include "execute.h"
 #include "kernel.h"
 
 namespace mutirao::model {

@@ -58,7 +58,7 @@ void owner_against_thieves(execution& run, std::size_t thieves) {
 TEST(RunQueueModel, owner_and_one_thief_lose_nothing_and_take_nothing_twice) {
   auto const proof =
       model::prove("run queue, 1 thief", [](execution& run) { owner_against_thieves(run, 1); },
-                   {"run_queue.cc"});
+                   {"run_queue.h", "run_queue.cc"});
   ASSERT_FALSE(proof.sound.failure) << *proof.sound.failure;
   EXPECT_TRUE(proof.sound.complete);
   for (auto const kind : {flaw::torn, flaw::lost}) {
@@ -99,7 +99,7 @@ TEST(RunQueueModel, a_queue_that_grows_stays_whole_while_a_thief_takes_from_it) 
                                       all.require_all(5);
                                     });
                                   },
-                                  {"run_queue.cc"});
+                                  {"run_queue.h", "run_queue.cc"});
   ASSERT_FALSE(proof.sound.failure) << *proof.sound.failure;
   EXPECT_TRUE(proof.sound.complete);
   EXPECT_TRUE(proof.found("grow", flaw::lost));
@@ -128,7 +128,7 @@ TEST(SharedQueueModel, many_may_push_and_pop) {
                                       all.require_all(3);
                                     });
                                   },
-                                  {"run_queue.cc", "spinlock.h"});
+                                  {"run_queue.h", "run_queue.cc", "spinlock.h"});
   ASSERT_FALSE(proof.sound.failure) << *proof.sound.failure;
   EXPECT_TRUE(proof.sound.complete);
   EXPECT_TRUE(proof.found("push_all", flaw::lost));

@@ -13,20 +13,6 @@ run_queue::run_queue(std::uint32_t room) {
   ring_.store(rings_.back().get(), std::memory_order_relaxed);
 }
 
-void run_queue::push(thread_control* ready, seen by_others) noexcept {
-  auto const tail = tail_.load(std::memory_order_relaxed);
-  auto const head = head_.load(std::memory_order_acquire);
-  ring* into = ring_.load(std::memory_order_relaxed);
-  if (tail - head > into->mask) [[unlikely]]
-    into = &grow(head, tail);
-  into->at(tail).store(ready, std::memory_order_relaxed);
-  if (by_others == seen::at_once) {
-    tail_.exchange(tail + 1, std::memory_order_seq_cst);
-  } else {
-    tail_.store(tail + 1, std::memory_order_release);
-  }
-}
-
 /// A thief that still reads the old ring finds there what it would find in the new one: nothing is
 /// written to it any more, and what it can take lies before `tail`.
 run_queue::ring& run_queue::grow(std::uint32_t head, std::uint32_t tail) {
@@ -38,19 +24,6 @@ run_queue::ring& run_queue::grow(std::uint32_t head, std::uint32_t tail) {
   }
   ring_.store(&larger, std::memory_order_release);
   return larger;
-}
-
-thread_control* run_queue::pop() noexcept {
-  auto head = head_.load(std::memory_order_acquire);
-  ring& own = *ring_.load(std::memory_order_relaxed);
-  while (head != tail_.load(std::memory_order_relaxed)) {
-    thread_control* const ready = own.at(head).load(std::memory_order_relaxed);
-    if (head_.compare_exchange_weak(head, head + 1, std::memory_order_seq_cst,
-                                    std::memory_order_acquire)) {
-      return ready;
-    }
-  }
-  return nullptr;
 }
 
 thread_control* run_queue::steal_from(run_queue& victim) noexcept {

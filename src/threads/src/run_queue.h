@@ -30,6 +30,9 @@ class run_queue {
   void push(thread_control* ready, seen by_others = seen::soon) noexcept;
   /// Owner only.
   [[nodiscard]] thread_control* pop() noexcept;
+  /// Owner only: who follows after `others` pops, unless a thief is quicker; only to be prepared
+  /// for it. None where the queue is shorter.
+  [[nodiscard]] thread_control* peek(std::uint32_t others) const noexcept;
   /// The thief's, with an empty queue: moves half of `victim` here and returns one of them to run
   /// at once.
   [[nodiscard]] thread_control* steal_from(run_queue& victim) noexcept;
@@ -60,6 +63,41 @@ class run_queue {
   std::atomic<ring*> ring_{nullptr};                // a thief reads it after the tail
   std::vector<std::unique_ptr<ring>> rings_;        // the last is in use
 };
+
+// In line, as every switch goes through them.
+inline void run_queue::push(thread_control* ready, seen by_others) noexcept {
+  auto const tail = tail_.load(std::memory_order_relaxed);
+  auto const head = head_.load(std::memory_order_acquire);
+  ring* into = ring_.load(std::memory_order_relaxed);
+  if (tail - head > into->mask) [[unlikely]]
+    into = &grow(head, tail);
+  into->at(tail).store(ready, std::memory_order_relaxed);
+  if (by_others == seen::at_once) {
+    tail_.exchange(tail + 1, std::memory_order_seq_cst);
+  } else {
+    tail_.store(tail + 1, std::memory_order_release);
+  }
+}
+
+inline thread_control* run_queue::pop() noexcept {
+  auto head = head_.load(std::memory_order_acquire);
+  ring& own = *ring_.load(std::memory_order_relaxed);
+  while (head != tail_.load(std::memory_order_relaxed)) {
+    thread_control* const ready = own.at(head).load(std::memory_order_relaxed);
+    if (head_.compare_exchange_weak(head, head + 1, std::memory_order_seq_cst,
+                                    std::memory_order_acquire)) {
+      return ready;
+    }
+  }
+  return nullptr;
+}
+
+inline thread_control* run_queue::peek(std::uint32_t others) const noexcept {
+  auto const head = head_.load(std::memory_order_relaxed);
+  auto const length = tail_.load(std::memory_order_relaxed) - head;
+  if (others >= length) return nullptr;
+  return ring_.load(std::memory_order_relaxed)->at(head + others).load(std::memory_order_relaxed);
+}
 
 /// Ready threads that belong to no processor: from outside the runtime, from blocking calls that
 /// ended, and from reliefs. A ring of pointers: a chain through the threads

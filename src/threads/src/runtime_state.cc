@@ -13,6 +13,7 @@
 
 #include "context.h"
 #include "debugger.h"
+#include "execute.h"
 #include "park_access.h"
 #include "stack_overflow.h"
 #include "ticks.h"
@@ -29,6 +30,26 @@ void count(std::atomic<std::uint64_t>* own, std::atomic<std::uint64_t>& elsewher
   } else {
     elsewhere.fetch_add(1, std::memory_order_relaxed);
   }
+}
+
+/// With thousands of ready threads each switch would wait for memory three times over: for the
+/// control block, and by what that says for the frames, each behind a walk of the page tables. So
+/// the block is asked for some switches early, and when it is there, the frames.
+void fetch_ahead(run_queue const& queue) noexcept {
+  // One that a thief has been given meanwhile may have ended: its stack is still mapped, so a look
+  // there does no harm, but for a sanitizer.
+  if (kSanitized) return;
+  constexpr std::uint32_t kFrames = 2;
+  constexpr std::uint32_t kBlock = 5;
+  thread_control* const later = queue.peek(kBlock);
+  if (later == nullptr) return;
+  __builtin_prefetch(later, 1);
+  __builtin_prefetch(reinterpret_cast<std::byte*>(later) + 64, 1);
+  thread_control const* const soon = queue.peek(kFrames);
+  if (soon == nullptr) return;
+  auto const* const frames = static_cast<std::byte const*>(lowest(soon->context));
+  __builtin_prefetch(frames, 1);
+  __builtin_prefetch(frames + 64, 1);
 }
 }  // namespace
 
@@ -141,6 +162,16 @@ void runtime::state::ready(thread_control& thread) noexcept {
   }
 }
 
+/// Of a thread that has just given way on `here`.
+void runtime::state::put_back(lwp& here, thread_control& thread) noexcept {
+  if (simulated || options.migrate_always || here.own->relief) [[unlikely]] {
+    ready(thread);
+    return;
+  }
+  thread.phase.store(thread_state::ready, std::memory_order_relaxed);
+  push_local(here, thread);
+}
+
 void runtime::state::push_local(lwp& here, thread_control& thread) noexcept {
   auto& queue = here.own->queue;
   // A single ready thread is left for this processor: most often the running one parks at once, and
@@ -229,42 +260,6 @@ void runtime::state::serve(lwp& self) {
   }
 }
 
-void runtime::state::execute(lwp& self, thread_control& thread) noexcept {
-  self.running = &thread;
-  thread.since.store(self.picked_at, std::memory_order_relaxed);
-  if (options.migrate_always) [[unlikely]]
-    thread.last_processor = self.own->index;
-  for (;;) {
-    thread.phase.store(thread_state::running, std::memory_order_relaxed);
-    enter_thread(self, thread);
-    if (stacks.guard() != guard_kind::madvise && !stack_pool::canary_intact(thread.stack)) {
-      report_overflow(thread);
-    }
-    // Before it is: from then on it is its waker's to say.
-    if (self.left == departure::parked)
-      thread.phase.store(thread_state::parked, std::memory_order_relaxed);
-    if (self.left != departure::parked || park_access::commit(*self.token)) break;
-    // Its wait ended before it had left its stack: it goes on.
-    if (!options.migrate_always) continue;
-    self.left = departure::yielded;
-    break;
-  }
-  self.running = nullptr;
-  switch (self.left) {
-    case departure::parked:
-      break;  // whoever wakes it has it now
-    case departure::yielded:
-      ready(thread);
-      break;
-    case departure::without_processor:
-      inject(thread);
-      break;
-    case departure::ended:
-      destroy_thread(thread);
-      break;
-  }
-}
-
 thread_control* runtime::state::next_thread(lwp& self) noexcept {
   processor& own = *self.own;
   for (;;) {
@@ -276,6 +271,7 @@ thread_control* runtime::state::next_thread(lwp& self) noexcept {
       if (auto* const next = take_turn(own)) return next;
     }
     if (auto* const next = own.queue.pop()) {
+      fetch_ahead(own.queue);
       if (!own.queue.empty()) notify_idle();
       return next;
     }
@@ -318,10 +314,15 @@ thread_control* runtime::state::next_thread_of_relief(lwp& self) noexcept {
 /// so, every eighth pick does it; as soon as they run for longer, each. A thread that asks by a
 /// checkpoint is told by the time since the last look.
 void runtime::state::begin_slice(lwp& self) noexcept {
-  constexpr unsigned kLooksEveryMost = 8;
   processor& own = *self.own;
   own.picks.store(own.picks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (--own.looks_in > 0) return;
+  if (--own.looks_in == 0) [[unlikely]]
+    look_at_clock(self);
+}
+
+void runtime::state::look_at_clock(lwp& self) noexcept {
+  constexpr unsigned kLooksEveryMost = 8;
+  processor& own = *self.own;
   auto const now_ticks = ticks();
   auto const slice = slice_ticks.load(std::memory_order_relaxed);
   bool const short_ones = now_ticks - own.looked_at < slice / 16;

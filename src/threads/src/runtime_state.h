@@ -114,6 +114,8 @@ struct runtime::state {
   void fire_timers() noexcept;
   void wait_for_work(processor& own) noexcept;
   void begin_slice(lwp& self) noexcept;
+  void look_at_clock(lwp& self) noexcept;
+  void put_back(lwp& here, thread_control& thread) noexcept;
   void push_local(lwp& here, thread_control& thread) noexcept;
   void send_elsewhere(thread_control& thread) noexcept;
   [[nodiscard]] bool work_for(processor const& own) const noexcept;

@@ -1,4 +1,5 @@
 // The main loop of a simulated runtime.
+#include "execute.h"
 #include "park_access.h"
 #include "runtime_state.h"
 #include "sanitizers.h"

@@ -4,6 +4,7 @@
 /// knows is left out.
 ///
 ///   saved_stack                                  where a stack goes on; valid while it is left
+///   lowest(saved)                                the lowest address of what lies on it
 ///   prepare_stack(saved, top, size, first)       `first`, which never returns, starts below `top`
 ///   switch_stack(from, to)                       leaves `from`, goes on at `to`; returns when
 ///                                                somebody switches to `from`

@@ -13,6 +13,9 @@ struct saved_stack {
   void (*first)() = nullptr;
 };
 
+/// The lowest of what lies on it: what is read first when it goes on.
+inline void const* lowest(saved_stack const& saved) noexcept { return saved.context; }
+
 /// What one side tells the other; lies on the stack that is being left.
 struct transfer {
   saved_stack* from;

@@ -13,6 +13,9 @@ struct saved_stack {
   void* resume = nullptr;
 };
 
+/// The lowest of what lies on it: what is read first when it goes on.
+inline void const* lowest(saved_stack const& saved) noexcept { return saved.top; }
+
 inline void prepare_stack(saved_stack& saved, std::byte* top, std::size_t /*size*/,
                           void (*first)()) noexcept {
   // As if it had been called from address 0 (System V ABI 3.2.2): there debuggers stop unwinding.

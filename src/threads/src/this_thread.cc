@@ -40,9 +40,11 @@ Result<void> sleep_until(TimePoint when) {
 }
 
 void yield() {
-  thread_control& thread = self();
+  lwp* const current = current_lwp();
+  MUT_ASSERT(current != nullptr && current->running != nullptr);
+  lwp& here = *current;
+  thread_control& thread = *here.running;
   check_no_kernel_lock(thread);
-  lwp& here = *current_lwp();
   MUT_ASSERT(here.own != nullptr ||
              thread.scheduler->simulated != nullptr);  // not in a blocking section
   here.left = departure::yielded;
