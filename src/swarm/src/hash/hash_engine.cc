@@ -17,6 +17,7 @@ struct Processor {
   bool sha = false;
   bool avx2 = false;
   bool avx512 = false;
+  bool amd = false;
 };
 
 #if defined(__x86_64__)
@@ -29,6 +30,7 @@ Processor probe() noexcept {
       .sha = sha && __builtin_cpu_supports("sse4.1"),
       .avx2 = __builtin_cpu_supports("avx2") != 0,
       .avx512 = __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0,
+      .amd = __builtin_cpu_is("amd") != 0,
   };
 }
 #else
@@ -54,7 +56,9 @@ Table make_hash_table() noexcept {
 #if defined(__x86_64__)
   if (processor().sha) {
     sha1.single = kernels::sha1_sha_extensions;
+    sha1.pair = kernels::sha1_pair_sha_extensions;
     sha256.single = kernels::sha256_sha_extensions;
+    sha256.pair = kernels::sha256_pair_sha_extensions;
   }
   auto const set = [&](HashEngine engine, HashFunctions one, HashFunctions two) {
     table.sha1[static_cast<std::size_t>(engine)] = one;
@@ -66,14 +70,14 @@ Table make_hash_table() noexcept {
   sha1.lane_count = sha256.lane_count = 8;
   sha1.lanes = kernels::sha1_avx2;
   sha256.lanes = kernels::sha256_avx2;
-  sha1.lanes_min = sha ? 7 : 2;
+  sha1.lanes_min = sha ? 8 : 2;
   sha256.lanes_min = sha ? 8 : 2;
   set(HashEngine::avx2, sha1, sha256);
   sha1.lane_count = sha256.lane_count = 16;
   sha1.lanes = kernels::sha1_avx512;
   sha256.lanes = kernels::sha256_avx512;
-  sha1.lanes_min = sha ? 6 : 2;
-  sha256.lanes_min = sha ? 8 : 2;
+  sha1.lanes_min = sha ? 10 : 2;
+  sha256.lanes_min = sha ? 12 : 2;
   set(HashEngine::avx512, sha1, sha256);
 #endif
   return table;
@@ -124,8 +128,9 @@ std::string_view to_string(HashEngine engine) noexcept {
 HashFunctions const& sha1_functions() noexcept { return sha1_functions(best_hash_engine()); }
 
 HashFunctions const& sha256_functions() noexcept {
-  // Eight lanes of SHA-256 are slower than the SHA extensions on one message.
-  bool const extensions = processor().sha && !processor().avx512;
+  // Eight lanes of SHA-256 are slower than the SHA extensions; sixteen too where those are as quick
+  // as AMD's.
+  bool const extensions = processor().sha && (!processor().avx512 || processor().amd);
   return sha256_functions(extensions ? HashEngine::sha_extensions : best_hash_engine());
 }
 

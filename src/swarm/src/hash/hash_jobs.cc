@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace mutirao::swarm {
 namespace {
@@ -42,14 +43,15 @@ class Lanes {
     for (std::size_t lane = 0; lane < functions_.lane_count; ++lane) advance(lane, blocks);
   }
 
-  /// Runs what is left one by one.
-  void drain() noexcept {
+  /// Frees all lanes; gives what is left to do.
+  std::span<HashJob const> drain(std::array<HashJob, kLanesMax>& left) noexcept {
+    std::size_t count = 0;
     for (std::size_t lane = 0; lane < functions_.lane_count; ++lane) {
-      HashJob const job = jobs_[lane];
-      if (job.blocks == 0) continue;
+      if (jobs_[lane].blocks == 0) continue;
+      left[count++] = jobs_[lane];
       release(lane);
-      functions_.single(job.state, job.data, job.blocks);
     }
+    return std::span{left}.first(count);
   }
 
  private:
@@ -78,22 +80,49 @@ class Lanes {
   std::size_t busy_ = 0;
 };
 
+/// Two at a time as long as there are two, then one.
+void run_pairs(std::span<HashJob const> jobs, HashFunctions const& functions) noexcept {
+  std::size_t next = 0;
+  HashJob one{};
+  HashJob other{};
+  auto const refill = [&](HashJob& job) {
+    while (job.blocks == 0 && next < jobs.size()) job = jobs[next++];
+  };
+  auto const advance = [](HashJob& job, std::size_t blocks) {
+    job.data += blocks * kernels::kHashBlockBytes;
+    job.blocks -= blocks;
+  };
+  for (refill(one); one.blocks > 0; refill(one)) {
+    if (functions.pair != nullptr) refill(other);
+    if (other.blocks > 0) {
+      auto const blocks = std::min(one.blocks, other.blocks);
+      functions.pair({one.state, other.state}, {one.data, other.data}, blocks);
+      advance(one, blocks);
+      advance(other, blocks);
+    } else {
+      functions.single(one.state, one.data, one.blocks);
+      one.blocks = 0;
+    }
+    if (one.blocks == 0) std::swap(one, other);
+  }
+}
+
 }  // namespace
 
 void run_jobs(std::span<HashJob const> jobs, HashFunctions const& functions) noexcept {
-  std::size_t next = 0;
-  if (functions.lanes != nullptr && jobs.size() >= functions.lanes_min) {
-    Lanes lanes{functions};
-    while (true) {
-      for (; next < jobs.size() && lanes.busy() < functions.lane_count; ++next)
-        if (jobs[next].blocks > 0) lanes.take(jobs[next]);
-      if (lanes.busy() < functions.lanes_min) break;
-      lanes.step();
-    }
-    lanes.drain();
+  if (functions.lanes == nullptr || jobs.size() < functions.lanes_min) {
+    run_pairs(jobs, functions);
+    return;
   }
-  for (; next < jobs.size(); ++next)
-    functions.single(jobs[next].state, jobs[next].data, jobs[next].blocks);
+  Lanes lanes{functions};
+  for (std::size_t next = 0;;) {
+    for (; next < jobs.size() && lanes.busy() < functions.lane_count; ++next)
+      if (jobs[next].blocks > 0) lanes.take(jobs[next]);
+    if (lanes.busy() < functions.lanes_min) break;
+    lanes.step();
+  }
+  std::array<HashJob, kLanesMax> left;
+  run_pairs(lanes.drain(left), functions);
 }
 
 }  // namespace mutirao::swarm

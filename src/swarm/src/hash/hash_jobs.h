@@ -17,10 +17,11 @@ struct HashJob {
 /// How one of the two hashes is computed by one engine.
 struct HashFunctions {
   kernels::SingleKernel single;
+  kernels::PairKernel pair = nullptr;   ///< nullptr: two messages take twice as long as one
   kernels::LaneKernel lanes = nullptr;  ///< nullptr: only `single`
   std::size_t words;                    ///< of a state
   std::size_t lane_count = 1;
-  /// Fewer messages than these go through `single` faster than through the lanes: a lane kernel
+  /// Fewer messages than these go through the others faster than through the lanes: a lane kernel
   /// takes as long for one message as for all.
   std::size_t lanes_min = 1;
 };

@@ -13,6 +13,11 @@ inline constexpr std::size_t kHashBlockBytes = 64;
 /// Advances one state over `blocks` blocks of 64 bytes.
 using SingleKernel = void (*)(std::uint32_t* state, std::uint8_t const* data, std::size_t blocks);
 
+/// Advances two states over `blocks` blocks each.
+using PairOfStates = std::uint32_t* [2];
+using PairOfData = std::uint8_t const* [2];
+using PairKernel = void (*)(PairOfStates const& states, PairOfData const& data, std::size_t blocks);
+
 /// Advances all lanes over `blocks` blocks each; `state[word * lanes + lane]`, 64-byte aligned.
 using LaneKernel = void (*)(std::uint32_t* state, std::uint8_t const* const* data,
                             std::size_t blocks);
@@ -23,6 +28,10 @@ void sha256_plain(std::uint32_t* state, std::uint8_t const* data, std::size_t bl
 #if defined(__x86_64__)
 void sha1_sha_extensions(std::uint32_t* state, std::uint8_t const* data, std::size_t blocks);
 void sha256_sha_extensions(std::uint32_t* state, std::uint8_t const* data, std::size_t blocks);
+void sha1_pair_sha_extensions(PairOfStates const& states, PairOfData const& data,
+                              std::size_t blocks);
+void sha256_pair_sha_extensions(PairOfStates const& states, PairOfData const& data,
+                                std::size_t blocks);
 void sha1_avx2(std::uint32_t* state, std::uint8_t const* const* data, std::size_t blocks);
 void sha256_avx2(std::uint32_t* state, std::uint8_t const* const* data, std::size_t blocks);
 void sha1_avx512(std::uint32_t* state, std::uint8_t const* const* data, std::size_t blocks);
