@@ -13,7 +13,7 @@
 namespace mutirao::threads {
 
 namespace {
-constexpr std::chrono::microseconds kFast{500};
+constexpr std::chrono::milliseconds kFast{1};
 constexpr std::chrono::milliseconds kSlow{2};
 constexpr std::chrono::milliseconds kStill{10};     // without a new thread: the processor is still
 constexpr std::chrono::milliseconds kBehind{5};     // that a thread waits in a queue
