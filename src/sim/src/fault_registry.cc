@@ -31,20 +31,12 @@ bool FaultRegistry::draws(std::string_view name) const {
   return SeededEntropy{seed_, fmt::format("has fault {}", name)}.chance(options_.share);
 }
 
-FaultPoint& FaultRegistry::add(std::string_view name, bool enabled) {
+FaultPoint& FaultRegistry::point(std::string_view name) {
+  if (auto const found = points_.find(name); found != points_.end()) return found->second;
+  auto const enabled = !is_forbidden(name) && draws(name);
   auto& added = points_.try_emplace(std::string{name}, name, enabled, seed_, noted_).first->second;
   if (stopped_) added.stop();
   return added;
-}
-
-FaultPoint& FaultRegistry::point(std::string_view name) {
-  if (auto const found = points_.find(name); found != points_.end()) return found->second;
-  return add(name, !is_forbidden(name) && draws(name));
-}
-
-FaultPoint& FaultRegistry::wished(std::string_view name) {
-  if (auto const found = points_.find(name); found != points_.end()) return found->second;
-  return add(name, !is_forbidden(name));
 }
 
 void FaultRegistry::stop() noexcept {

@@ -29,8 +29,6 @@ class FaultPoint {
   /// For how strong it is.
   [[nodiscard]] SeededEntropy& random() noexcept { return random_; }
 
-  [[nodiscard]] bool enabled() const noexcept { return enabled_; }
-  [[nodiscard]] std::uint64_t fired() const noexcept { return fired_; }
   [[nodiscard]] FaultCount count() const { return {name_, enabled_, asked_, fired_}; }
   void stop() noexcept { stopped_ = true; }
 
@@ -56,8 +54,6 @@ class FaultRegistry final : public world::FaultSource {
   }
   /// Lives as long as the registry.
   [[nodiscard]] FaultPoint& point(std::string_view name);
-  /// One that its user turns on: enabled unless forbidden.
-  [[nodiscard]] FaultPoint& wished(std::string_view name);
 
   void stop() noexcept;
   [[nodiscard]] bool stopped() const noexcept { return stopped_; }
@@ -66,7 +62,6 @@ class FaultRegistry final : public world::FaultSource {
  private:
   [[nodiscard]] bool is_forbidden(std::string_view name) const;
   [[nodiscard]] bool draws(std::string_view name) const;
-  FaultPoint& add(std::string_view name, bool enabled);
 
   FaultOptions options_;
   std::uint64_t seed_;

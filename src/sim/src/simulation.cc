@@ -117,8 +117,6 @@ std::vector<Host*> Simulation::hosts() const {
 
 void Simulation::stop_faults() {
   state_->faults.stop();
-  // A copy: a monkey may be destroyed meanwhile.
-  for (auto const& monkey : std::vector{state_->monkeys}) monkey->rest();
   state_->fabric.heal();
   for (auto* const host : hosts()) {
     host->disk().recover();

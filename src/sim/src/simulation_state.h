@@ -9,7 +9,6 @@
 #include "event_queue.h"
 #include "fabric.h"
 #include "fault_registry.h"
-#include "monkey_state.h"
 #include "simulated_host.h"
 
 namespace mutirao::sim {
@@ -32,7 +31,6 @@ struct Simulation::State {
   Fabric fabric;
   SeededEntropy entropy;
   std::vector<std::unique_ptr<SimulatedHost>> hosts;
-  std::vector<std::shared_ptr<Monkey::State>> monkeys;
   bool has_run = false;
   ObservedRun* observed = nullptr;
 };

@@ -105,7 +105,7 @@ class Simulation {
   [[nodiscard]] std::vector<Host*> hosts() const;
 
   /// A run has two phases. In the first, anything may go wrong, and a test asks that nothing false
-  /// is ever said or lost (safety). This ends it: faults by name come no more, monkeys rest,
+  /// is ever said or lost (safety). This ends it: faults by name come no more,
   /// partitions, isolations and clogs end, disks recover, and each host that is down comes up;
   /// Host::boot() runs its program again. From then on the test may demand() that things
   /// get done (liveness). Links stay as they are: a slow or lossy network is no excuse.
@@ -128,7 +128,6 @@ class Simulation {
   struct State;
 
  private:
-  friend class Monkey;
   std::unique_ptr<State> state_;
 };
 
