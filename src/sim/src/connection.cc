@@ -38,7 +38,7 @@ Result<std::size_t> Connection::read_some(int side, std::span<MutableBytes const
     if (!pipe.received.empty()) break;
     if (pipe.ended) return 0;
     if (end.failure) return std::unexpected{*end.failure};
-    MUT_TRY(pipe.reader.wait(deadline, "read"));
+    MUT_TRY(pipe.reader.wait(deadline, "read", threads::wait_kind::readable));
     if (auto& late = fabric_.faults.late_wakeup; late.fires(0.05))
       static_cast<void>(threads::sleep_for(late.random().up_to(1ms)));
   }
@@ -82,7 +82,7 @@ Result<void> Connection::write_all(int side, std::span<ByteView const> from, Dea
     if (remaining == 0) return {};
     pipe.wanted = std::min(remaining, fabric_.options.send_buffer_bytes / 4);
     arm_acks(side);
-    MUT_TRY(pipe.writer.wait(deadline, "write"));
+    MUT_TRY(pipe.writer.wait(deadline, "write", threads::wait_kind::writable));
   }
 }
 

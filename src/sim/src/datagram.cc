@@ -122,7 +122,7 @@ Result<world::DatagramSocket::Received> SimulatedDatagramSocket::receive(Mutable
     if (state_->crashed) return crashed_host();
     if (state_->closed) return fail(Fault::closed, "receive: the socket is closed");
     if (!state_->arrived.empty()) break;
-    MUT_TRY(state_->receivers.wait(deadline, "receive"));
+    MUT_TRY(state_->receivers.wait(deadline, "receive", threads::wait_kind::readable));
   }
   auto const first = state_->arrived.pop_front();
   state_->arrived_bytes -= first.bytes.size() + kDatagramOverhead;

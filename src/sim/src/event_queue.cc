@@ -53,7 +53,7 @@ void EventQueue::pump() {
     threads::park_token token;
     parked_ = &token;
     parked_until_ = heap_.empty() ? Deadline::never() : Deadline::at(heap_.front().when);
-    auto const reason = token.park(parked_until_);
+    auto const reason = token.park(parked_until_, {.kind = threads::wait_kind::timer});
     if (std::exchange(parked_, nullptr) == nullptr && reason != threads::wake_reason::woken)
       token.until_woken();
     if (reason == threads::wake_reason::stopped) return;

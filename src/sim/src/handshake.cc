@@ -16,7 +16,7 @@ constexpr unsigned kSynRetriesMax = 6;  // net.ipv4.tcp_syn_retries
 Result<Handshake::Outcome> Handshake::run(Deadline deadline) {
   send_syn();
   while (!over()) {
-    if (auto waited = waiting_.wait(deadline, "connect"); !waited) {
+    if (auto waited = waiting_.wait(deadline, "connect", threads::wait_kind::writable); !waited) {
       abandoned_ = true;
       return std::unexpected{std::move(waited).error().during(remote_.to_string())};
     }

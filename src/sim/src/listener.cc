@@ -28,7 +28,7 @@ Result<std::unique_ptr<world::Stream>> SimulatedListener::accept(Deadline deadli
     if (state_->crashed) return crashed_host();
     if (state_->closed) return fail(Fault::closed, "accept: the listener is closed");
     if (!state_->pending.empty()) break;
-    MUT_TRY(state_->acceptors.wait(deadline, "accept"));
+    MUT_TRY(state_->acceptors.wait(deadline, "accept", threads::wait_kind::readable));
   }
   auto connection = std::move(state_->pending.front());
   state_->pending.pop_front();

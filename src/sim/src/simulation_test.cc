@@ -2,9 +2,11 @@
 #include "mutirao/sim/simulation.h"
 
 #include <cstdlib>
+#include <map>
 #include <set>
 
 #include "mutirao/sim/seeds.h"
+#include "mutirao/threads/diagnostics.h"
 
 #include "conformance.h"
 
@@ -101,6 +103,35 @@ TEST(Simulation, equal_seeds_give_equal_runs) {
     EXPECT_EQ(first.hash, second.hash) << replay_hint(seed);
     EXPECT_EQ(first, second) << replay_hint(seed);
   }
+}
+
+// Goal: who looks at a run that got stuck sees what each thread waits for.
+TEST(Simulation, report_of_threads_says_what_the_network_makes_them_wait_for) {
+  Simulation simulation{{.seed = 1, .network = {.send_buffer_bytes = 4096}}};
+  simulation.run([](Simulation& network) {
+    auto& a = network.add_host("a");
+    auto& b = network.add_host("b");
+    auto const listener = must(b.world().network().listen({world::IpAddress::any(), 80}));
+    auto const stream = must(a.world().network().connect({b.address(), 80}, {}, Deadline::never()));
+    auto const other = must(listener->accept(Deadline::never()));
+    Bytes byte(1);
+    Bytes const much(1_MiB);
+    threads::scope scope;
+    scope.spawn("accepts", [&] { static_cast<void>(listener->accept(Deadline::never())); });
+    scope.spawn("reads", [&] { static_cast<void>(stream->read_exactly(byte, Deadline::never())); });
+    scope.spawn("writes", [&] { static_cast<void>(stream->write_all(much, Deadline::never())); });
+    must(threads::sleep_for(1min));
+    std::map<std::string, threads::thread_info> waits;
+    for (auto const& each : threads::this_runtime_report().threads) waits.emplace(each.name, each);
+    EXPECT_EQ(waits["accepts"].waits_for, threads::wait_kind::readable);
+    EXPECT_EQ(waits["reads"].waits_for, threads::wait_kind::readable);
+    EXPECT_EQ(waits["reads"].wait, "something to read");
+    EXPECT_EQ(waits["writes"].waits_for, threads::wait_kind::writable);
+    EXPECT_EQ(waits["writes"].wait, "room to write");
+    EXPECT_EQ(waits["simulated network"].waits_for, threads::wait_kind::timer);
+    scope.request_stop();
+    static_cast<void>(scope.join());
+  });
 }
 
 TEST(Simulation, different_seeds_give_different_runs) {

@@ -6,10 +6,10 @@
 
 namespace mutirao::sim {
 
-Result<void> WaitList::wait(Deadline deadline, char const* what) {
+Result<void> WaitList::wait(Deadline deadline, char const* what, threads::wait_kind kind) {
   threads::park_token token;
   waiting_.push_back(&token);
-  auto const reason = token.park(deadline);
+  auto const reason = token.park(deadline, {.kind = kind, .object = this});
   if (reason == threads::wake_reason::woken) return {};
   auto const mine = std::ranges::find(waiting_, &token);
   if (mine == waiting_.end()) {

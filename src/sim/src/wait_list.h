@@ -15,8 +15,10 @@ class WaitList {
   WaitList(WaitList const&) = delete;
   WaitList& operator=(WaitList const&) = delete;
 
-  /// Parks until woken; says `what` when the deadline passes or the thread is asked to stop.
-  Result<void> wait(Deadline deadline, char const* what);
+  /// Parks until woken; says `what` when the deadline passes or the thread is asked to stop. A
+  /// report of the runtime's threads tells `kind`.
+  Result<void> wait(Deadline deadline, char const* what,
+                    threads::wait_kind kind = threads::wait_kind::other);
   void wake_one() noexcept;
   void wake_all() noexcept;
   [[nodiscard]] bool empty() const noexcept { return waiting_.empty(); }

@@ -72,9 +72,11 @@ std::string wait_text(listed_thread const& thread, stack_finder const& stacks) {
       return fmt::format("{} {}{}", to_string(thread.kind), thread.object,
                          holder_text(stacks, thread.detail));
     case wait_kind::readable:
-      return fmt::format("reading descriptor {}", thread.detail);
+      return thread.object == nullptr ? fmt::format("reading descriptor {}", thread.detail)
+                                      : std::string{"something to read"};
     case wait_kind::writable:
-      return fmt::format("writing descriptor {}", thread.detail);
+      return thread.object == nullptr ? fmt::format("writing descriptor {}", thread.detail)
+                                      : std::string{"room to write"};
     case wait_kind::join:
       return "the threads of its scope";
     case wait_kind::file:

@@ -46,8 +46,9 @@ inline constexpr std::array kWaitKinds{
 /// Left by a thread that parks: three stores.
 struct wait_note {
   wait_kind kind = wait_kind::other;
-  void const* object = nullptr;  ///< only to be named: it may be gone by then
-  std::uintptr_t detail = 0;     ///< the descriptor; of a mutex, an address on its holder's stack
+  /// Only to be named: it may be gone by then. Of readable and writable: what has no descriptor.
+  void const* object = nullptr;
+  std::uintptr_t detail = 0;  ///< the descriptor; of a mutex, an address on its holder's stack
 };
 
 /// One wait of one thread: the primitive under every lock, queue and I/O call.
