@@ -4,10 +4,11 @@ list(SORT files)
 set(entries "")
 foreach(path ${files})
   get_filename_component(name "${path}" NAME_WE)
+  string(MAKE_C_IDENTIFIER "${name}" variable)
   file(READ "${path}" hex HEX)
   string(REGEX REPLACE "(..)" "'\\\\x\\1'," bytes "${hex}")
-  string(APPEND arrays "constexpr char kText_${name}[] = {${bytes}};\n")
-  string(APPEND entries "    ShippedScenario{\"${name}\", {kText_${name}, sizeof kText_${name}}},\n")
+  string(APPEND arrays "constexpr char kText_${variable}[] = {${bytes}};\n")
+  string(APPEND entries "    ShippedScenario{\"${name}\", {kText_${variable}, sizeof kText_${variable}}},\n")
 endforeach()
 file(WRITE "${OUT}" "// Made from scenarios/ by embed.cmake.
 #include \"mutirao/scenario/scenario.h\"

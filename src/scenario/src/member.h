@@ -12,6 +12,7 @@
 #include "mutirao/swarm/bitfield.h"
 #include "mutirao/swarm/swarm.h"
 
+#include "places.h"
 #include "swarm_node.h"
 #include "timeline.h"
 
@@ -27,7 +28,8 @@ struct Traffic {
 /// What is known of one peer that fetches, its node's incarnations together.
 struct Member {
   std::uint32_t number = 0;
-  sim::Host* host = nullptr;
+  Place place;
+  sim::Host* host = nullptr;     ///< of its place
   std::vector<FaultEvent> life;  ///< churn, kill and crash: what its own thread does
 
   std::shared_ptr<SwarmNode> node;  ///< null while it is down

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/scenario/quantity.h"
+#include "mutirao/sim/faults.h"
 
 #include "timeline.h"
 
@@ -20,6 +21,13 @@ struct Step {
   std::string what;
 };
 
+void forbid(Scenario& scenario, std::string_view name) {
+  auto& all = scenario.named_faults_forbidden;
+  if (scenario.named_faults == 0 || std::ranges::find(all, name) != all.end()) return;
+  all.emplace_back(name);
+  std::ranges::sort(all);
+}
+
 /// Everything that is one step smaller; always the same steps, so that they have numbers. One that
 /// changes nothing is none.
 std::vector<Step> steps_from(Scenario const& from) {
@@ -31,6 +39,15 @@ std::vector<Step> steps_from(Scenario const& from) {
   };
   for (auto const kind : all_fault_kinds())
     step(fmt::format("no {}", to_string(kind)), [&](Scenario& s) { s.fault(kind).per_minute = 0; });
+  for (auto const name : sim::kWorldFaults)
+    step(fmt::format("no {}", name), [&](Scenario& s) { forbid(s, name); });
+  step("no faults by name", [](Scenario& s) {
+    s.named_faults = 0;
+    s.named_faults_forbidden.clear();
+  });
+  for (auto const kind : all_gateway_kinds())
+    step(fmt::format("nobody behind {}", to_string(kind)),
+         [&](Scenario& s) { s.share_behind(kind) = 0; });
   for (auto const fewer : {from.peers / 10, from.peers / 2, from.peers * 3 / 4, from.peers - 1}) {
     auto const peers = std::max<std::uint64_t>(1, fewer);
     step(fmt::format("{} peers", peers), [&](Scenario& s) { s.peers = peers; });

@@ -1,6 +1,10 @@
 #include "mutirao/scenario/minimise.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
+
+#include "mutirao/sim/faults.h"
 
 #include "timeline.h"
 
@@ -12,6 +16,8 @@ Scenario noisy() {
   scenario.peers = 1000;
   scenario.loss = 0.01;
   for (auto const kind : all_fault_kinds()) scenario.fault(kind).per_minute = 1;
+  for (auto const kind : all_gateway_kinds()) scenario.share_behind(kind) = 0.1;
+  scenario.named_faults = 0.5;
   return scenario;
 }
 
@@ -34,7 +40,26 @@ TEST(Minimise, keeps_only_what_the_failure_needs) {
   EXPECT_EQ(found->scenario.liveness_max, noisy().liveness_max) << "it says what failing means";
   for (auto const kind : all_fault_kinds())
     EXPECT_EQ(found->scenario.fault(kind).per_minute > 0, kind == FaultKind::crash);
+  EXPECT_EQ(found->scenario.gateways, Scenario{}.gateways);
+  EXPECT_EQ(found->scenario.named_faults, 0);
+  EXPECT_TRUE(found->scenario.named_faults_forbidden.empty());
   EXPECT_FALSE(found->interrupted);
+}
+
+// Goal: of the faults by name and the gateways, those that are needed stay.
+TEST(Minimise, keeps_the_name_and_the_gateway_that_the_failure_needs) {
+  MinimiseOptions options;
+  options.probe = [](Scenario const& s, std::uint64_t) -> std::optional<std::string> {
+    auto const& forbidden = s.named_faults_forbidden;
+    bool const has_name = s.named_faults > 0 &&
+                          std::ranges::find(forbidden, "sim.stream.short_read") == forbidden.end();
+    return has_name && s.share_behind(GatewayKind::leaky) > 0 ? "incomplete" : "";
+  };
+  auto const found = minimise(noisy(), 5, options);
+  ASSERT_TRUE(found) << found.error().what;
+  EXPECT_EQ(found->scenario.named_faults_forbidden.size(), sim::kWorldFaults.size() - 1);
+  for (auto const kind : all_gateway_kinds())
+    EXPECT_EQ(found->scenario.share_behind(kind) > 0, kind == GatewayKind::leaky);
 }
 
 TEST(Minimise, does_not_take_another_failure_for_this_one) {

@@ -57,12 +57,30 @@ std::string waiting_json(Report const& report) {
   return list;
 }
 
+std::string behind_json(Report const& report) {
+  std::string list;
+  for (auto const kind : all_gateway_kinds())
+    if (auto const peers = report.behind[static_cast<std::size_t>(kind)]; peers > 0)
+      list += fmt::format("{}\"{}\":{}", list.empty() ? "" : ",", to_string(kind), peers);
+  return list;
+}
+
+std::string behind_text(Report const& report) {
+  std::string text;
+  for (auto const kind : all_gateway_kinds())
+    if (auto const peers = report.behind[static_cast<std::size_t>(kind)]; peers > 0)
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", to_string(kind), peers);
+  return text;
+}
+
 std::string faults_json(Report const& report) {
   std::string list;
   for (auto const kind : all_fault_kinds())
     if (report.faults_on[static_cast<std::size_t>(kind)])
       list += fmt::format("{}\"{}\":{}", list.empty() ? "" : ",", to_string(kind),
                           report.faults_fired[static_cast<std::size_t>(kind)]);
+  for (auto const& each : report.named_faults)
+    list += fmt::format("{}\"{}\":{}", list.empty() ? "" : ",", each.name, each.fired);
   return list;
 }
 
@@ -75,6 +93,8 @@ std::string faults_text(Report const& report) {
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", to_string(kind),
                         report.faults_fired[static_cast<std::size_t>(kind)]);
   }
+  for (auto const& each : report.named_faults)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", each.name, each.fired);
   return text.empty() ? "none" : text;
 }
 
@@ -88,6 +108,8 @@ std::string report_text(Scenario const& scenario, Report const& report, double w
                         base::format_duration(*report.completion_p99));
   text += fmt::format("  bytes       {}\n", amounts_text(report));
   text += fmt::format("  faults      {}\n", faults_text(report));
+  if (auto const behind = behind_text(report); !behind.empty())
+    text += fmt::format("  behind      {}; {} packets denied\n", behind, report.denied);
   text += fmt::format("  time        {} virtual, {} events{}\n",
                       base::format_duration(report.virtual_time), report.trace_events,
                       wall_s > 0
@@ -110,14 +132,14 @@ std::string report_json(Scenario const& scenario, Report const& report, double w
       "{{\"scenario\":{},\"seed\":{},\"trace_hash\":\"{:016x}\",\"trace_events\":{},"
       "\"virtual_s\":{:.3f},\"wall_s\":{:.3f},\"interrupted\":{},\"peers\":{},\"complete\":{},"
       "\"completion_p50_s\":{},\"completion_p99_s\":{},\"seed_copies\":{:.3f},\"downloaded\":{},"
-      "\"uploaded\":{},\"wasted\":{},\"wrong\":{},\"faults\":{{{}}},\"failures\":[{}],"
-      "\"failures_total\":{},\"waiting\":[{}],\"ok\":{}}}",
+      "\"uploaded\":{},\"wasted\":{},\"wrong\":{},\"faults\":{{{}}},\"behind\":{{{}}},"
+      "\"denied\":{},\"failures\":[{}],\"failures_total\":{},\"waiting\":[{}],\"ok\":{}}}",
       quoted_json(scenario.title), report.seed, report.trace_hash, report.trace_events,
       in_seconds(report.virtual_time), wall_s, report.interrupted, report.peers, report.complete,
       seconds_or_null(report.completion_p50), seconds_or_null(report.completion_p99),
       report.seed_copies, report.downloaded, report.uploaded, report.wasted, report.wrong,
-      faults_json(report), failures_json(report), report.failures_total, waiting_json(report),
-      report.ok());
+      faults_json(report), behind_json(report), report.denied, failures_json(report),
+      report.failures_total, waiting_json(report), report.ok());
 }
 
 }  // namespace mutirao::scenario

@@ -24,14 +24,18 @@ Report run_scenario(Scenario const& scenario, RunOptions options) {
   report.faults_on = timeline.on;
   sim::Simulation simulation{
       {.seed = options.seed,
-       .network = {
-           .link = {.latency = scenario.latency, .jitter = scenario.jitter, .loss = scenario.loss},
-           .uplink_bytes_per_s = scenario.uplink_bytes_per_s,
-           .downlink_bytes_per_s = scenario.downlink_bytes_per_s}}};
+       .network = {.link = {.latency = scenario.latency,
+                            .jitter = scenario.jitter,
+                            .loss = scenario.loss},
+                   .uplink_bytes_per_s = scenario.uplink_bytes_per_s,
+                   .downlink_bytes_per_s = scenario.downlink_bytes_per_s},
+       .faults = {.share = scenario.named_faults, .forbidden = scenario.named_faults_forbidden}}};
   simulation.run([&](sim::Simulation& network) {
     SwarmRun run{scenario, options, timeline, network, report};
     run.run();
   });
+  for (auto const& each : simulation.faults())
+    if (each.enabled) report.named_faults.push_back({each.name, each.fired});
   report.trace_hash = simulation.trace_hash();
   report.trace_events = simulation.trace_events();
   return report;

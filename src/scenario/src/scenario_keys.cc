@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <numeric>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "mutirao/base/spelling.h"
 #include "mutirao/scenario/quantity.h"
+#include "mutirao/sim/faults.h"
 
 namespace mutirao::scenario {
 namespace {
@@ -34,6 +36,31 @@ constexpr std::array<FaultName, kFaultKinds> kFaultNames{{
     {FaultKind::disk_errors, "disk_errors", "one disk call in ten fails"},
     {FaultKind::bit_rot, "bit_rot", "a bit of the file turns over, silently"},
     {FaultKind::tracker_down, "tracker_down", "nobody reaches the tracker"},
+    {FaultKind::clock_jump, "clock_jump", "the civil clock of a peer is wrong by up to a day"},
+    {FaultKind::address_change, "address_change",
+     "a peer is off the network and comes back with another address"},
+    {FaultKind::router_reboot, "router_reboot",
+     "the router of a peer is off, and has forgotten all when it is back"},
+}};
+
+struct GatewayName {
+  GatewayKind kind;
+  std::string_view name;
+  std::string_view about;
+};
+constexpr std::array<GatewayName, kGatewayKinds> kGatewayNames{{
+    {GatewayKind::full_cone, "full_cone", "a NAT that lets in whoever knows a port in use"},
+    {GatewayKind::address_restricted, "address_restricted",
+     "a NAT that lets in, from any port, whom the peer has sent to"},
+    {GatewayKind::port_restricted, "port_restricted", "a NAT that lets in answers only"},
+    {GatewayKind::symmetric, "symmetric",
+     "a NAT with another external port for each whom the peer sends to"},
+    {GatewayKind::symmetric_predictable, "symmetric_predictable",
+     "the same, and each port comes after the last"},
+    {GatewayKind::leaky, "leaky", "a Linux router that only masquerades"},
+    {GatewayKind::carrier, "carrier", "a NAT behind that of the provider, which many share"},
+    {GatewayKind::no_inbound, "no_inbound", "a firewall that lets in answers only"},
+    {GatewayKind::no_udp, "no_udp", "a firewall that stops all datagrams"},
 }};
 
 bool is_of_whole_run(FaultKind kind) noexcept {
@@ -57,6 +84,14 @@ void add_fault_keys(std::vector<Key>& keys) {
          TimeKey{[kind](Scenario& s) -> Duration& { return s.fault(kind).most; }, 0s, 1h},
          "longest"});
   }
+}
+
+void add_gateway_keys(std::vector<Key>& keys) {
+  for (auto const& [kind, name, about] : kGatewayNames)
+    keys.push_back(
+        {fmt::format("gateways.{}", name),
+         NumberKey{[kind](Scenario& s) -> double& { return s.share_behind(kind); }, 0, 1},
+         fmt::format("share of the peers behind {}", about)});
 }
 
 std::vector<Key> make_keys() {
@@ -107,13 +142,24 @@ std::vector<Key> make_keys() {
        BytesKey{[](Scenario& s) -> std::uint64_t& { return s.downlink_bytes_per_s; }, 0, 10_GiB,
                 true},
        "of each host"},
+  };
+  add_gateway_keys(keys);
+  std::vector<Key> const phases{
       {"safety.duration", TimeKey{[](Scenario& s) -> Duration& { return s.safety; }, 0s, 24h},
        "of the phase in which faults happen"},
       {"liveness.limit", TimeKey{[](Scenario& s) -> Duration& { return s.liveness_max; }, 0s, 24h},
        "when faults have ended, everybody must be done by then"},
       {"faults.draw", SwitchKey{[](Scenario& s) -> bool& { return s.draw_faults; }},
        "each seed leaves out a part of the faults"},
+      {"faults.by_name.share",
+       NumberKey{[](Scenario& s) -> double& { return s.named_faults; }, 0, 1},
+       "chance of each fault by name that a seed has it; these strike all hosts"},
+      {"faults.by_name.forbidden",
+       NamesKey{[](Scenario& s) -> std::vector<std::string>& { return s.named_faults_forbidden; },
+                sim::kWorldFaults},
+       "no seed has these"},
   };
+  keys.insert(keys.end(), phases.begin(), phases.end());
   add_fault_keys(keys);
   return keys;
 }
@@ -205,6 +251,28 @@ Result<void> assign_text(Scenario& scenario, TextKey const& key, Given const& gi
   return {};
 }
 
+Result<void> assign_names(Scenario& scenario, NamesKey const& key, Given const& given) {
+  auto const* const text = std::get_if<std::string>(&given);
+  if (text == nullptr) return fail(Fault::invalid, "is no text", "names in quotes: \"a, b\"");
+  std::vector<std::string> names;
+  for (std::string_view rest = *text; !rest.empty();) {
+    auto const comma = std::min(rest.find(','), rest.size());
+    auto const first = std::min(rest.find_first_not_of(' '), comma);
+    std::string const name{rest.substr(first, comma - first)};
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+    if (std::ranges::find(key.known, name) == key.known.end()) {
+      std::vector<std::string> const known{key.known.begin(), key.known.end()};
+      auto const meant = base::nearest(name, known);
+      return fail(Fault::invalid, fmt::format("has an unknown name, \"{}\"", name),
+                  meant.empty() ? fmt::format("{}", fmt::join(known, ", ")) : meant);
+    }
+    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+  }
+  std::ranges::sort(names);
+  key.in(scenario) = std::move(names);
+  return {};
+}
+
 std::string quoted(std::string_view text) {
   std::string out = "\"";
   for (char const c : text) {
@@ -223,6 +291,16 @@ std::string_view to_string(FaultKind kind) noexcept {
 std::array<FaultKind, kFaultKinds> all_fault_kinds() noexcept {
   std::array<FaultKind, kFaultKinds> kinds;
   std::ranges::transform(kFaultNames, kinds.begin(), &FaultName::kind);
+  return kinds;
+}
+
+std::string_view to_string(GatewayKind kind) noexcept {
+  return kGatewayNames[static_cast<std::size_t>(kind)].name;
+}
+
+std::array<GatewayKind, kGatewayKinds> all_gateway_kinds() noexcept {
+  std::array<GatewayKind, kGatewayKinds> kinds;
+  std::ranges::transform(kGatewayNames, kinds.begin(), &GatewayName::kind);
   return kinds;
 }
 
@@ -251,7 +329,8 @@ Result<void> assign(Scenario& scenario, Key const& key, Given const& given) {
                  [&](NumberKey const& kind) { return assign_number(scenario, kind, given); },
                  [&](SwitchKey const& kind) { return assign_switch(scenario, kind, given); },
                  [&](ChoiceKey const& kind) { return assign_choice(scenario, kind, given); },
-                 [&](TextKey const& kind) { return assign_text(scenario, kind, given); }},
+                 [&](TextKey const& kind) { return assign_text(scenario, kind, given); },
+                 [&](NamesKey const& kind) { return assign_names(scenario, kind, given); }},
       key.kind);
 }
 
@@ -267,9 +346,31 @@ std::string write_value(Scenario const& scenario, Key const& key) {
           [&](NumberKey const& kind) { return fmt::format("{}", kind.in(copy)); },
           [&](SwitchKey const& kind) { return std::string{kind.in(copy) ? "true" : "false"}; },
           [&](ChoiceKey const& kind) { return quoted(kind.in(copy)); },
-          [&](TextKey const& kind) { return quoted(kind.in(copy)); }},
+          [&](TextKey const& kind) { return quoted(kind.in(copy)); },
+          [&](NamesKey const& kind) {
+            return quoted(fmt::format("{}", fmt::join(kind.in(copy), ", ")));
+          }},
       key.kind);
 }
+
+namespace {
+Result<void> check_gateways(Scenario const& scenario) {
+  constexpr double kRounding = 1e-9;  // ten tenths are not quite one
+  auto const all = std::accumulate(scenario.gateways.begin(), scenario.gateways.end(), 0.0);
+  if (all > 1 + kRounding)
+    return fail(Fault::invalid, fmt::format("the shares of all gateways make {:.3g}", all),
+                "at most 1; the rest of the peers stands on the Internet itself");
+  if (scenario.share_behind(GatewayKind::no_udp) > 0 && scenario.known_peers == 0)
+    return fail(Fault::invalid,
+                "peers behind gateways.no_udp don't reach the tracker, and "
+                "discovery.known_peers is 0",
+                "discovery.known_peers = 1: a seed");
+  if (scenario.fault(FaultKind::router_reboot).per_minute > 0 && all == 0)
+    return fail(Fault::invalid, "faults.router_reboot has no router to strike",
+                "put a share of the peers behind one: gateways.port_restricted = 0.5");
+  return {};
+}
+}  // namespace
 
 Result<void> check_together(Scenario const& scenario) {
   if (!std::has_single_bit(scenario.piece_bytes))
@@ -277,6 +378,7 @@ Result<void> check_together(Scenario const& scenario) {
   if (!scenario.tracker && scenario.known_peers == 0)
     return fail(Fault::invalid, "discovery.tracker is off and discovery.known_peers is 0",
                 "switch the tracker on, or let each peer know some others");
+  MUT_TRY(check_gateways(scenario));
   for (auto const kind : all_fault_kinds()) {
     auto const& plan = scenario.fault(kind);
     if (plan.least > plan.most)

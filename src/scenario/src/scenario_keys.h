@@ -45,10 +45,17 @@ struct TextKey {
   std::size_t bytes_max;
 };
 
+/// Names with commas in between, as one text.
+struct NamesKey {
+  std::function<std::vector<std::string>&(Scenario&)> in;
+  std::span<std::string_view const> known;
+};
+
 /// One key of a scenario: the parser, the writer and the documentation know it from here.
 struct Key {
   std::string name;  ///< "network.loss"
-  std::variant<CountKey, BytesKey, TimeKey, NumberKey, SwitchKey, ChoiceKey, TextKey> kind;
+  std::variant<CountKey, BytesKey, TimeKey, NumberKey, SwitchKey, ChoiceKey, TextKey, NamesKey>
+      kind;
   std::string about;
 };
 

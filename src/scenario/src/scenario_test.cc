@@ -32,6 +32,11 @@ known_peers = 4
 [network]
 loss = 0.05
 uplink = "0 B/s"
+[gateways]
+symmetric = 0.5
+[faults.by_name]
+share = 0.25
+forbidden = "sim.stream.short_read, sim.disk.slow_call"
 [faults.crash]
 per_minute = 2
 most = "90 s"
@@ -49,6 +54,11 @@ most = "90 s"
   EXPECT_EQ(scenario->fault(FaultKind::crash).per_minute, 2);
   EXPECT_EQ(scenario->fault(FaultKind::crash).most, 90s);
   EXPECT_EQ(scenario->fault(FaultKind::churn).per_minute, 0);
+  EXPECT_EQ(scenario->share_behind(GatewayKind::symmetric), 0.5);
+  EXPECT_EQ(scenario->share_behind(GatewayKind::carrier), 0);
+  EXPECT_EQ(scenario->named_faults, 0.25);
+  EXPECT_EQ(scenario->named_faults_forbidden,
+            (std::vector<std::string>{"sim.disk.slow_call", "sim.stream.short_read"}));
 }
 
 TEST(Scenario, names_file_line_key_and_the_mend) {
@@ -77,6 +87,18 @@ TEST(Scenario, names_file_line_key_and_the_mend) {
            {"content.piece = \"48 KiB\"\n", "lab.toml: content.piece is no power of two", "32 KiB"},
            {"[faults.kill]\nleast = \"9 s\"\nmost = \"1 s\"\n", "faults.kill.least is more", ""},
            {"discovery.tracker = false\n", "discovery.known_peers is 0", "tracker"},
+           {"gateways.full_cone = 1.5\n", "gateways.full_cone = 1.5 is out of range",
+            "from 0 to 1"},
+           {"gateways.fullcone = 0.5\n", "gateways.fullcone is no key", "gateways.full_cone"},
+           {"[gateways]\nleaky = 0.7\nsymmetric = 0.6\n", "all gateways make 1.3", "at most 1"},
+           {"gateways.no_udp = 0.1\n", "don't reach the tracker", "discovery.known_peers = 1"},
+           {"faults.router_reboot.per_minute = 1\n", "has no router to strike",
+            "gateways.port_restricted = 0.5"},
+           {"faults.by_name.share = 2\n", "is out of range", "from 0 to 1"},
+           {"faults.by_name.forbidden = 3\n", "is no text", "names in quotes"},
+           {"faults.by_name.forbidden = \"sim.disk.slow_cal\"\n",
+            "has an unknown name, \"sim.disk.slow_cal\"", "sim.disk.slow_call"},
+           {"faults.by_name.forbidden = \"x\"\n", "has an unknown name", "sim.entropy.edge"},
            {"peers = 10000\ncontent.size = \"1 GiB\"\n", "more than 64 GiB", "fewer peers"},
        }) {
     auto const error = error_of(text);
@@ -113,6 +135,8 @@ TEST(Scenario, takes_settings_as_the_file_would) {
   EXPECT_EQ(scenario.loss, 0.25);
   EXPECT_EQ(scenario.liveness_max, 90s);
   EXPECT_FALSE(scenario.tracker);
+  ASSERT_TRUE(set_key(scenario, "faults.by_name.forbidden=sim.entropy.edge"));
+  EXPECT_EQ(scenario.named_faults_forbidden, (std::vector<std::string>{"sim.entropy.edge"}));
   EXPECT_THAT(set_key(scenario, "network.los=1").error().mend, HasSubstr("network.loss=1"));
   EXPECT_THAT(set_key(scenario, "peers").error().mend, HasSubstr("peers=VALUE"));
   EXPECT_THAT(set_key(scenario, "peers=x").error().what, HasSubstr("is no whole number"));

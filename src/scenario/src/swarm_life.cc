@@ -17,6 +17,7 @@ constexpr Duration kAddAgain = 5s;
 constexpr Duration kMendLook = 10ms;
 constexpr double kSlowness = 100;
 constexpr double kErrorChance = 0.1;
+constexpr Duration kClockWrongMost = 24h;
 constexpr double kIslandLeast = 0.1;  // of the peers that a partition cuts off
 constexpr double kIslandMost = 0.5;
 
@@ -59,8 +60,7 @@ void SwarmRun::strike(Member& member, FaultEvent const& event) {
 
 /// Its node continues what is on the disk; whoever has nothing there is told what to fetch.
 void SwarmRun::enter(Member& member) {
-  auto const node =
-      std::make_shared<SwarmNode>(member.host->world(), member.host->address(), node_options());
+  auto const node = std::make_shared<SwarmNode>(member.host->world(), node_options());
   auto& swarm = node->swarm();
   checker_->entered(member);
   auto const restored = swarm.restore();
@@ -135,9 +135,12 @@ std::vector<world::Endpoint> SwarmRun::known_to(Member const& member) const {
   Draws draws{options_.seed, kKnownStream, member.number};
   std::vector<world::Endpoint> known;
   for (std::uint64_t i = 0; i < scenario_.known_peers; ++i) {
-    auto const* const host =
-        i < seeds_.size() ? seeds_[i].host : members_[draws.next() % members_.size()]->host;
-    if (host != member.host) known.push_back({host->address(), kPeerPort});
+    if (i < seeds_.size()) {
+      known.push_back({seeds_[i].host->address(), kPeerPort});
+      continue;
+    }
+    auto const& other = *members_[draws.next() % members_.size()];
+    if (&other != &member) known.push_back({Places::address_of(other.place), kPeerPort});
   }
   return known;
 }
@@ -175,8 +178,9 @@ void SwarmRun::weather() {
 }
 
 void SwarmRun::begin(FaultEvent const& event) {
-  fired(event.kind);
   auto& member = *members_[event.peer];
+  if (event.kind == FaultKind::router_reboot && member.place.router == nullptr) return;
+  fired(event.kind);
   switch (event.kind) {
     case FaultKind::isolate:
       return network_.isolate(*member.host);
@@ -192,6 +196,12 @@ void SwarmRun::begin(FaultEvent const& event) {
     case FaultKind::tracker_down:
       if (tracker_host_ != nullptr) network_.isolate(*tracker_host_);
       return;
+    case FaultKind::clock_jump:
+      return set_clock(member, event, true);
+    case FaultKind::address_change:
+      return network_.isolate(*member.host, event.lasts);
+    case FaultKind::router_reboot:
+      return member.place.router->set_connected(false);
     case FaultKind::churn:
     case FaultKind::kill:
     case FaultKind::crash:
@@ -214,6 +224,14 @@ void SwarmRun::end(FaultEvent const& event) {
     case FaultKind::tracker_down:
       if (tracker_host_ != nullptr) network_.rejoin(*tracker_host_);
       return;
+    case FaultKind::clock_jump:
+      return set_clock(member, event, false);
+    case FaultKind::address_change:
+      return places_.change_address(member.place);
+    case FaultKind::router_reboot:
+      if (member.place.router == nullptr) return;
+      member.place.router->reboot();
+      return member.place.router->set_connected(true);
     case FaultKind::bit_rot:
     case FaultKind::churn:
     case FaultKind::kill:
@@ -236,6 +254,12 @@ void SwarmRun::set_disk_fault(Member& member, FaultKind kind, bool on) {
     member.was_unreadable = true;
     if (on && member.must_have) checker_->may_forget(member);
   }
+}
+
+void SwarmRun::set_clock(Member& member, FaultEvent const& event, bool wrong) {
+  Draws draws{event.salt, 0, 0};
+  auto const by = draws.between(-kClockWrongMost, kClockWrongMost);
+  member.host->jump_clock(wrong ? by : -by);
 }
 
 /// Who is cut off is drawn for each peer alone, so that it is the same in a smaller run.

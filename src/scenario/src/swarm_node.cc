@@ -5,11 +5,12 @@
 
 namespace mutirao::scenario {
 
-SwarmNode::SwarmNode(world::World& world, world::IpAddress address, swarm::SwarmOptions options) {
+SwarmNode::SwarmNode(world::World& world, swarm::SwarmOptions options) {
   options.state_folder = kStateFolder;
   options.port = kPeerPort;
   swarm_ = std::make_unique<swarm::Swarm>(world, std::move(options));
-  auto listener = world.network().listen({address, kPeerPort});
+  // At any address: its host may get another one.
+  auto listener = world.network().listen({world::IpAddress::any(), kPeerPort});
   MUT_ASSERT(listener.has_value());  // nothing else runs on the host
   listener_ = std::move(*listener);
   scope_.spawn("serve", [this] { static_cast<void>(swarm_->serve(*listener_)); },

@@ -17,7 +17,7 @@ inline constexpr std::string_view kStateFolder = "/state";
 /// the proper end of a node, or the undoing of one whose host has crashed; both park.
 class SwarmNode {
  public:
-  SwarmNode(world::World& world, world::IpAddress address, swarm::SwarmOptions options);
+  SwarmNode(world::World& world, swarm::SwarmOptions options);
   ~SwarmNode();
   SwarmNode(SwarmNode const&) = delete;
   SwarmNode& operator=(SwarmNode const&) = delete;

@@ -52,6 +52,7 @@ SwarmRun::SwarmRun(Scenario const& scenario, RunOptions const& options, Timeline
       network_{network},
       report_{report},
       began_{threads::now()},
+      places_{scenario, options.seed, network},
       truth_{content_of(options.seed, scenario.file_bytes)} {}
 
 void SwarmRun::run() {
@@ -80,7 +81,7 @@ void SwarmRun::run() {
 
 void SwarmRun::open_seeds() {
   for (std::uint64_t i = 0; i < scenario_.seeds; ++i) {
-    auto& host = network_.add_host(fmt::format("seed{}", i + 1));
+    auto& host = places_.add_reachable(fmt::format("seed{}", i + 1));
     write_content(host.world(), truth_);
     if (!metainfo_) {
       auto made =
@@ -92,10 +93,9 @@ void SwarmRun::open_seeds() {
     }
     seeds_.push_back({&host, nullptr, {}});
   }
-  if (scenario_.tracker) tracker_host_ = &network_.add_host("tracker");
+  if (scenario_.tracker) tracker_host_ = &places_.add_reachable("tracker");
   for (auto& seed : seeds_) {
-    seed.node =
-        std::make_unique<SwarmNode>(seed.host->world(), seed.host->address(), node_options());
+    seed.node = std::make_unique<SwarmNode>(seed.host->world(), node_options());
     auto added = seed.node->swarm().add(request({}, true));
     MUT_ASSERT(added.has_value());
     seed.id = *added;
@@ -118,9 +118,11 @@ void SwarmRun::add_members() {
   for (std::uint32_t i = 0; i < scenario_.peers; ++i) {
     auto member = std::make_unique<Member>();
     member->number = i;
-    member->host = &network_.add_host(fmt::format("peer{}", i + 1));
+    member->place = places_.add_peer(i, fmt::format("peer{}", i + 1));
+    member->host = member->place.host;
     members_.push_back(std::move(member));
   }
+  report_.behind = places_.behind();
   for (auto const& event : timeline_.events) {
     if (event.kind == FaultKind::churn || event.kind == FaultKind::kill ||
         event.kind == FaultKind::crash)
@@ -157,7 +159,10 @@ void SwarmRun::watch() {
     static_cast<void>(threads::sleep_for(kLook));
     auto const now = threads::now();
     look();
-    if (phase_ == Phase::safety && now >= calm) set_phase(Phase::liveness);
+    if (phase_ == Phase::safety && now >= calm) {
+      network_.stop_faults();
+      set_phase(Phase::liveness);
+    }
     if (options_.observe && !options_.observe({.virtual_time = now - began_,
                                                .liveness = phase_ == Phase::liveness,
                                                .peers = report_.peers,
@@ -215,6 +220,7 @@ void SwarmRun::wait_while(Phase phase) {
 void SwarmRun::conclude() {
   auto const now = threads::now();
   report_.virtual_time = now - began_;
+  report_.denied = places_.denied();
   std::vector<Duration> times;
   Traffic all;
   for (auto& member : members_) {

@@ -13,6 +13,7 @@
 
 #include "checker.h"
 #include "member.h"
+#include "places.h"
 #include "timeline.h"
 
 namespace mutirao::scenario {
@@ -56,6 +57,7 @@ class SwarmRun {
   void begin(FaultEvent const& event);
   void end(FaultEvent const& event);
   void set_disk_fault(Member& member, FaultKind kind, bool on);
+  void set_clock(Member& member, FaultEvent const& event, bool wrong);
   [[nodiscard]] sim::PartitionId split(FaultEvent const& event);
   void rot(Member& member, FaultEvent const& event);
 
@@ -80,6 +82,7 @@ class SwarmRun {
   Report& report_;
   TimePoint began_;
 
+  Places places_;
   Bytes truth_;
   std::shared_ptr<swarm::Metainfo const> metainfo_;
   sim::Host* tracker_host_ = nullptr;

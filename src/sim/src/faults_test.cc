@@ -76,6 +76,16 @@ TEST(Faults, are_forced_and_forbidden_by_name_and_counted) {
   EXPECT_EQ(forbidden.fired, 0u);
 }
 
+TEST(Faults, of_the_world_itself_are_those_that_the_header_lists) {
+  Simulation simulation{{.seed = 1}};
+  simulation.run([](Simulation& network) {
+    static_cast<void>(network.add_host("a").world().entropy().below(10));
+  });
+  std::vector<std::string> known;
+  for (auto const& each : simulation.faults()) known.push_back(each.name);
+  EXPECT_EQ(known, (std::vector<std::string>{kWorldFaults.begin(), kWorldFaults.end()}));
+}
+
 // One more draw of a name must not change what another does: else forbidding one would change all.
 TEST(Faults, draw_independently_of_each_other) {
   auto const with_noise = [](bool noise) {

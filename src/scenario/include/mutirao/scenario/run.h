@@ -42,6 +42,12 @@ struct Waiting {
   std::uint32_t peers_known = 0;
 };
 
+/// A fault by name that a seed has.
+struct NamedFault {
+  std::string name;
+  std::uint64_t fired = 0;
+};
+
 struct Report {
   std::uint64_t seed = 0;
   std::uint64_t trace_hash = 0;
@@ -60,6 +66,9 @@ struct Report {
   std::uint64_t wrong = 0;
   std::array<bool, kFaultKinds> faults_on{};
   std::array<std::uint64_t, kFaultKinds> faults_fired{};
+  std::vector<NamedFault> named_faults;               ///< by name
+  std::array<std::uint64_t, kGatewayKinds> behind{};  ///< peers behind each
+  std::uint64_t denied = 0;                           ///< packets that routers did not let pass
 
   std::vector<Failure> failures;  ///< the first ones, at most kFailuresMax
   std::uint64_t failures_total = 0;
@@ -89,7 +98,7 @@ struct RunOptions {
 /// same report.
 [[nodiscard]] Report run_scenario(Scenario const& scenario, RunOptions options);
 
-/// "churn 14, crash 9": how often each kind of fault came that the run had; "none".
+/// "churn 14, crash 9": how often each fault came that the run had; "none".
 [[nodiscard]] std::string faults_text(Report const& report);
 /// For people. `wall_s` 0: not told.
 [[nodiscard]] std::string report_text(Scenario const& scenario, Report const& report,

@@ -15,18 +15,21 @@ namespace mutirao::scenario {
 
 /// What can go wrong in a run, by name.
 enum class FaultKind : std::uint8_t {
-  churn,         ///< a peer leaves properly and comes back
-  kill,          ///< its process is killed; the machine goes on
-  crash,         ///< its power is cut: what was not synced is at risk
-  isolate,       ///< nothing reaches it and nothing leaves it
-  partition,     ///< a part of the peers is cut off from all others
-  full_disk,     ///< no write finds room
-  slow_disk,     ///< every call takes a hundred times as long
-  disk_errors,   ///< one call in ten fails
-  bit_rot,       ///< a bit of the file turns over, silently
-  tracker_down,  ///< the tracker can't be reached
+  churn,           ///< a peer leaves properly and comes back
+  kill,            ///< its process is killed; the machine goes on
+  crash,           ///< its power is cut: what was not synced is at risk
+  isolate,         ///< nothing reaches it and nothing leaves it
+  partition,       ///< a part of the peers is cut off from all others
+  full_disk,       ///< no write finds room
+  slow_disk,       ///< every call takes a hundred times as long
+  disk_errors,     ///< one call in ten fails
+  bit_rot,         ///< a bit of the file turns over, silently
+  tracker_down,    ///< the tracker can't be reached
+  clock_jump,      ///< its civil clock is wrong by up to a day
+  address_change,  ///< it is off the network and comes back with another address
+  router_reboot,   ///< the router that it stands behind is off, and has forgotten all
 };
-inline constexpr std::size_t kFaultKinds = 10;
+inline constexpr std::size_t kFaultKinds = 13;
 
 [[nodiscard]] std::string_view to_string(FaultKind kind) noexcept;
 [[nodiscard]] std::array<FaultKind, kFaultKinds> all_fault_kinds() noexcept;
@@ -39,6 +42,23 @@ struct FaultPlan {
   Duration most = 20s;
   friend bool operator==(FaultPlan const&, FaultPlan const&) = default;
 };
+
+/// What a peer may stand behind, by name. The NATs are the kinds of RFC 4787 that people speak of.
+enum class GatewayKind : std::uint8_t {
+  full_cone,              ///< a NAT that lets in whoever knows an external port in use
+  address_restricted,     ///< lets in, from any port, whom the peer has sent to
+  port_restricted,        ///< lets in answers only
+  symmetric,              ///< another external port for each whom the peer sends to
+  symmetric_predictable,  ///< the next one after the last
+  leaky,                  ///< a Linux router that only masquerades
+  carrier,                ///< a NAT of its own behind that of its provider, which many share
+  no_inbound,             ///< no NAT, but a firewall that lets in answers only
+  no_udp,                 ///< no NAT, but a firewall that stops all datagrams
+};
+inline constexpr std::size_t kGatewayKinds = 9;
+
+[[nodiscard]] std::string_view to_string(GatewayKind kind) noexcept;
+[[nodiscard]] std::array<GatewayKind, kGatewayKinds> all_gateway_kinds() noexcept;
 
 /// A story for a simulated network: who takes part, what lies between them, what goes wrong, and
 /// what must be true in the end. Read from TOML; docs/reference/scenarios.md explains each key.
@@ -69,18 +89,30 @@ struct Scenario {
   std::uint64_t uplink_bytes_per_s = 1'000'000;
   std::uint64_t downlink_bytes_per_s = 4'000'000;
 
+  /// Share of the peers behind each; whoever is behind none stands on the Internet itself.
+  std::array<double, kGatewayKinds> gateways{};
+
   Duration safety = 120s;
   Duration liveness_max = 600s;
 
   /// Each seed leaves out a part of the faults, as drawn: what one hides another one shows.
   bool draw_faults = false;
   std::array<FaultPlan, kFaultKinds> faults{};
+  /// Of the faults by name (World::maybe), chance of each that a seed has it.
+  double named_faults = 0;
+  std::vector<std::string> named_faults_forbidden;  ///< no seed has these
 
   [[nodiscard]] FaultPlan& fault(FaultKind kind) noexcept {
     return faults[static_cast<std::size_t>(kind)];
   }
   [[nodiscard]] FaultPlan const& fault(FaultKind kind) const noexcept {
     return faults[static_cast<std::size_t>(kind)];
+  }
+  [[nodiscard]] double& share_behind(GatewayKind kind) noexcept {
+    return gateways[static_cast<std::size_t>(kind)];
+  }
+  [[nodiscard]] double share_behind(GatewayKind kind) const noexcept {
+    return gateways[static_cast<std::size_t>(kind)];
   }
   friend bool operator==(Scenario const&, Scenario const&) = default;
 };

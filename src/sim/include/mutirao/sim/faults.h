@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mutirao::sim {
@@ -26,15 +28,16 @@ struct FaultCount {
   std::uint64_t fired = 0;
 };
 
-/// Names that the simulated world itself asks for:
-///
-///   sim.disk.slow_call          a disk call takes up to 200 ms more
-///   sim.entropy.edge            a draw of up to 8 bytes is all zeros or all ones
-///   sim.network.connect_fails   connect() fails at once, as when the host is out of descriptors
-///   sim.network.resolve_fails   no answer from the resolver
-///   sim.network.slow_accept     a connection waits up to 1 s more for its accept()
-///   sim.stream.short_read       a read returns less than there is, often one byte
-///   sim.stream.split_write      a write leaves in several segments
-///   sim.stream.late_wakeup      a reader whose bytes are there runs up to 1 ms later
+/// Names that the simulated world itself asks for, sorted.
+inline constexpr std::array<std::string_view, 8> kWorldFaults{
+    "sim.disk.slow_call",         // a disk call takes up to 200 ms more
+    "sim.entropy.edge",           // a draw of up to 8 bytes is all zeros or all ones
+    "sim.network.connect_fails",  // at once, as when the host is out of descriptors
+    "sim.network.resolve_fails",  // no answer from the resolver
+    "sim.network.slow_accept",    // a connection waits up to 1 s more for its accept()
+    "sim.stream.late_wakeup",     // a reader whose bytes are there runs up to 1 ms later
+    "sim.stream.short_read",      // a read returns less than there is, often one byte
+    "sim.stream.split_write",     // a write leaves in several segments
+};
 
 }  // namespace mutirao::sim
