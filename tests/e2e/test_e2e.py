@@ -362,6 +362,14 @@ faults.kill.per_minute = 1
         short = ana.run("sim", "replay", *small, "--until", "3 s", "-q")
         self.assertIn("when it was ended", ana.run("sim", "replay", *small, "--until", "3 s", "--no-progress").stdout)
         self.assertIn("trace", short.stdout)
+        events = ana.run("sim", "replay", *small, "--seed", "5", "--events", "100..102")
+        self.assertRegex(events.stdout, r"\A( +10[0-2]  at \d+\.\d{9} s, \w+ \w+ \(0x\w+\)\n){3}\Z")
+        self.assertEqual(events.stderr, "")
+        told = ana.json("sim", "replay", *small, "--seed", "5", "--events", "101..101")["events"]
+        self.assertIn(f"101  {told[0]['what']}", events.stdout)
+        beyond = ana.run("sim", "replay", *small, "--until", "3 s", "--events", "9000000..9000001", code=3)
+        self.assertRegex(beyond.stderr, r"this run has \d+ events")
+        self.assertIn("try: --events 1000..1100", ana.run("sim", "replay", *small, "--events", "9..3", code=2).stderr)
         many = ana.run("sim", "run", *small, "--seeds", "3", "--jobs", "2")
         self.assertIn("3 held, 0 failed", many.stdout)
 

@@ -131,6 +131,10 @@ void add_sim(CLI::App& app, Options& options) {
   seeded(replay, "Seed of the run (default 1)");
   replay->add_option("--until", options.until, "End at that virtual time, such as \"90 s\"")
       ->type_name("TIME");
+  replay
+      ->add_option("--events", options.events,
+                   "Print these events of the trace and nothing else, such as 1000..1100")
+      ->type_name("A..B");
   replay->add_option("--trace", options.trace, "Trace of an earlier run, to compare with")
       ->type_name("HASH");
   auto* minimise = of_scenario("minimise", "Make a failing run as small as it can be");

@@ -71,6 +71,37 @@ int sim_run(Context const& context, Scenario const& scenario) {
   return compared == kDone ? code : compared;
 }
 
+/// Of a long run, what happened around one moment.
+int sim_events(Context const& context, Scenario const& scenario, scenario::RunOptions how) {
+  auto const& options = context.options;
+  how.events = scenario::parse_events(options.events);
+  if (!how.events)
+    return report(
+        {Fault::invalid, fmt::format("--events {} is no range of events", options.events),
+         fmt::format("--events 1000..1100, from 1 and at most {} of them", scenario::kEventsMax)},
+        options.json);
+  if (!options.trace.empty())
+    return report({Fault::invalid, "--events ends the run before its trace is known",
+                   "without --trace, or without --events"},
+                  options.json);
+  auto const played = play(context, scenario, std::move(how)).report;
+  if (interrupted()) return kInterrupted;
+  if (played.events.empty())
+    return report({Fault::not_found, fmt::format("this run has {} events", played.trace_events),
+                   fmt::format("--events A..B, up to {}", played.trace_events)},
+                  options.json);
+  std::string json;
+  for (auto const& each : played.events) {
+    if (options.json)
+      json += fmt::format("{}{{\"number\":{},\"what\":{}}}", json.empty() ? "" : ",", each.number,
+                          node::json_string(each.what));
+    else
+      fmt::print("{:>10}  {}\n", each.number, each.what);
+  }
+  if (options.json) fmt::print("{{\"events\":[{}]}}\n", json);
+  return kDone;
+}
+
 int sim_replay(Context const& context, Scenario const& scenario) {
   auto const& options = context.options;
   scenario::RunOptions how{.seed = options.seed};
@@ -82,6 +113,7 @@ int sim_replay(Context const& context, Scenario const& scenario) {
                     options.json);
     how.until = *until;
   }
+  if (!options.events.empty()) return sim_events(context, scenario, std::move(how));
   std::uint64_t expected = 0;
   auto const& trace = options.trace;
   if (auto const read = std::from_chars(trace.data(), trace.data() + trace.size(), expected, 16);

@@ -104,5 +104,21 @@ TEST(SwarmScenario, has_the_faults_by_name_that_its_seed_draws) {
   EXPECT_NE(faults_text(report).find("sim.stream.split_write "), std::string::npos);
 }
 
+// Goal: a part of a long trace can be read, and is the same part that a whole run has.
+TEST(SwarmScenario, tells_the_events_that_it_is_asked_for) {
+  Scenario scenario;
+  scenario.peers = 4;
+  scenario.safety = 5s;
+  auto const some = run_scenario(scenario, {.seed = 3, .events = EventRange{50, 59}});
+  ASSERT_EQ(some.events.size(), 10u);
+  EXPECT_EQ(some.events.front().number, 50u);
+  EXPECT_TRUE(some.interrupted) << "nobody has to wait for the rest";
+  auto const more = run_scenario(scenario, {.seed = 3, .events = EventRange{1, 1000}});
+  for (auto const& each : some.events) EXPECT_EQ(each.what, more.events[each.number - 1].what);
+  EXPECT_FALSE(parse_events("9..3") || parse_events("0..3") || parse_events("5") ||
+               parse_events("1..2x") || parse_events("1..99999999"));
+  EXPECT_EQ(parse_events("7..9")->last, 9u);
+}
+
 }  // namespace
 }  // namespace mutirao::scenario

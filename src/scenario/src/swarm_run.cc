@@ -170,6 +170,8 @@ void SwarmRun::watch() {
                                                .trace_events = network_.trace_events()}))
       report_.interrupted = true;
     if (options_.until && now >= at(*options_.until)) report_.interrupted = true;
+    if (options_.events && network_.trace_events() >= options_.events->last)
+      report_.interrupted = true;
     if (report_.interrupted) return;
     if (phase_ == Phase::liveness && (now >= limit || all_complete())) return;
   }

@@ -56,6 +56,7 @@ SimulatedRouter& Fabric::add_router(std::string name, RouterOptions options) {
   }
   constexpr std::uint32_t kFirstIndex = 1u << 23;  // in the trace; hosts count from 1
   auto const index = kFirstIndex + static_cast<std::uint32_t>(routers_.size());
+  trace.name_host(index, name);
   return *routers_.emplace_back(std::make_unique<SimulatedRouter>(
       *this, std::move(name), std::move(options), outside, index));
 }

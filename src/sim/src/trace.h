@@ -48,11 +48,12 @@ class Trace {
     auto const head = static_cast<std::uint64_t>(when.time_since_epoch().count()) ^
                       (std::uint64_t{host} << 40) ^ (static_cast<std::uint64_t>(event) << 56);
     hash_ = mix(hash_ ^ head) + mix(detail + ++events_);
-    if (recording_ != nullptr) record(when, event, host, detail);
+    if (recording_ != nullptr && recording_->wants(events_)) record(when, event, host, detail);
   }
   /// What is sent or written; costs nothing without a recording.
   void note_content(TimePoint when, std::uint32_t host, ByteView content) {
-    if (recording_ != nullptr) record(when, TraceEvent::content, host, hash_of(content));
+    if (recording_ != nullptr && recording_->has_content())
+      record(when, TraceEvent::content, host, hash_of(content));
   }
   void name_host(std::uint32_t host, std::string const& name) {
     if (recording_ != nullptr) recording_->name_host(host, name);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mutirao/scenario/scenario.h"
@@ -48,6 +49,12 @@ struct NamedFault {
   std::uint64_t fired = 0;
 };
 
+/// One event of the trace.
+struct TracedEvent {
+  std::uint64_t number = 0;  ///< from 1
+  std::string what;          ///< when, who, what
+};
+
 struct Report {
   std::uint64_t seed = 0;
   std::uint64_t trace_hash = 0;
@@ -70,6 +77,8 @@ struct Report {
   std::array<std::uint64_t, kGatewayKinds> behind{};  ///< peers behind each
   std::uint64_t denied = 0;                           ///< packets that routers did not let pass
 
+  std::vector<TracedEvent> events;  ///< those that were asked for
+
   std::vector<Failure> failures;  ///< the first ones, at most kFailuresMax
   std::uint64_t failures_total = 0;
   std::vector<Waiting> waiting;  ///< at most kWaitingMax of those who are not complete
@@ -87,9 +96,22 @@ struct Progress {
   std::uint64_t trace_events = 0;
 };
 
+/// Events of a trace, both ends included.
+struct EventRange {
+  std::uint64_t first = 1;
+  std::uint64_t last = 1;
+};
+inline constexpr std::uint64_t kEventsMax = 1'000'000;  ///< that a report holds
+
+/// "1000..1100".
+[[nodiscard]] std::optional<EventRange> parse_events(std::string_view text);
+
 struct RunOptions {
   std::uint64_t seed = 1;
   std::optional<Duration> until{};  ///< ends the run at that virtual time
+  /// Tells these events in the report, and ends the run soon after the last one. At most
+  /// kEventsMax.
+  std::optional<EventRange> events{};
   /// Told twice a virtual second; false ends the run.
   std::function<bool(Progress const&)> observe{};
 };

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -27,6 +28,16 @@ class Recording {
     friend bool operator==(Event const&, Event const&) = default;
   };
 
+  Recording() = default;
+  /// Only a part of a run, to be read: the events from `first` to `last`, counted from 1 as
+  /// Simulation::trace_events() does, and no content.
+  Recording(std::uint64_t first, std::uint64_t last)
+      : first_{first}, last_{last}, has_content_{false} {}
+
+  [[nodiscard]] bool wants(std::uint64_t number) const noexcept {
+    return number >= first_ && number <= last_;
+  }
+  [[nodiscard]] bool has_content() const noexcept { return has_content_; }
   void note(Event const& event) { events_.push_back(event); }
   void name_host(std::uint32_t host, std::string name) { hosts_[host] = std::move(name); }
 
@@ -36,6 +47,9 @@ class Recording {
   [[nodiscard]] std::string describe(Event const& event) const;
 
  private:
+  std::uint64_t first_ = 0;
+  std::uint64_t last_ = std::numeric_limits<std::uint64_t>::max();
+  bool has_content_ = true;
   std::vector<Event> events_;
   std::map<std::uint32_t, std::string> hosts_;
 };
