@@ -1,4 +1,7 @@
 #include <chrono>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -57,44 +60,44 @@ std::string waiting_json(Report const& report) {
   return list;
 }
 
-std::string behind_json(Report const& report) {
-  std::string list;
+/// How often what happened.
+using Counts = std::vector<std::pair<std::string_view, std::uint64_t>>;
+
+Counts behind(Report const& report) {
+  Counts counts;
   for (auto const kind : all_gateway_kinds())
     if (auto const peers = report.behind[static_cast<std::size_t>(kind)]; peers > 0)
-      list += fmt::format("{}\"{}\":{}", list.empty() ? "" : ",", to_string(kind), peers);
-  return list;
+      counts.emplace_back(to_string(kind), peers);
+  return counts;
 }
 
-std::string behind_text(Report const& report) {
+Counts faults(Report const& report) {
+  Counts counts;
+  for (auto const kind : all_fault_kinds())
+    if (report.faults_on[static_cast<std::size_t>(kind)])
+      counts.emplace_back(to_string(kind), report.faults_fired[static_cast<std::size_t>(kind)]);
+  for (auto const& each : report.named_faults) counts.emplace_back(each.name, each.fired);
+  return counts;
+}
+
+std::string counts_text(Counts const& counts) {
   std::string text;
-  for (auto const kind : all_gateway_kinds())
-    if (auto const peers = report.behind[static_cast<std::size_t>(kind)]; peers > 0)
-      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", to_string(kind), peers);
+  for (auto const& [name, count] : counts)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, count);
   return text;
 }
 
-std::string faults_json(Report const& report) {
+std::string counts_json(Counts const& counts) {
   std::string list;
-  for (auto const kind : all_fault_kinds())
-    if (report.faults_on[static_cast<std::size_t>(kind)])
-      list += fmt::format("{}\"{}\":{}", list.empty() ? "" : ",", to_string(kind),
-                          report.faults_fired[static_cast<std::size_t>(kind)]);
-  for (auto const& each : report.named_faults)
-    list += fmt::format("{}\"{}\":{}", list.empty() ? "" : ",", each.name, each.fired);
+  for (auto const& [name, count] : counts)
+    list += fmt::format("{}\"{}\":{}", list.empty() ? "" : ",", name, count);
   return list;
 }
 
 }  // namespace
 
 std::string faults_text(Report const& report) {
-  std::string text;
-  for (auto const kind : all_fault_kinds()) {
-    if (!report.faults_on[static_cast<std::size_t>(kind)]) continue;
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", to_string(kind),
-                        report.faults_fired[static_cast<std::size_t>(kind)]);
-  }
-  for (auto const& each : report.named_faults)
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", each.name, each.fired);
+  auto const text = counts_text(faults(report));
   return text.empty() ? "none" : text;
 }
 
@@ -108,8 +111,8 @@ std::string report_text(Scenario const& scenario, Report const& report, double w
                         base::format_duration(*report.completion_p99));
   text += fmt::format("  bytes       {}\n", amounts_text(report));
   text += fmt::format("  faults      {}\n", faults_text(report));
-  if (auto const behind = behind_text(report); !behind.empty())
-    text += fmt::format("  behind      {}; {} packets denied\n", behind, report.denied);
+  if (auto const places = counts_text(behind(report)); !places.empty())
+    text += fmt::format("  behind      {}; {} packets denied\n", places, report.denied);
   text += fmt::format("  time        {} virtual, {} events{}\n",
                       base::format_duration(report.virtual_time), report.trace_events,
                       wall_s > 0
@@ -138,8 +141,8 @@ std::string report_json(Scenario const& scenario, Report const& report, double w
       in_seconds(report.virtual_time), wall_s, report.interrupted, report.peers, report.complete,
       seconds_or_null(report.completion_p50), seconds_or_null(report.completion_p99),
       report.seed_copies, report.downloaded, report.uploaded, report.wasted, report.wrong,
-      faults_json(report), behind_json(report), report.denied, failures_json(report),
-      report.failures_total, waiting_json(report), report.ok());
+      counts_json(faults(report)), counts_json(behind(report)), report.denied,
+      failures_json(report), report.failures_total, waiting_json(report), report.ok());
 }
 
 }  // namespace mutirao::scenario
