@@ -108,6 +108,18 @@ TEST(Scenario, names_file_line_key_and_the_mend) {
   }
 }
 
+TEST(Scenario, takes_letters_beyond_ascii_in_texts_and_comments_alone) {
+  for (auto const* const right : {"title = \"mutirão\" # não", "title = 'mutirão'",
+                                  "title = \"\"\"\nmutirão\"\"\"\"\"", "\xEF\xBB\xBFpeers = 3"})
+    EXPECT_TRUE(parse_scenario(right, "lab.toml")) << right;
+  for (auto const* const wrong :
+       {"# título\ntítulo = 3", "peers = 3\ntitle = \"\" ã", "peers = 3\ntitle = \"\\\"\"ã",
+        "peers = 3\ntitle = \"\"\"a\"\"\"\" ã"}) {
+    EXPECT_EQ(error_of(wrong).what, "lab.toml:2: a letter beyond ASCII stands outside a text")
+        << wrong;
+  }
+}
+
 TEST(Scenario, refuses_what_is_too_large) {
   EXPECT_THAT(error_of(std::string(kScenarioBytesMax + 1, ' ')).what, HasSubstr("bytes"));
   std::string many;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>
@@ -15,6 +16,45 @@
 // decides what it takes.
 namespace mutirao::scenario {
 namespace {
+
+/// Where the comment or the string that begins at `at` ends; `at` itself when neither begins there.
+/// What is not right TOML may end anywhere: toml++ says what is wrong with it.
+std::size_t end_of_prose(std::string_view text, std::size_t at) {
+  if (text[at] == '#') return std::min(text.find('\n', at), text.size());
+  if (text[at] != '"' && text[at] != '\'') return at;
+  auto const quote = text.substr(at, 1);
+  auto const thrice = text.substr(at, 3);
+  auto const closing = thrice == R"(""")" || thrice == "'''" ? thrice : quote;
+  for (auto in = at + closing.size(); in < text.size(); ++in) {
+    if (quote == "\"" && text[in] == '\\') {
+      ++in;
+    } else if (text.substr(in).starts_with(closing)) {
+      in += closing.size();
+      // A long string may end in two quotes of its own before those that close it.
+      auto const own = closing == thrice ? text.substr(in, 2) : std::string_view{};
+      return in + std::min(own.find_first_not_of(quote), own.size());
+    }
+  }
+  return text.size();
+}
+
+/// toml++ 3.3 runs into undefined behaviour at most letters beyond ASCII outside strings and
+/// comments, where TOML 1.0 allows none of them.
+Result<void> check_letters(std::string_view text, std::string_view file) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  std::size_t at = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+  while (at < text.size()) {
+    if (auto const end = end_of_prose(text, at); end != at) {
+      at = end;
+    } else if (static_cast<unsigned char>(text[at++]) >= 0x80) {
+      auto const line = 1 + std::ranges::count(text.substr(0, at), '\n');
+      return fail(Fault::invalid,
+                  fmt::format("{}:{}: a letter beyond ASCII stands outside a text", file, line),
+                  "put it in quotes, or behind a #");
+    }
+  }
+  return {};
+}
 
 struct Entry {
   std::string name;
@@ -121,6 +161,7 @@ Result<Scenario> parse_scenario(std::string_view text, std::string_view file) {
   if (text.size() > kScenarioBytesMax)
     return fail(Fault::invalid, fmt::format("{} has {} bytes", file, text.size()),
                 fmt::format("at most {} bytes", kScenarioBytesMax));
+  MUT_TRY(check_letters(text, file));
   auto const parsed = toml::parse(text);
   if (!parsed) {
     auto const& error = parsed.error();
