@@ -110,12 +110,13 @@ TEST(Scenario, names_file_line_key_and_the_mend) {
 
 TEST(Scenario, takes_letters_beyond_ascii_in_texts_and_comments_alone) {
   for (auto const* const right : {"title = \"mutirão\" # não", "title = 'mutirão'",
-                                  "title = \"\"\"\nmutirão\"\"\"\"\"", "\xEF\xBB\xBFpeers = 3"})
+                                  "title = \"\"\"\na\"\"\"\"\" # ã", "\xEF\xBB\xBFpeers = 3"})
     EXPECT_TRUE(parse_scenario(right, "lab.toml")) << right;
   for (auto const* const wrong :
        {"# título\ntítulo = 3", "peers = 3\ntitle = \"\" ã", "peers = 3\ntitle = \"\\\"\"ã",
-        "peers = 3\ntitle = \"\"\"a\"\"\"\" ã"}) {
-    EXPECT_EQ(error_of(wrong).what, "lab.toml:2: a letter beyond ASCII stands outside a text")
+        "peers = 3\ntitle = \"\"\"a\"\"\"\" ã", "title = \"\"\"\\\n ã\"\"\""}) {
+    EXPECT_EQ(error_of(wrong).what,
+              "lab.toml:2: a letter beyond ASCII stands outside a text of one line")
         << wrong;
   }
 }

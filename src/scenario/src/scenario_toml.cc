@@ -17,7 +17,10 @@
 namespace mutirao::scenario {
 namespace {
 
+bool is_ascii(char letter) { return static_cast<unsigned char>(letter) < 0x80; }
+
 /// Where the comment or the string that begins at `at` ends; `at` itself when neither begins there.
+/// A string of several lines ends early at a letter beyond ASCII, since toml++ mistakes those too.
 /// What is not right TOML may end anywhere: toml++ says what is wrong with it.
 std::size_t end_of_prose(std::string_view text, std::size_t at) {
   if (text[at] == '#') return std::min(text.find('\n', at), text.size());
@@ -26,6 +29,7 @@ std::size_t end_of_prose(std::string_view text, std::size_t at) {
   auto const thrice = text.substr(at, 3);
   auto const closing = thrice == R"(""")" || thrice == "'''" ? thrice : quote;
   for (auto in = at + closing.size(); in < text.size(); ++in) {
+    if (closing == thrice && !is_ascii(text[in])) return in;
     if (quote == "\"" && text[in] == '\\') {
       ++in;
     } else if (text.substr(in).starts_with(closing)) {
@@ -38,19 +42,20 @@ std::size_t end_of_prose(std::string_view text, std::size_t at) {
   return text.size();
 }
 
-/// toml++ 3.3 runs into undefined behaviour at most letters beyond ASCII outside strings and
-/// comments, where TOML 1.0 allows none of them.
+/// toml++ 3.3 runs into undefined behaviour at letters beyond ASCII wherever it looks for blanks:
+/// outside strings and comments, where TOML 1.0 allows none, and in strings of several lines.
 Result<void> check_letters(std::string_view text, std::string_view file) {
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   std::size_t at = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
   while (at < text.size()) {
     if (auto const end = end_of_prose(text, at); end != at) {
       at = end;
-    } else if (static_cast<unsigned char>(text[at++]) >= 0x80) {
+    } else if (!is_ascii(text[at++])) {
       auto const line = 1 + std::ranges::count(text.substr(0, at), '\n');
-      return fail(Fault::invalid,
-                  fmt::format("{}:{}: a letter beyond ASCII stands outside a text", file, line),
-                  "put it in quotes, or behind a #");
+      return fail(
+          Fault::invalid,
+          fmt::format("{}:{}: a letter beyond ASCII stands outside a text of one line", file, line),
+          "put it between two quotes, or behind a #");
     }
   }
   return {};
