@@ -12,7 +12,7 @@ namespace mutirao::base {
 namespace {
 
 /// Names come from strangers: none ends the line or the message before its end.
-std::string quoted(std::string_view message) {
+std::string one_line(std::string_view message) {
   std::string out;
   out.reserve(message.size() + 2);
   out += '"';
@@ -40,7 +40,7 @@ void StderrLog::write(LogLevel level, std::string_view module, std::string_view 
         fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z level={} module={} msg={}\n",
                     parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
                     parts.tm_min, parts.tm_sec, now.tv_usec / 1000,
-                    kNames[static_cast<std::size_t>(level)], module, quoted(message));
+                    kNames[static_cast<std::size_t>(level)], module, one_line(message));
     // One write a line keeps lines of several threads whole; a log that can't be written is lost.
     [[maybe_unused]] auto const written = ::write(STDERR_FILENO, line.data(), line.size());
   } catch (...) {

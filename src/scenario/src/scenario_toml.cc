@@ -1,5 +1,5 @@
-#include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -8,6 +8,7 @@
 #define TOML_ASSERT(expression) static_cast<void>(0)
 #include <toml++/toml.h>
 
+#include "mutirao/base/utf8.h"
 #include "mutirao/scenario/scenario.h"
 
 #include "scenario_keys.h"
@@ -17,48 +18,39 @@
 namespace mutirao::scenario {
 namespace {
 
-bool is_ascii(char letter) { return static_cast<unsigned char>(letter) < 0x80; }
+/// toml++ 3.3 runs into undefined behaviour at letters beyond ASCII wherever it looks for blanks,
+/// so it sees none: each of their bytes, and '~' itself, is written as '~' and two hex digits while
+/// it reads.
+constexpr char kArmour = '~';
 
-/// Where the comment or the string that begins at `at` ends; `at` itself when neither begins there.
-/// A string of several lines ends early at a letter beyond ASCII, since toml++ mistakes those too.
-/// What is not right TOML may end anywhere: toml++ says what is wrong with it.
-std::size_t end_of_prose(std::string_view text, std::size_t at) {
-  if (text[at] == '#') return std::min(text.find('\n', at), text.size());
-  if (text[at] != '"' && text[at] != '\'') return at;
-  auto const quote = text.substr(at, 1);
-  auto const thrice = text.substr(at, 3);
-  auto const closing = thrice == R"(""")" || thrice == "'''" ? thrice : quote;
-  for (auto in = at + closing.size(); in < text.size(); ++in) {
-    if (closing == thrice && !is_ascii(text[in])) return in;
-    if (quote == "\"" && text[in] == '\\') {
-      ++in;
-    } else if (text.substr(in).starts_with(closing)) {
-      in += closing.size();
-      // A long string may end in two quotes of its own before those that close it.
-      auto const own = closing == thrice ? text.substr(in, 2) : std::string_view{};
-      return in + std::min(own.find_first_not_of(quote), own.size());
-    }
+std::string armoured(std::string_view text) {
+  std::string plain;
+  plain.reserve(text.size());
+  for (char const letter : text) {
+    auto const byte = static_cast<unsigned char>(letter);
+    if (byte < 0x80 && letter != kArmour)
+      plain += letter;
+    else
+      fmt::format_to(std::back_inserter(plain), "{}{:02x}", kArmour, byte);
   }
-  return text.size();
+  return plain;
 }
 
-/// toml++ 3.3 runs into undefined behaviour at letters beyond ASCII wherever it looks for blanks:
-/// outside strings and comments, where TOML 1.0 allows none, and in strings of several lines.
-Result<void> check_letters(std::string_view text, std::string_view file) {
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  std::size_t at = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
-  while (at < text.size()) {
-    if (auto const end = end_of_prose(text, at); end != at) {
-      at = end;
-    } else if (!is_ascii(text[at++])) {
-      auto const line = 1 + std::ranges::count(text.substr(0, at), '\n');
-      return fail(
-          Fault::invalid,
-          fmt::format("{}:{}: a letter beyond ASCII stands outside a text of one line", file, line),
-          "put it between two quotes, or behind a #");
+std::string without_armour(std::string_view plain) {
+  std::string text;
+  for (std::size_t at = 0; at < plain.size(); ++at) {
+    unsigned byte = 0;
+    auto const digits = plain.substr(at + 1, 2);
+    if (plain[at] == kArmour &&
+        std::from_chars(digits.data(), digits.data() + digits.size(), byte, 16).ptr ==
+            digits.data() + 2) {
+      text += static_cast<char>(byte);
+      at += 2;
+    } else {
+      text += plain[at];
     }
   }
-  return {};
+  return text;
 }
 
 struct Entry {
@@ -76,7 +68,7 @@ Result<Given> given_of(toml::node const& node) {
   if (auto const* const whole = node.as_integer()) return Given{whole->get()};
   if (auto const* const number = node.as_floating_point()) return Given{number->get()};
   if (auto const* const on = node.as_boolean()) return Given{on->get()};
-  if (auto const* const text = node.as_string()) return Given{text->get()};
+  if (auto const* const text = node.as_string()) return Given{without_armour(text->get())};
   return fail(Fault::invalid, "has a list or a date as its value",
               "a number, a text in quotes, true or false");
 }
@@ -84,7 +76,7 @@ Result<Given> given_of(toml::node const& node) {
 Result<void> flatten(toml::table const& table, std::string const& prefix, std::size_t depth,
                      std::string_view file, std::vector<Entry>& entries) {
   for (auto const& [key, node] : table) {
-    auto const name = prefix + std::string{key.str()};
+    auto const name = prefix + without_armour(key.str());
     auto const line = key.source().begin.line;
     if (auto const* const inner = node.as_table()) {
       if (depth + 1 >= kScenarioDepthMax)
@@ -166,12 +158,16 @@ Result<Scenario> parse_scenario(std::string_view text, std::string_view file) {
   if (text.size() > kScenarioBytesMax)
     return fail(Fault::invalid, fmt::format("{} has {} bytes", file, text.size()),
                 fmt::format("at most {} bytes", kScenarioBytesMax));
-  MUT_TRY(check_letters(text, file));
-  auto const parsed = toml::parse(text);
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  if (!base::is_utf8(text))
+    return fail(Fault::invalid, fmt::format("{} is not UTF-8", file), "save it as UTF-8");
+  auto const parsed = toml::parse(armoured(text));
   if (!parsed) {
     auto const& error = parsed.error();
     return fail(Fault::invalid,
-                fmt::format("{}:{}: {}", file, error.source().begin.line, error.description()),
+                fmt::format("{}:{}: {}", file, error.source().begin.line,
+                            without_armour(error.description())),
                 "mutirao sim show swarm prints a scenario that is right");
   }
   std::vector<Entry> entries;

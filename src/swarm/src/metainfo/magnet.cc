@@ -5,9 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "mutirao/base/utf8.h"
 #include "mutirao/swarm/metainfo.h"
-
-#include "metainfo/utf8.h"
 
 namespace mutirao::swarm {
 namespace {
@@ -29,7 +28,7 @@ std::string lower(std::string_view text) {
 }
 
 bool is_printable(std::string_view text) {
-  return is_utf8(text) &&
+  return base::is_utf8(text) &&
          std::ranges::none_of(text, [](unsigned char c) { return c < ' ' || c == 0x7f; });
 }
 
@@ -50,20 +49,20 @@ Result<void> read_topic(std::string_view topic, InfoHash& hash) {
   if (kind == kV1Topic) {
     auto const bytes = value.size() == 32 ? base::from_base32(value) : base::from_hex(value);
     if (!bytes || bytes->size() != sizeof(Sha1Digest))
-      return fail(
-          Fault::invalid,
-          fmt::format("the v1 hash {} is neither 40 hex digits nor 32 of base32", quoted(value)));
+      return fail(Fault::invalid,
+                  fmt::format("the v1 hash {} is neither 40 hex digits nor 32 of base32",
+                              base::quoted(value)));
     return set_hash(hash.v1, *bytes, "v1");
   }
   if (kind == kV2Topic) {
     if (!value.starts_with(kSha256Prefix))
       return fail(
           Fault::unsupported,
-          fmt::format("the v2 hash {} is not a SHA-256 multihash (1220...)", quoted(value)));
+          fmt::format("the v2 hash {} is not a SHA-256 multihash (1220...)", base::quoted(value)));
     auto const bytes = base::from_hex(value.substr(kSha256Prefix.size()));
     if (!bytes || bytes->size() != sizeof(Sha256Digest))
       return fail(Fault::invalid,
-                  fmt::format("the v2 hash {} is not 1220 and 64 hex digits", quoted(value)));
+                  fmt::format("the v2 hash {} is not 1220 and 64 hex digits", base::quoted(value)));
     return set_hash(hash.v2, *bytes, "v2");
   }
   return {};  // another network's name for the same thing
@@ -87,9 +86,9 @@ Result<void> read_selection(std::string_view text,
     auto const first = read_file_number(item.substr(0, dash));
     auto const last = dash == item.size() ? first : read_file_number(item.substr(dash + 1));
     if (!first || !last || *first > *last)
-      return fail(
-          Fault::invalid,
-          fmt::format("'so' holds {}, which is no file number or range of them", quoted(item)));
+      return fail(Fault::invalid,
+                  fmt::format("'so' holds {}, which is no file number or range of them",
+                              base::quoted(item)));
     if (ranges.size() == kRangesMax)
       return fail(Fault::exhausted, fmt::format("'so' holds more than {} ranges", kRangesMax));
     ranges.emplace_back(*first, *last);
@@ -138,7 +137,7 @@ Result<Magnet> Magnet::parse(std::string_view text) {
                 fmt::format("the magnet link has {} bytes; at most {} are accepted", text.size(),
                             kTextBytesMax));
   if (lower(text.substr(0, kScheme.size())) != kScheme)
-    return fail(Fault::invalid, fmt::format("{} is not a magnet link", quoted(text)),
+    return fail(Fault::invalid, fmt::format("{} is not a magnet link", base::quoted(text)),
                 "a magnet link begins with magnet:?xt=");
   Magnet magnet;
   text.remove_prefix(kScheme.size());
@@ -154,7 +153,7 @@ Result<Magnet> Magnet::parse(std::string_view text) {
     auto value = base::percent_decode(raw);
     if (!value)
       return fail(Fault::invalid,
-                  fmt::format("the magnet link's {} has a broken escape", quoted(key)));
+                  fmt::format("the magnet link's {} has a broken escape", base::quoted(key)));
     MUT_TRY(read_parameter(key, *std::move(value), magnet));
   }
   if (!magnet.info_hash.v1 && !magnet.info_hash.v2)

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "mutirao/base/utf8.h"
 #include "mutirao/swarm/hash.h"
 #include "mutirao/swarm/merkle.h"
 #include "mutirao/threads/mutex.h"
@@ -14,7 +15,6 @@
 #include "mutirao/threads/this_thread.h"
 
 #include "metainfo/make_layout.h"
-#include "metainfo/utf8.h"
 
 namespace mutirao::swarm {
 namespace {
@@ -56,7 +56,7 @@ class SpaceReader {
     auto read = open_->read_exactly(offset, into);
     if (!read)
       return std::unexpected{
-          std::move(read).error().during(fmt::format("reading {}", quoted(path)))};
+          std::move(read).error().during(fmt::format("reading {}", base::quoted(path)))};
     return {};
   }
 

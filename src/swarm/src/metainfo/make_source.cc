@@ -4,10 +4,10 @@
 
 #include <fmt/format.h>
 
+#include "mutirao/base/utf8.h"
 #include "mutirao/swarm/safe_path.h"
 
 #include "metainfo/make_layout.h"
-#include "metainfo/utf8.h"
 
 namespace mutirao::swarm {
 namespace {
@@ -26,7 +26,7 @@ Result<SplitPath> split(std::string path) {
   parts.name = path.substr(slash == path.npos ? 0 : slash + 1);
   parts.folder = slash == path.npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
   if (parts.name.empty() || parts.name == "." || parts.name == "..")
-    return fail(Fault::invalid, fmt::format("{} has no name of its own", quoted(path)),
+    return fail(Fault::invalid, fmt::format("{} has no name of its own", base::quoted(path)),
                 "name the file or folder itself");
   return parts;
 }
@@ -67,10 +67,10 @@ Result<void> walk(Source& source) {
       }
       MUT_TRY(storable(names_of(source.name, path)));
       if (source.files.size() == Metainfo::kFilesMax)
-        return fail(
-            Fault::exhausted,
-            fmt::format("{} holds more than {} files", quoted(source.name), Metainfo::kFilesMax),
-            "share its folders one by one");
+        return fail(Fault::exhausted,
+                    fmt::format("{} holds more than {} files", base::quoted(source.name),
+                                Metainfo::kFilesMax),
+                    "share its folders one by one");
       source.files.push_back({std::move(path), entry.info});
     }
   }
@@ -93,7 +93,7 @@ Result<Source> find_source(world::World& world, std::string const& path) {
   source.folder = MUT_TRY(world.disk().open_directory(parts.folder, false));
   auto const looked = source.folder->info(parts.name);
   if (!looked && looked.error().fault == Fault::not_found)
-    return fail(Fault::not_found, fmt::format("there is no file or folder {}", quoted(path)),
+    return fail(Fault::not_found, fmt::format("there is no file or folder {}", base::quoted(path)),
                 looked.error().mend);
   auto const info = MUT_TRY(looked);
   if (info.kind == FileKind::regular) {
@@ -103,7 +103,8 @@ Result<Source> find_source(world::World& world, std::string const& path) {
     source.folder = MUT_TRY(world.disk().open_directory(path, false));
     MUT_TRY(walk(source));
   } else {
-    return fail(Fault::unsupported, fmt::format("{} is neither a file nor a folder", quoted(path)),
+    return fail(Fault::unsupported,
+                fmt::format("{} is neither a file nor a folder", base::quoted(path)),
                 "name a file or a folder");
   }
   std::vector<std::string> paths;
@@ -115,7 +116,7 @@ Result<Source> find_source(world::World& world, std::string const& path) {
   std::ranges::sort(source.skipped);
   for (SourceFile const& file : source.files) source.total_size += file.info.size;
   if (source.total_size == 0)
-    return fail(Fault::invalid, fmt::format("{} holds no bytes to share", quoted(path)),
+    return fail(Fault::invalid, fmt::format("{} holds no bytes to share", base::quoted(path)),
                 "share it when something is in it");
   return source;
 }
@@ -126,7 +127,8 @@ Result<void> check_unchanged(Source const& source) {
     bool const same = now && now->kind == FileKind::regular && now->size == file.info.size &&
                       now->modified_ns == file.info.modified_ns && now->inode == file.info.inode;
     if (!same)
-      return fail(Fault::corrupt, fmt::format("{} changed while it was read", quoted(file.path)),
+      return fail(Fault::corrupt,
+                  fmt::format("{} changed while it was read", base::quoted(file.path)),
                   "try again when nothing writes to it");
   }
   return {};

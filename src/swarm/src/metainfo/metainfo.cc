@@ -4,11 +4,11 @@
 #include <bit>
 
 #include "mutirao/base/check.h"
+#include "mutirao/base/utf8.h"
 #include "mutirao/swarm/merkle.h"
 
 #include "metainfo/metainfo_fields.h"
 #include "metainfo/metainfo_parts.h"
-#include "metainfo/utf8.h"
 
 namespace mutirao::swarm {
 namespace {
@@ -107,7 +107,7 @@ Result<std::shared_ptr<Metainfo const>> Metainfo::with_piece_layer(
                 fmt::format("a piece layer for file {} of {}", file.value, files().size()));
   TorrentFile const& described = files()[file.value];
   if (!needs_layer(described, piece_length()))
-    return fail(Fault::invalid, fmt::format("{} has no piece layer", quoted(described.path)));
+    return fail(Fault::invalid, fmt::format("{} has no piece layer", base::quoted(described.path)));
   MUT_TRY(check_layer(*parts_->info, file, layer));
   Parts parts = *parts_;
   auto const shared = std::make_shared<std::vector<Sha256Digest> const>(std::move(layer));
@@ -123,7 +123,7 @@ Result<void> check_layer_size(InfoPart const& info, FileIndex index, std::size_t
   std::uint64_t const pieces = (file.length + info.piece_length - 1) / info.piece_length;
   if (count == pieces) return {};
   return corrupt("the piece layer of {} has {} hashes; {} bytes in pieces of {} need {}",
-                 quoted(file.path), count, file.length, info.piece_length, pieces);
+                 base::quoted(file.path), count, file.length, info.piece_length, pieces);
 }
 
 Result<void> check_layer(InfoPart const& info, FileIndex index,
@@ -132,7 +132,7 @@ Result<void> check_layer(InfoPart const& info, FileIndex index,
   TorrentFile const& file = info.files[index.value];
   auto const height = static_cast<unsigned>(std::countr_zero(info.piece_length / kBlockBytes));
   if (merkle_root(layer, std::bit_ceil(layer.size()), height) != file.pieces_root)
-    return corrupt("the piece layer of {} does not lead to its root", quoted(file.path));
+    return corrupt("the piece layer of {} does not lead to its root", base::quoted(file.path));
   return {};
 }
 

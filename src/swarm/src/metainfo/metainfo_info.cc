@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <bit>
 
+#include "mutirao/base/utf8.h"
 #include "mutirao/swarm/hash.h"
 #include "mutirao/swarm/safe_path.h"
 
 #include "metainfo/metainfo_fields.h"
 #include "metainfo/metainfo_parts.h"
-#include "metainfo/utf8.h"
 
 namespace mutirao::swarm {
 namespace {
@@ -77,23 +77,24 @@ Result<FileList> merge(FileList v1, FileList const& v2, std::uint32_t piece_leng
   for (TorrentFile& file : v1.files) {
     if (file.pad) continue;
     if (next == v2.files.end())
-      return corrupt("{} is listed in v1 and not in v2", quoted(file.path));
+      return corrupt("{} is listed in v1 and not in v2", base::quoted(file.path));
     if (file.path != next->path)
-      return corrupt("v1 lists {} where v2 lists {}", quoted(file.path), quoted(next->path));
+      return corrupt("v1 lists {} where v2 lists {}", base::quoted(file.path),
+                     base::quoted(next->path));
     if (file.length != next->length)
-      return corrupt("{} has {} bytes in v1 and {} in v2", quoted(file.path), file.length,
+      return corrupt("{} has {} bytes in v1 and {} in v2", base::quoted(file.path), file.length,
                      next->length);
     if (file.symlink != next->symlink)
-      return corrupt("{} is a symbolic link in only one of v1 and v2", quoted(file.path));
+      return corrupt("{} is a symbolic link in only one of v1 and v2", base::quoted(file.path));
     if (file.length > 0 && file.offset != next->offset)
-      return corrupt("{} begins at byte {} in v1 and at {} in v2", quoted(file.path), file.offset,
-                     next->offset);
+      return corrupt("{} begins at byte {} in v1 and at {} in v2", base::quoted(file.path),
+                     file.offset, next->offset);
     file.pieces_root = next->pieces_root;
     file.executable |= next->executable;
     ++next;
   }
   if (next != v2.files.end())
-    return corrupt("{} is listed in v2 and not in v1", quoted(next->path));
+    return corrupt("{} is listed in v2 and not in v1", base::quoted(next->path));
   auto const v1_pieces = (v1.end + piece_length - 1) / piece_length;
   auto const v2_pieces = (v2.end + piece_length - 1) / piece_length;
   if (v1_pieces != v2_pieces) return corrupt("v1 has {} pieces and v2 {}", v1_pieces, v2_pieces);

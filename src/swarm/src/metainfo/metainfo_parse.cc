@@ -2,11 +2,11 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "mutirao/base/utf8.h"
 #include "mutirao/swarm/hash.h"
 
 #include "metainfo/metainfo_fields.h"
 #include "metainfo/metainfo_parts.h"
-#include "metainfo/utf8.h"
 
 namespace mutirao::swarm {
 namespace {
@@ -32,8 +32,8 @@ class UrlReader {
                        kUrlBytesMax);
     bool const printable = std::ranges::all_of(
         *url, [](char c) { return static_cast<unsigned char>(c) > ' ' && c != 0x7f; });
-    if (!printable || !is_utf8(*url))
-      return corrupt("'{}' holds {}, which is not a URL", label_, quoted(*url));
+    if (!printable || !base::is_utf8(*url))
+      return corrupt("'{}' holds {}, which is not a URL", label_, base::quoted(*url));
     if (++count_ > Metainfo::kUrlsMax)
       return too_large("'{}' holds more than {} URLs", label_, Metainfo::kUrlsMax);
     out.emplace_back(*url);
@@ -86,7 +86,7 @@ Result<std::vector<std::string>> read_web_seeds(BencodeValue root) {
 std::string read_comment(BencodeValue root) {
   auto comment = root.string("comment.utf-8");
   if (!comment) comment = root.string("comment");
-  if (!comment || comment->size() > kCommentBytesMax || !is_utf8(*comment)) return {};
+  if (!comment || comment->size() > kCommentBytesMax || !base::is_utf8(*comment)) return {};
   return std::string{*comment};
 }
 
@@ -128,7 +128,7 @@ class LayerReader {
                                                   TorrentFile const& file) {
     if (hashes.size() % sizeof(Sha256Digest) != 0)
       return corrupt("the piece layer of {} has {} bytes, which is not a multiple of {}",
-                     quoted(file.path), hashes.size(), sizeof(Sha256Digest));
+                     base::quoted(file.path), hashes.size(), sizeof(Sha256Digest));
     std::vector<Sha256Digest> layer(hashes.size() / sizeof(Sha256Digest));
     for (std::size_t i = 0; i < layer.size(); ++i)
       std::ranges::copy(
@@ -151,7 +151,7 @@ Result<std::vector<PieceLayer>> read_layers(BencodeValue root, InfoPart const& i
     if (!needs_layer(info.files[i], info.piece_length)) continue;
     layers[i] = MUT_TRY(reader.layer_of(info, FileIndex{i}));
     if (!layers[i] && required)
-      return corrupt("the piece layer of {} is missing", quoted(info.files[i].path));
+      return corrupt("the piece layer of {} is missing", base::quoted(info.files[i].path));
   }
   return layers;
 }

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <ranges>
 
+#include "mutirao/base/utf8.h"
 #include "mutirao/swarm/safe_path.h"
 
 #include "metainfo/metainfo_fields.h"
-#include "metainfo/utf8.h"
 
 namespace mutirao::swarm {
 namespace {
@@ -57,7 +57,7 @@ class TreeReader {
   }
 
   Result<void> read_node(std::string_view key, BencodeValue node) {
-    std::string const label = fmt::format("file tree: {}", quoted(key));
+    std::string const label = fmt::format("file tree: {}", base::quoted(key));
     if (!node.is_dictionary()) return corrupt("{} is not a dictionary", label);
     auto const properties = node.find("");
     if (!properties) {

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "metainfo/utf8.h"
+#include "mutirao/base/utf8.h"
 
 namespace mutirao::swarm {
 namespace {
@@ -15,7 +15,7 @@ constexpr std::size_t kPathBytesMax = 4096;  // PATH_MAX
 constexpr std::size_t kFoldersMax = 64;
 
 std::unexpected<Error> refuse(std::string_view component, std::string_view why) {
-  return fail(Fault::invalid, fmt::format("the name {} {}", quoted(component), why));
+  return fail(Fault::invalid, fmt::format("the name {} {}", base::quoted(component), why));
 }
 
 Result<void> check_component(std::string_view component) {
@@ -24,7 +24,7 @@ Result<void> check_component(std::string_view component) {
   if (component.size() > kNameBytesMax)
     return refuse(component, fmt::format("has {} bytes; names have at most {}", component.size(),
                                          kNameBytesMax));
-  Utf8Reader reader{component};
+  base::Utf8Reader reader{component};
   while (!reader.at_end()) {
     std::size_t const position = reader.position();
     auto const c = reader.next();
@@ -63,9 +63,9 @@ Result<void> check_collisions(std::span<std::string const> paths) {
   std::vector<std::string> folded;
   folded.reserve(paths.size());
   for (std::string const& path : paths) {
-    if (!is_utf8(path))
-      return fail(Fault::invalid, fmt::format("the path {} is not UTF-8", quoted(path)));
-    std::ranges::replace(folded.emplace_back(fold_case(path)), '/', kSeparator);
+    if (!base::is_utf8(path))
+      return fail(Fault::invalid, fmt::format("the path {} is not UTF-8", base::quoted(path)));
+    std::ranges::replace(folded.emplace_back(base::fold_case(path)), '/', kSeparator);
   }
   std::vector<std::size_t> order(paths.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -76,13 +76,13 @@ Result<void> check_collisions(std::span<std::string const> paths) {
     std::string const& first = paths[order[i - 1]];
     std::string const& second = paths[order[i]];
     if (first == second)
-      return fail(Fault::invalid, fmt::format("two files have the path {}", quoted(first)));
+      return fail(Fault::invalid, fmt::format("two files have the path {}", base::quoted(first)));
     if (before == after)
       return fail(Fault::invalid, fmt::format("the paths {} and {} differ only by case",
-                                              quoted(first), quoted(second)));
+                                              base::quoted(first), base::quoted(second)));
     if (after.starts_with(before) && after[before.size()] == kSeparator)
       return fail(Fault::invalid, fmt::format("{} is a file, and also a folder of {}",
-                                              quoted(first), quoted(second)));
+                                              base::quoted(first), base::quoted(second)));
   }
   return {};
 }

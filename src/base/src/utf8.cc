@@ -1,10 +1,10 @@
-#include "metainfo/utf8.h"
+#include "mutirao/base/utf8.h"
 
 #include <fmt/format.h>
 
 #include "mutirao/base/check.h"
 
-namespace mutirao::swarm {
+namespace mutirao::base {
 namespace {
 
 char32_t fold(char32_t c) noexcept {
@@ -105,4 +105,4 @@ std::string fold_case(std::string_view text) {
   return out;
 }
 
-}  // namespace mutirao::swarm
+}  // namespace mutirao::base

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace mutirao::swarm {
+namespace mutirao::base {
 
 /// Decodes UTF-8 strictly (RFC 3629): overlong forms, surrogates and what lies above U+10FFFF are
 /// errors, since each has been used to write a forbidden character in a way that a check misses.
@@ -33,4 +33,4 @@ class Utf8Reader {
 /// and Cyrillic one character to one, as case-insensitive file systems do; `text` is valid UTF-8.
 [[nodiscard]] std::string fold_case(std::string_view text);
 
-}  // namespace mutirao::swarm
+}  // namespace mutirao::base
