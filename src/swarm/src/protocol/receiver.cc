@@ -141,7 +141,9 @@ Result<void> Receiver::take_foretold(std::span<BlockRange const> foretold, std::
       continue;
     }
     // Not what was foretold: from here on a plain stream.
-    Bytes spill{head.begin(), head.end()};
+    Bytes spill;
+    spill.reserve(head.size() + bytes);
+    spill.assign(head.begin(), head.end());
     for (auto i = used; bytes > 0; ++i) {
       if (i > used) {
         auto const from_head = std::min(bytes, kPieceHeaderBytes);

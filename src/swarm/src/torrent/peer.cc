@@ -138,7 +138,7 @@ Result<void> Peer::flush_batch() {
 
 Result<void> Peer::write_loop() {
   Bytes control;
-  Bytes buffer;
+  UploadBuffer buffer;
   std::vector<BlockRange> blocks;
   auto batch_bytes = kUploadBytesMin;
   while (true) {
@@ -163,12 +163,11 @@ Result<void> Peer::write_loop() {
 }
 
 Result<void> Peer::send(Bytes const& control, std::vector<BlockRange> const& blocks,
-                        Bytes& buffer) {
+                        UploadBuffer& buffer) {
   std::size_t total = 0;
   for (auto const& block : blocks) total += block.length;
   if (total > 0) MUT_TRY(engine_.upload.acquire(total, Deadline::never()));
-  if (buffer.size() < total)
-    buffer.resize(std::min(std::max(total, kUploadBytesMin), kUploadBytesMax));
+  auto const room = buffer.at_least(total);
   std::array<std::uint8_t, kPieceHeaderBytes*(kUploadBytesMax / 1024)> heads;
   MessageWriter writer{heads};
   std::vector<ByteView> parts;
@@ -183,13 +182,13 @@ Result<void> Peer::send(Bytes const& control, std::vector<BlockRange> const& blo
            blocks[next].begin == blocks[first].begin + length) {
       length += blocks[next++].length;
     }
-    auto const run = MutableBytes{buffer}.subspan(at, length);
+    auto const run = room.subspan(at, length);
     MUT_TRY(torrent_->read_for_upload(blocks[first].piece, blocks[first].begin, run));
     for (; first < next; ++first) {
       auto const before = writer.written().size();
       if (!writer.piece_header(blocks[first])) return fail(Fault::refused, "it asks for crumbs");
       parts.push_back(writer.written().subspan(before));
-      parts.emplace_back(MutableBytes{buffer}.subspan(at, blocks[first].length));
+      parts.emplace_back(room.subspan(at, blocks[first].length));
       at += blocks[first].length;
     }
   }

@@ -56,6 +56,22 @@ class RateMeter {
   double rate_ = 0;
 };
 
+/// Room for the blocks of one send. Not zeroed: the disk fills what is used.
+class UploadBuffer {
+ public:
+  [[nodiscard]] MutableBytes at_least(std::size_t size) {
+    if (size_ < size) {
+      bytes_ = std::make_unique_for_overwrite<std::uint8_t[]>(size);
+      size_ = size;
+    }
+    return {bytes_.get(), size_};
+  }
+
+ private:
+  std::unique_ptr<std::uint8_t[]> bytes_;
+  std::size_t size_ = 0;
+};
+
 /// One connection to a peer, after the handshake.
 ///
 /// Two user threads: the reader carries each block from the socket to the hash to the file and
@@ -145,7 +161,8 @@ class Peer final : public std::enable_shared_from_this<Peer>, private ReceiveHan
 
   Result<void> read_loop(ByteView read_ahead);
   Result<void> write_loop();
-  Result<void> send(Bytes const& control, std::vector<BlockRange> const& blocks, Bytes& buffer);
+  Result<void> send(Bytes const& control, std::vector<BlockRange> const& blocks,
+                    UploadBuffer& buffer);
 
   Result<void> on_request(BlockRange const& range);
   Result<void> on_reject(BlockRange const& range);
