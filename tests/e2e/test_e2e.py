@@ -155,10 +155,14 @@ class Story(unittest.TestCase):
     def test_kill_of_the_node_in_the_middle_loses_little_and_get_goes_on(self):
         ana, rui = self.home("ana"), self.home("rui")
         path, shared = self.slow_share(ana, 64 << 20, 12 << 20)
-        rui.run("get", shared["magnet"], "--background")
+        first = rui.start("get", shared["magnet"])
         wait_for(lambda: self.verified(rui, shared["id"]) > 24 << 20, "no first bytes")
         before = self.verified(rui, shared["id"])
         os.kill(rui.node_id(), signal.SIGKILL)
+        _, said = first.communicate(timeout=TIMEOUT_S)
+        self.assertNotEqual(first.returncode, 0)
+        self.assertIn("some file.bin is not complete: the node went away", said)
+        self.assertIn("mutirao up --detach; the node goes on where it was", said)
         rui.run("up", "--detach")
         # It first looks at what is on disk.
         wait_for(lambda: rui.json("swarm", "show", shared["id"])["phase"] == "downloading", "it goes on")

@@ -69,6 +69,10 @@ class Getter {
                   fmt::format("{} is not complete after {} s: {}", last_.status.name,
                               context_.options.timeout_s, progress_line(last_)),
                   "the node goes on with it; wait again with the same command");
+    if (!watched && watched.error().fault == Fault::closed)
+      return fail(Fault::closed,
+                  fmt::format("{} is not complete: {}", last_.status.name, watched.error().what),
+                  "mutirao up --detach; the node goes on where it was");
     MUT_TRY(std::move(watched));
     if (last_.status.phase == swarm::TorrentPhase::failed)
       return fail(Fault::io, last_.status.name + ": " + last_.status.why, last_.status.mend);

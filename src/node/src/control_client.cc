@@ -18,6 +18,11 @@ std::string torrent_target(std::string_view name, std::string_view verb = {}) {
   return verb.empty() ? target : target + "/" + std::string{verb};
 }
 
+/// In the middle of an answer: it was killed, or it stopped.
+std::unexpected<Error> went_away() {
+  return fail(Fault::closed, "the node went away", "mutirao up --detach");
+}
+
 Result<std::string> collect(net::HttpBody& body, Deadline deadline) {
   std::string text;
   std::array<std::uint8_t, 16 << 10> buffer;
@@ -54,9 +59,10 @@ Result<void> ControlClient::stream(std::string method, std::string target, std::
   std::string pending;
   std::array<std::uint8_t, 16 << 10> buffer;
   while (true) {
-    auto const got = MUT_TRY(answer.body->read_some(buffer, deadline));
-    if (got == 0) break;
-    pending.append(base::text_of(ByteView{buffer}.first(got)));
+    auto const got = answer.body->read_some(buffer, deadline);
+    if (!got && got.error().fault == Fault::closed) return went_away();
+    if (MUT_TRY(got) == 0) break;
+    pending.append(base::text_of(ByteView{buffer}.first(*got)));
     if (pending.size() > kAnswerBytesMax)
       return fail(Fault::exhausted, "the node's answer is too long");
     std::size_t begin = 0;
@@ -167,7 +173,7 @@ Result<void> ControlClient::watch(std::string_view name, Duration interval,
         return !left;
       },
       deadline));
-  if (!left) return fail(Fault::closed, "the node went away", "mutirao up --detach");
+  if (!left) return went_away();
   return {};
 }
 
