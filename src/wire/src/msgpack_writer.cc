@@ -26,10 +26,22 @@ void MsgpackWriter::grow(std::size_t bytes) {
   capacity_ = capacity;
 }
 
+MsgpackWriter& MsgpackWriter::short_head(std::uint8_t type, std::uint32_t value) {
+  if (value <= 0xff) return head<std::uint8_t>(type, static_cast<std::uint8_t>(value));
+  auto const next = static_cast<std::uint8_t>(type + 1);
+  if (value <= 0xffff) return head<std::uint16_t>(next, static_cast<std::uint16_t>(value));
+  return head<std::uint32_t>(static_cast<std::uint8_t>(type + 2), value);
+}
+
+MsgpackWriter& MsgpackWriter::container(std::uint8_t few, std::uint8_t type, std::size_t values) {
+  auto const count = length_of(values);
+  if (count < 16) return one(static_cast<std::uint8_t>(few | count));
+  if (count <= 0xffff) return head<std::uint16_t>(type, static_cast<std::uint16_t>(count));
+  return head<std::uint32_t>(static_cast<std::uint8_t>(type + 1), count);
+}
+
 MsgpackWriter& MsgpackWriter::positive(std::uint64_t value) {
-  if (value <= 0xff) return head<std::uint8_t>(0xcc, static_cast<std::uint8_t>(value));
-  if (value <= 0xffff) return head<std::uint16_t>(0xcd, static_cast<std::uint16_t>(value));
-  if (value <= 0xffffffff) return head<std::uint32_t>(0xce, static_cast<std::uint32_t>(value));
+  if (value <= 0xffffffff) return short_head(0xcc, static_cast<std::uint32_t>(value));
   return head<std::uint64_t>(0xcf, value);
 }
 
@@ -49,52 +61,28 @@ MsgpackWriter& MsgpackWriter::string(std::string_view value) {
   auto const size = length_of(value.size());
   if (size < 32)
     one(static_cast<std::uint8_t>(0xa0 | size));
-  else if (size <= 0xff)
-    head<std::uint8_t>(0xd9, static_cast<std::uint8_t>(size));
-  else if (size <= 0xffff)
-    head<std::uint16_t>(0xda, static_cast<std::uint16_t>(size));
   else
-    head<std::uint32_t>(0xdb, size);
+    short_head(0xd9, size);
   return raw(base::view_of(value));
 }
 
 MsgpackWriter& MsgpackWriter::bytes(ByteView value) {
-  auto const size = length_of(value.size());
-  if (size <= 0xff)
-    head<std::uint8_t>(0xc4, static_cast<std::uint8_t>(size));
-  else if (size <= 0xffff)
-    head<std::uint16_t>(0xc5, static_cast<std::uint16_t>(size));
-  else
-    head<std::uint32_t>(0xc6, size);
-  return raw(value);
+  return short_head(0xc4, length_of(value.size())).raw(value);
 }
 
 MsgpackWriter& MsgpackWriter::array(std::size_t elements) {
-  auto const count = length_of(elements);
-  if (count < 16) return one(static_cast<std::uint8_t>(0x90 | count));
-  if (count <= 0xffff) return head<std::uint16_t>(0xdc, static_cast<std::uint16_t>(count));
-  return head<std::uint32_t>(0xdd, count);
+  return container(0x90, 0xdc, elements);
 }
 
-MsgpackWriter& MsgpackWriter::map(std::size_t pairs) {
-  auto const count = length_of(pairs);
-  if (count < 16) return one(static_cast<std::uint8_t>(0x80 | count));
-  if (count <= 0xffff) return head<std::uint16_t>(0xde, static_cast<std::uint16_t>(count));
-  return head<std::uint32_t>(0xdf, count);
-}
+MsgpackWriter& MsgpackWriter::map(std::size_t pairs) { return container(0x80, 0xde, pairs); }
 
 MsgpackWriter& MsgpackWriter::extension(std::int8_t type, ByteView content) {
   auto const size = length_of(content.size());
   if (std::has_single_bit(size) && size <= 16)
     one(static_cast<std::uint8_t>(0xd4 + std::countr_zero(size)));
-  else if (size <= 0xff)
-    head<std::uint8_t>(0xc7, static_cast<std::uint8_t>(size));
-  else if (size <= 0xffff)
-    head<std::uint16_t>(0xc8, static_cast<std::uint16_t>(size));
   else
-    head<std::uint32_t>(0xc9, size);
-  one(static_cast<std::uint8_t>(type));
-  return raw(content);
+    short_head(0xc7, size);
+  return one(static_cast<std::uint8_t>(type)).raw(content);
 }
 
 MsgpackWriter& MsgpackWriter::raw(ByteView encoded) {

@@ -185,6 +185,11 @@ class MsgpackWriter {
     size_ += 1 + sizeof(T);
     return *this;
   }
+  /// `type` has the value in one byte behind it, the two types after it have it in two and in four.
+  MsgpackWriter& short_head(std::uint8_t type, std::uint32_t value);
+  /// `few` is the type that holds a count below 16, `type` has it in two bytes, the next one in
+  /// four.
+  MsgpackWriter& container(std::uint8_t few, std::uint8_t type, std::size_t values);
   MsgpackWriter& positive(std::uint64_t value);
   MsgpackWriter& negative(std::int64_t value);
   void grow(std::size_t bytes);
