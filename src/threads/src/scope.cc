@@ -18,8 +18,13 @@ namespace mutirao::threads {
 
 void stop_thread(thread_control& thread) noexcept {
   spin_guard const guard{thread.stop_lock};
+  thread.stopped_whole = true;
+  interrupt_thread(thread, nullptr);
+}
+
+void interrupt_thread(thread_control& thread, scope::state const* oldest) noexcept {
   thread.stop.store(true, std::memory_order_relaxed);
-  for (auto* inner = thread.scopes; inner != nullptr; inner = inner->next_made)
+  for (auto* inner = thread.scopes; inner != oldest; inner = inner->next_made)
     if (inner->inherits) inner->stop();
   if (thread.parked_on != nullptr &&
       park_access::interrupt(*thread.parked_on, wake_reason::stopped)) {
@@ -39,7 +44,8 @@ void scope::state::add(thread_control& thread) noexcept {
   if (first != nullptr) first->previous_sibling = &thread;
   first = &thread;
   alive.fetch_add(1, std::memory_order_relaxed);
-  thread.stop.store(stopped.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  thread.stopped_whole = stopped.load(std::memory_order_relaxed);
+  thread.stop.store(thread.stopped_whole, std::memory_order_relaxed);
 }
 
 void scope::state::finished(thread_control& thread, Result<void> outcome) noexcept {

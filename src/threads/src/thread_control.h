@@ -9,6 +9,7 @@
 
 #include "mutirao/base/result.h"
 #include "mutirao/base/time.h"
+#include "mutirao/threads/cancel_region.h"
 #include "mutirao/threads/diagnostics.h"
 #include "mutirao/threads/park.h"
 #include "mutirao/threads/runtime.h"
@@ -70,6 +71,9 @@ struct alignas(64) thread_control {
   thread_control* previous_sibling = nullptr;
   std::uint64_t born = 0;
 
+  cancel_region* region = nullptr;  ///< the innermost
+  bool stopped_whole = false;       ///< the stop is the thread's, not that of a region alone
+
   local_value* locals = nullptr;  ///< the last made first
   /// Made when somebody asks for a token. Asked to stop by the thread itself, where a stop reaches
   /// it.
@@ -88,6 +92,10 @@ struct alignas(64) thread_control {
 /// Asks the thread, and what runs in scopes made on it, to stop. The caller makes sure that the
 /// thread does not end meanwhile.
 void stop_thread(thread_control& thread) noexcept;
+
+/// Stops what it does now: its wait, and the scopes made on it since `oldest` was the last. Under
+/// its stop_lock.
+void interrupt_thread(thread_control& thread, scope::state const* oldest) noexcept;
 
 /// On the thread itself, when a stop has reached it: its std::stop_token too.
 inline void pass_stop_on(thread_control& self) noexcept {
