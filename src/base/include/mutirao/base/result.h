@@ -67,8 +67,8 @@ using base::Result;
   }))
 
 namespace mutirao::base::detail {
-template <class T>
-T take(std::expected<T, Error>&& result) {
+template <class T, class E>
+T take(std::expected<T, E>&& result) {
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
 }  // namespace mutirao::base::detail

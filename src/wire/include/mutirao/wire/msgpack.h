@@ -143,6 +143,18 @@ class MsgpackReader {
 /// allocates nothing. That containers hold as many values as they announce is the caller's to keep.
 class MsgpackWriter {
  public:
+  MsgpackWriter() = default;
+  MsgpackWriter(MsgpackWriter&& other) noexcept
+      : buffer_{std::move(other.buffer_)},
+        size_{std::exchange(other.size_, 0)},
+        capacity_{std::exchange(other.capacity_, 0)} {}
+  MsgpackWriter& operator=(MsgpackWriter&& other) noexcept {
+    buffer_ = std::move(other.buffer_);
+    size_ = std::exchange(other.size_, 0);
+    capacity_ = std::exchange(other.capacity_, 0);
+    return *this;
+  }
+
   MsgpackWriter& nil() { return one(0xc0); }
   MsgpackWriter& boolean(bool value) { return one(value ? 0xc3 : 0xc2); }
   template <std::integral T>
@@ -163,6 +175,12 @@ class MsgpackWriter {
 
   [[nodiscard]] ByteView written() const noexcept { return {buffer_.get(), size_}; }
   void clear() noexcept { size_ = 0; }
+  /// Forgets what was written after that byte.
+  void truncate(std::size_t bytes) noexcept { size_ = bytes; }
+  /// For what is known only after what follows it, such as a length.
+  [[nodiscard]] MutableBytes written_at(std::size_t offset, std::size_t bytes) noexcept {
+    return {buffer_.get() + offset, bytes};
+  }
 
  private:
   static constexpr std::size_t kHeadBytesMax = 9;

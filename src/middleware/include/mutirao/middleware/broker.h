@@ -1,0 +1,74 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "mutirao/base/result.h"
+#include "mutirao/middleware/chain.h"
+#include "mutirao/middleware/object_adapter.h"
+#include "mutirao/middleware/reference.h"
+#include "mutirao/middleware/servant.h"
+#include "mutirao/world/world.h"
+
+namespace mutirao::middleware {
+
+struct BrokerOptions {
+  std::string name = "node";         ///< what others see of it
+  std::size_t threads_max = 10'000;  ///< calls of others that run at once
+};
+
+/// The object request broker of a node: offers its objects, and reaches those of others.
+///
+///   Broker broker{world};
+///   broker.objects().add("counter", servant<Counter>(...));
+///   broker.serve(*listener);                                   // a thread of its own
+///
+///   auto counter = broker.find<Counter>("counter@10.0.0.3:7000", deadline);
+///   counter->add(5);
+///
+/// One port speaks the protocol of Mutirão nodes, msgpack-rpc, and HTTP with JSON; the first byte
+/// tells them apart. Made and destroyed on one user thread; any number of threads may use it.
+class Broker {
+ public:
+  explicit Broker(world::World& world, BrokerOptions options = {});
+  ~Broker();  ///< ends all connections, and waits for the calls of others that are under way
+
+  [[nodiscard]] ObjectAdapter& objects() noexcept;
+  /// What calls of this node pass before they go their way.
+  [[nodiscard]] LiveChain& chain() noexcept;
+  [[nodiscard]] std::shared_ptr<Interceptor> const& last() const noexcept;
+
+  /// Serves whoever connects, until the thread is asked to stop or the listener is closed.
+  Result<void> serve(world::Listener& listener);
+  /// One connection whose first bytes somebody has read already; returns when it ends.
+  void serve_connection(std::unique_ptr<world::Stream> stream, ByteView read_ahead,
+                        std::string caller);
+
+  /// The way to another node: "10.0.0.3:7000", "[::1]:7000", "localhost:7000" or the path of a Unix
+  /// socket. Connects when it is first needed, and again when the connection was lost; one
+  /// connection is used by all.
+  [[nodiscard]] Result<std::shared_ptr<Route>> route_to(std::string_view address);
+  /// The way to the objects of this node.
+  [[nodiscard]] std::shared_ptr<Route> const& here() const noexcept;
+
+  [[nodiscard]] Target target(std::string object, std::shared_ptr<Route> route) const;
+
+  /// A reference by a name such as "counter@10.0.0.3:7000"; without a place, to an object of this
+  /// node. Nothing is asked of the other node yet.
+  template <class I>
+  [[nodiscard]] Result<Ref<I>> find(std::string_view name) {
+    auto found = MUT_TRY(find_target(name));
+    found.type = I::kType;
+    return Ref<I>{std::move(found)};
+  }
+  [[nodiscard]] Result<Target> find_target(std::string_view name);
+
+  struct State;
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace mutirao::middleware

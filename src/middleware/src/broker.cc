@@ -1,0 +1,135 @@
+#include "mutirao/middleware/broker.h"
+
+#include <map>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "mutirao/threads/cancel_region.h"
+#include "mutirao/threads/scope.h"
+#include "mutirao/threads/this_thread.h"
+
+#include "connection.h"
+#include "dispatcher.h"
+#include "peer_route.h"
+
+namespace mutirao::middleware {
+
+namespace {
+/// The end of the chain of those who call.
+class Depart final : public Interceptor {
+ public:
+  Reply intercept(Call& call, Next /*nobody*/) override { return call.target->route->send(call); }
+};
+
+/// To an object of this program: the same rules as over a wire.
+class LocalRoute final : public Route {
+ public:
+  explicit LocalRoute(ObjectAdapter& adapter) noexcept : adapter_{adapter} {}
+  Reply send(Call& call) override {
+    if (!call.deadline.is_never() && call.deadline.passed(threads::now()))
+      return not_executed(Fault::timed_out, "the call's time was over before it began");
+    threads::cancel_region const region{call.deadline};
+    return adapter_.execute(call);
+  }
+  [[nodiscard]] std::string where() const override { return "here"; }
+
+ private:
+  ObjectAdapter& adapter_;
+};
+}  // namespace
+
+Reply send(Call& call) {
+  auto const& target = *call.target;
+  if (target.chain == nullptr) return target.route->send(call);
+  auto const pin = target.chain->pin();
+  return (*pin)(call);
+}
+
+struct Broker::State {
+  world::World& world;
+  BrokerOptions options;
+  ObjectAdapter objects;
+  std::shared_ptr<Interceptor> last = std::make_shared<Depart>();
+  std::shared_ptr<LiveChain> chain = std::make_shared<LiveChain>(*Chain::make({}, last));
+  std::shared_ptr<Route> here = std::make_shared<LocalRoute>(objects);
+  Dispatcher dispatcher;
+  threads::mutex mutex;
+  std::map<std::string, std::shared_ptr<PeerRoute>, std::less<>> peers;
+  threads::scope connections;
+
+  State(world::World& w, BrokerOptions o)
+      : world{w},
+        options{std::move(o)},
+        dispatcher{objects, {.threads_max = options.threads_max}} {}
+};
+
+Broker::Broker(world::World& world, BrokerOptions options)
+    : state_{std::make_unique<State>(world, std::move(options))} {}
+Broker::~Broker() = default;
+
+ObjectAdapter& Broker::objects() noexcept { return state_->objects; }
+LiveChain& Broker::chain() noexcept { return *state_->chain; }
+std::shared_ptr<Interceptor> const& Broker::last() const noexcept { return state_->last; }
+std::shared_ptr<Route> const& Broker::here() const noexcept { return state_->here; }
+
+Target Broker::target(std::string object, std::shared_ptr<Route> route) const {
+  Target target;
+  target.object = std::move(object);
+  target.chain = state_->chain;
+  target.route = std::move(route);
+  return target;
+}
+
+Result<std::shared_ptr<Route>> Broker::route_to(std::string_view address) {
+  if (address.empty())
+    return fail(Fault::invalid, "the address of a node is empty", "such as 10.0.0.3:7000");
+  std::lock_guard const lock{state_->mutex};
+  auto found = state_->peers.find(address);
+  if (found == state_->peers.end()) {
+    PeerRoute::Parts parts{state_->world, state_->dispatcher, state_->connections,
+                           state_->options.name};
+    found =
+        state_->peers
+            .emplace(address, std::make_shared<PeerRoute>(std::move(parts), std::string{address}))
+            .first;
+  }
+  return found->second;
+}
+
+Result<Target> Broker::find_target(std::string_view name) {
+  auto const at = name.find('@');
+  auto const object = name.substr(0, at);
+  if (object.empty())
+    return fail(Fault::invalid, fmt::format("{} names no object", name),
+                "such as counter@10.0.0.3:7000");
+  if (at == std::string_view::npos) return target(std::string{object}, state_->here);
+  return target(std::string{object}, MUT_TRY(route_to(name.substr(at + 1))));
+}
+
+Result<void> Broker::serve(world::Listener& listener) {
+  threads::scope connections;
+  for (;;) {
+    auto stream = listener.accept(Deadline::never());
+    if (!stream) {
+      if (stream.error().fault == Fault::closed) return {};
+      return std::unexpected{std::move(stream).error()};
+    }
+    auto caller = (*stream)->remote().to_string();
+    connections.spawn("connection",
+                      [this, stream = *std::move(stream), caller = std::move(caller)]() mutable {
+                        serve_connection(std::move(stream), {}, std::move(caller));
+                      },
+                      {.isolated = true});
+  }
+}
+
+void Broker::serve_connection(std::unique_ptr<world::Stream> stream, ByteView read_ahead,
+                              std::string caller) {
+  auto const connection = std::make_shared<Connection>(
+      std::move(stream), &state_->dispatcher,
+      Connection::Options{.node = state_->options.name, .caller = std::move(caller)});
+  static_cast<void>(connection->serve(read_ahead));
+}
+
+}  // namespace mutirao::middleware

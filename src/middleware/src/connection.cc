@@ -1,0 +1,718 @@
+#include "connection.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "mutirao/base/check.h"
+#include "mutirao/threads/this_thread.h"
+
+namespace mutirao::middleware {
+
+namespace {
+constexpr std::uint32_t kPlaceMask = kCallsMax - 1;
+static_assert((kCallsMax & kPlaceMask) == 0);
+constexpr std::size_t kReadBytes = 64 << 10;
+constexpr std::size_t kWriteBytes = 128 << 10;        // of long messages in one write
+constexpr std::size_t kShortKept = 256 << 10;         // of the writer's buffers
+constexpr std::size_t kEncodedInPlaceMax = 8 << 10;   // longer calls are encoded outside the lock
+constexpr std::size_t kIncomingBytesMax = 64 << 20;   // of long messages that are not whole yet
+constexpr std::size_t kOutgoingBytesMax = 128 << 20;  // of long messages that nobody takes
+constexpr std::size_t kShortBytesMax = 4 << 20;       // short ones that nobody takes: no more calls
+
+std::uint64_t key_of(FrameHead head) noexcept {
+  return std::uint64_t{std::to_underlying(head.kind)} << 32 | head.id;
+}
+
+Failure failed(Error error, Executed executed, Retry retry = Retry::never) {
+  return Failure{std::move(error), executed, retry, {}, {}};
+}
+}  // namespace
+
+struct Connection::Waiting {
+  threads::park_token* token = nullptr;  // while it is parked
+  MessageBytes* into = nullptr;
+  std::deque<Bytes> items;
+  std::size_t item_bytes = 0;
+  bool takes_items = false;
+  bool answered = false;
+  bool failed = false;
+  bool lost = false;  // the connection ended first
+};
+
+struct Connection::Place {
+  Waiting* waiting = nullptr;  // none: nobody wants the reply that is still to come
+  std::uint32_t id = 0;
+  bool taken = false;
+};
+
+struct Connection::Outgoing {
+  FrameHead head;
+  wire::MsgpackWriter own;
+  std::shared_ptr<void const> owner;
+  ByteView body;
+  std::size_t sent = 0;
+  threads::park_token* done = nullptr;  // somebody who waits until it has gone
+};
+
+struct Connection::Incoming {
+  Bytes bytes;
+  std::size_t total = 0;
+};
+
+Connection::Connection(std::unique_ptr<world::Stream> stream, Dispatcher* dispatcher,
+                       Options options)
+    : stream_{std::move(stream)}, dispatcher_{dispatcher}, options_{std::move(options)} {
+  if (options_.opened) short_.raw(kPreface);
+  wire::MsgpackWriter hello;
+  write_hello(hello, {.node = options_.node, .calls_max = options_.calls_max});
+  put_frame({.kind = FrameKind::hello, .flags = kWhole}, hello.written());
+}
+
+Connection::~Connection() = default;
+
+// ---- sending
+
+void Connection::wake_writer() noexcept {
+  if (auto* const token = std::exchange(writer_, nullptr)) token->unpark();
+}
+
+void Connection::put_frame(FrameHead head, ByteView payload) {
+  std::array<std::uint8_t, kFrameHeadBytes> bytes;
+  head.length = static_cast<std::uint32_t>(payload.size());
+  store_head(bytes, head);
+  short_.raw(bytes).raw(payload);
+  wake_writer();
+}
+
+void Connection::put_long(Lock&, std::unique_ptr<Outgoing> message) {
+  long_bytes_ += message->body.size();
+  long_.push_back(std::move(message));
+  wake_writer();
+}
+
+bool Connection::anything_to_write() const noexcept {
+  return !short_.written().empty() || (!long_.empty() && window_ > 0);
+}
+
+/// A frame of each long message in turn, as many as may go out.
+void Connection::collect_long(std::vector<ByteView>& out) {
+  heads_.clear();
+  heads_.reserve(kWriteBytes / kFrameBytesMax + 64);
+  std::size_t collected = 0;
+  while (!long_.empty() && window_ > 0 && collected < kWriteBytes &&
+         heads_.size() < heads_.capacity()) {
+    auto message = std::move(long_.front());
+    long_.pop_front();
+    bool const first = message->sent == 0;
+    auto const left = message->body.size() - message->sent;
+    auto const room = kFrameBytesMax - (first ? 4 : 0);
+    auto const part = std::min(left, room);
+    bool const last = part == left;
+    auto& head = heads_.emplace_back();
+    auto frame = message->head;
+    frame.flags |= (first ? kFirst : 0) | (last ? kLast : 0);
+    bool const told = first && !last;  // how long it will be
+    frame.length = static_cast<std::uint32_t>(part + (told ? 4 : 0));
+    store_head(head, frame);
+    if (told)
+      base::store_be<std::uint32_t>(MutableBytes{head}.subspan(kFrameHeadBytes),
+                                    static_cast<std::uint32_t>(message->body.size()));
+    out.push_back(ByteView{head}.first(kFrameHeadBytes + (told ? 4 : 0)));
+    out.push_back(message->body.subspan(message->sent, part));
+    message->sent += part;
+    window_ -= static_cast<std::int64_t>(part);
+    collected += part;
+    (last ? sent_ : long_).push_back(std::move(message));
+  }
+}
+
+Result<void> Connection::write_all_out() {
+  std::vector<ByteView> parts;
+  for (;;) {
+    {
+      Lock lock{mutex_};
+      while (!anything_to_write()) {
+        if (why_closed_ || finishing_) return {};
+        threads::park_token token;
+        writer_ = &token;
+        lock.unlock();
+        auto const reason = token.park(Deadline::never());
+        if (reason != threads::wake_reason::woken) {
+          lock.lock();
+          bool const called = writer_ != &token;
+          writer_ = nullptr;
+          if (!called) return {};
+          lock.unlock();
+          token.until_woken();
+        } else {
+          // Whoever is ready now may have more to send: it goes out with the same call.
+          threads::yield();
+        }
+        lock.lock();
+      }
+      parts.clear();
+      std::swap(short_, writing_);
+      if (!writing_.written().empty()) parts.push_back(writing_.written());
+      collect_long(parts);
+    }
+    auto const written = stream_->write_all(parts, threads::within(options_.write_timeout));
+    Lock lock{mutex_};
+    if (writing_.written().size() > kShortKept)
+      writing_ = {};
+    else
+      writing_.clear();
+    for (auto const& each : sent_) {
+      long_bytes_ -= each->body.size();
+      if (each->done != nullptr) each->done->unpark();
+    }
+    sent_.clear();
+    drained_.notify_all();
+    MUT_TRY(Result<void>{written});
+  }
+}
+
+// ---- receiving
+
+Result<void> Connection::serve(ByteView read_ahead) {
+  threads::scope writer;
+  writer.spawn("call writer", [this] {
+    if (auto const wrote = write_all_out(); !wrote) close(wrote.error());
+  });
+  auto ended = read_frames(read_ahead);
+  if (!ended && (ended.error().fault == Fault::corrupt || ended.error().fault == Fault::exhausted))
+    say_why(ended.error());
+  {
+    Lock const lock{mutex_};
+    finishing_ = true;
+    wake_writer();
+  }
+  static_cast<void>(writer.join());
+  close(ended ? Error{Fault::closed, fmt::format("{} ended the connection", options_.caller), {}}
+              : ended.error());
+  writer.request_stop();
+  static_cast<void>(writer.join());
+  // The writer is gone: who waits for its long message learns so.
+  Lock lock{mutex_};
+  for (auto* list : {&long_, &sent_}) {
+    for (auto const& each : *list)
+      if (each->done != nullptr) each->done->unpark();
+    list->clear();
+  }
+  if (ended) return {};
+  return std::unexpected{*why_closed_};
+}
+
+/// The last that the other side hears, when it is to blame.
+void Connection::say_why(Error const& why) {
+  wire::MsgpackWriter failure;
+  write_failure(failure, failed(why, Executed::maybe));
+  Lock const lock{mutex_};
+  put_frame({.kind = FrameKind::go_away, .flags = kWhole}, failure.written());
+}
+
+Result<void> Connection::read_frames(ByteView read_ahead) {
+  MUT_ASSERT(read_ahead.size() <= kReadBytes);
+  Bytes buffer(kReadBytes);
+  std::ranges::copy(read_ahead, buffer.begin());
+  std::size_t filled = read_ahead.size();
+  if (!options_.opened) {
+    while (filled < kPreface.size()) {
+      auto const got = MUT_TRY(stream_->read_some(MutableBytes{buffer}.subspan(filled),
+                                                  threads::within(options_.write_timeout)));
+      if (got == 0) return {};
+      filled += got;
+    }
+    if (!std::ranges::equal(ByteView{buffer}.first(kPreface.size()), kPreface))
+      return fail(Fault::corrupt, "the other side does not speak the protocol of Mutirão nodes");
+    filled -= kPreface.size();
+    std::memmove(buffer.data(), buffer.data() + kPreface.size(), filled);
+  }
+  for (;;) {
+    auto const used = MUT_TRY(take_frames(ByteView{buffer}.first(filled)));
+    filled -= used;
+    std::memmove(buffer.data(), buffer.data() + used, filled);
+    auto const got =
+        MUT_TRY(stream_->read_some(MutableBytes{buffer}.subspan(filled), Deadline::never()));
+    if (got == 0) {
+      if (filled != 0) return fail(Fault::closed, "the connection ended inside a frame");
+      return {};
+    }
+    filled += got;
+  }
+}
+
+Result<std::size_t> Connection::take_frames(ByteView bytes) {
+  std::size_t used = 0;
+  JobLine jobs;
+  std::vector<threads::park_token*> woken;
+  Result<void> well;
+  {
+    Lock lock{mutex_};
+    while (well && bytes.size() - used >= kFrameHeadBytes) {
+      auto const head = load_head(bytes.subspan(used));
+      if (!head) {
+        well = std::unexpected{head.error()};
+        break;
+      }
+      if (bytes.size() - used - kFrameHeadBytes < head->length) break;
+      well = take(*head, bytes.subspan(used + kFrameHeadBytes, head->length), jobs, woken);
+      used += kFrameHeadBytes + head->length;
+    }
+    if (to_grant_ >= kWindowBytes / 4) {
+      std::array<std::uint8_t, 4> payload;
+      base::store_be<std::uint32_t>(payload, std::exchange(to_grant_, 0));
+      put_frame({.kind = FrameKind::credit, .flags = kWhole}, payload);
+    }
+    for (auto* each : woken) each->unpark();
+    // A caller that does not read its replies gets no more of them.
+    if (well && short_.written().size() > kShortBytesMax)
+      well = drained_.wait(
+          lock, [&] { return why_closed_ || short_.written().size() <= kShortBytesMax / 2; },
+          threads::within(options_.write_timeout));
+  }
+  if (dispatcher_ != nullptr) dispatcher_->submit(jobs);
+  MUT_TRY(std::move(well));
+  return used;
+}
+
+Result<void> Connection::take(FrameHead head, ByteView payload, JobLine& jobs,
+                              std::vector<threads::park_token*>& woken) {
+  if (!opened_up_ && head.kind != FrameKind::hello && head.kind != FrameKind::go_away)
+    return fail(Fault::corrupt, "the other side did not say hello");
+  if ((head.flags & kWhole) != kWhole) return take_part(head, payload, jobs, woken);
+  return take_message(head, payload, nullptr, jobs, woken);
+}
+
+/// A frame of a long message.
+Result<void> Connection::take_part(FrameHead head, ByteView payload, JobLine& jobs,
+                                   std::vector<threads::park_token*>& woken) {
+  if (head.kind != FrameKind::call && head.kind != FrameKind::reply && head.kind != FrameKind::item)
+    return fail(Fault::corrupt, "only calls, replies and items come in parts");
+  auto const key = key_of(head);
+  auto const size = payload.size();
+  if ((head.flags & kFirst) != 0) {
+    if (size < 4) return fail(Fault::corrupt, "a long message does not say its length");
+    auto const total = base::load_be<std::uint32_t>(payload);
+    if (total > kMessageBytesMax)
+      return fail(Fault::exhausted, fmt::format("a message of {} bytes is too long", total),
+                  fmt::format("at most {}; yield it in parts", kMessageBytesMax));
+    auto const [at, fresh] = incoming_.try_emplace(key);
+    if (!fresh) return fail(Fault::corrupt, "a message begins inside itself");
+    at->second.total = total;
+    payload = payload.subspan(4);
+  }
+  auto const at = incoming_.find(key);
+  if (at == incoming_.end()) return fail(Fault::corrupt, "a message without a beginning");
+  auto& message = at->second;
+  if (message.bytes.size() + payload.size() > message.total)
+    return fail(Fault::corrupt, "a message is longer than it said");
+  incoming_bytes_ += payload.size();
+  if (incoming_bytes_ > kIncomingBytesMax)
+    return fail(Fault::exhausted, "too many long messages at once");
+  // What a message says of its length is a wish: room is made for what comes.
+  if (message.bytes.capacity() < message.bytes.size() + payload.size())
+    message.bytes.reserve(
+        std::min(message.total, std::max<std::size_t>(2 * message.bytes.size(), 128 << 10)));
+  message.bytes.insert(message.bytes.end(), payload.begin(), payload.end());
+  to_grant_ += static_cast<std::uint32_t>(payload.size());
+  if ((head.flags & kLast) == 0) return {};
+  if (message.bytes.size() != message.total)
+    return fail(Fault::corrupt, "a message is shorter than it said");
+  auto whole = std::move(message.bytes);
+  incoming_bytes_ -= whole.size();
+  incoming_.erase(at);
+  return take_message(head, whole, &whole, jobs, woken);
+}
+
+Result<void> Connection::take_message(FrameHead head, ByteView whole, Bytes* owned, JobLine& jobs,
+                                      std::vector<threads::park_token*>& woken) {
+  switch (head.kind) {
+    case FrameKind::hello: {
+      if (opened_up_) return fail(Fault::corrupt, "the other side said hello twice");
+      auto const hello = MUT_TRY(read_hello(whole));
+      their_calls_max_ = hello.calls_max;
+      opened_up_ = true;
+      return {};
+    }
+    case FrameKind::call:
+      return take_call(head.id, whole, owned, jobs);
+    case FrameKind::reply:
+      take_reply(head, whole, owned, woken);
+      return {};
+    case FrameKind::item:
+      return take_item(head.id, whole, woken);
+    case FrameKind::credit:
+      if (whole.size() != 4) return fail(Fault::corrupt, "a credit is a number");
+      take_credit(head.id, base::load_be<std::uint32_t>(whole), woken);
+      return {};
+    case FrameKind::cancel: {
+      auto const place = head.id & kPlaceMask;
+      if (place < jobs_.size() && jobs_[place] != nullptr && jobs_[place]->id == head.id)
+        jobs_[place]->take_back();
+      return {};
+    }
+    case FrameKind::ping:
+      if (whole.size() > 64) return fail(Fault::corrupt, "a ping is short");
+      if ((head.flags & kAnswer) == 0)
+        put_frame({.kind = FrameKind::ping, .flags = kWhole | kAnswer, .id = head.id}, whole);
+      return {};
+    case FrameKind::go_away: {
+      auto const why = read_failure(whole);
+      return fail(why.fault, fmt::format("{} ends the connection: {}", options_.caller, why.what),
+                  why.mend);
+    }
+  }
+  MUT_UNREACHABLE();
+}
+
+Result<void> Connection::take_call(std::uint32_t id, ByteView message, Bytes* owned,
+                                   JobLine& jobs) {
+  auto const place = id & kPlaceMask;
+  if (place >= options_.calls_max)
+    return fail(Fault::exhausted, fmt::format("more than {} calls at once", options_.calls_max));
+  if (place >= jobs_.size()) jobs_.resize(place + 1);
+  if (jobs_[place] != nullptr) return fail(Fault::corrupt, "two calls have one number");
+  if (dispatcher_ == nullptr) {
+    wire::MsgpackWriter failure;
+    write_failure(failure, not_executed(Fault::not_found, "nothing is offered here"));
+    put_frame({.kind = FrameKind::reply, .flags = kWhole | kFailed, .id = id}, failure.written());
+    return {};
+  }
+  auto& job = dispatcher_->make_job();
+  job.from = shared_from_this();
+  job.id = id;
+  job.arrived = threads::now();
+  job.item_credit = kWindowBytes;
+  if (owned != nullptr)
+    job.message.adopt(std::move(*owned));
+  else
+    job.message.assign(message);
+  jobs_[place] = &job;
+  ++jobs_under_way_;
+  jobs.add(job);
+  return {};
+}
+
+void Connection::take_reply(FrameHead head, ByteView message, Bytes* owned,
+                            std::vector<threads::park_token*>& woken) {
+  auto const index = head.id & kPlaceMask;
+  if (index >= places_.size() || !places_[index].taken || places_[index].id != head.id) return;
+  auto* const waiting = places_[index].waiting;
+  leave(head.id);
+  if (waiting == nullptr) return;
+  if (owned != nullptr)
+    waiting->into->adopt(std::move(*owned));
+  else
+    waiting->into->assign(message);
+  waiting->failed = (head.flags & kFailed) != 0;
+  waiting->answered = true;
+  if (waiting->token != nullptr) woken.push_back(std::exchange(waiting->token, nullptr));
+}
+
+Result<void> Connection::take_item(std::uint32_t id, ByteView item,
+                                   std::vector<threads::park_token*>& woken) {
+  auto const index = id & kPlaceMask;
+  if (index >= places_.size() || !places_[index].taken || places_[index].id != id) return {};
+  auto* const waiting = places_[index].waiting;
+  if (waiting == nullptr) return {};
+  if (!waiting->takes_items) return fail(Fault::corrupt, "items for a call that yields nothing");
+  if (waiting->item_bytes > kWindowBytes)
+    return fail(Fault::corrupt, "more items than were asked for");
+  waiting->items.emplace_back(item.begin(), item.end());
+  waiting->item_bytes += item.size() + kFrameHeadBytes;
+  if (waiting->token != nullptr) woken.push_back(std::exchange(waiting->token, nullptr));
+  return {};
+}
+
+void Connection::take_credit(std::uint32_t id, std::uint32_t bytes,
+                             std::vector<threads::park_token*>& woken) {
+  if (id == 0) {
+    window_ = std::min<std::int64_t>(window_ + bytes, kMessageBytesMax);
+    if (!long_.empty()) wake_writer();
+    return;
+  }
+  auto const place = id & kPlaceMask;
+  if (place >= jobs_.size() || jobs_[place] == nullptr || jobs_[place]->id != id) return;
+  auto& job = *jobs_[place];
+  job.item_credit = std::min<std::int64_t>(job.item_credit + bytes, kMessageBytesMax);
+  if (job.item_credit > 0 && job.waits_for_credit != nullptr)
+    woken.push_back(std::exchange(job.waits_for_credit, nullptr));
+}
+
+// ---- answering
+
+void Connection::answer(Job& job, Reply& reply, wire::MsgpackWriter& scratch) {
+  MUT_ASSERT(reply.failed() || reply.encoded());
+  FrameHead head{.kind = FrameKind::reply, .flags = 0, .id = job.id};
+  wire::MsgpackWriter failure;
+  ByteView body = reply.body();
+  if (reply.failed()) {
+    write_failure(failure, reply.failure());
+    head.flags = kFailed;
+    body = failure.written();
+  }
+  std::unique_ptr<Outgoing> message;
+  if (body.size() > kMessageBytesMax) {
+    failure.clear();
+    write_failure(
+        failure,
+        failed(Error{Fault::exhausted, fmt::format("the answer is too long: {} bytes", body.size()),
+                     "yield it in parts"},
+               Executed::yes));
+    head.flags = kFailed;
+    body = failure.written();
+  } else if (body.size() > kFrameBytesMax) {
+    message = std::make_unique<Outgoing>();
+    message->head = head;
+    if (body.data() == scratch.written().data() && !reply.failed()) {
+      message->own = std::move(scratch);
+    } else {
+      message->own.raw(body);
+    }
+    message->body = message->own.written();
+  }
+  Lock lock{mutex_};
+  auto const place = job.id & kPlaceMask;
+  MUT_ASSERT(jobs_[place] == &job);
+  jobs_[place] = nullptr;
+  --jobs_under_way_;
+  if (why_closed_) return;
+  if (message != nullptr && long_bytes_ > kOutgoingBytesMax) {
+    message.reset();
+    failure.clear();
+    write_failure(
+        failure,
+        failed(Error{Fault::exhausted, "the caller does not take the answers that it has", {}},
+               Executed::yes));
+    head.flags = kFailed;
+    body = failure.written();
+  }
+  if (message != nullptr) {
+    put_long(lock, std::move(message));
+  } else {
+    head.flags |= kWhole;
+    put_frame(head, body);
+  }
+}
+
+Outcome<void> Connection::yield_item(Job& job, ByteView item) {
+  if (item.size() > kMessageBytesMax)
+    return std::unexpected{
+        failed(Error{Fault::exhausted, "a value is too long", {}}, Executed::yes)};
+  Lock lock{mutex_};
+  while (job.item_credit <= 0 && !why_closed_) {
+    threads::park_token token;
+    job.waits_for_credit = &token;
+    lock.unlock();
+    auto const reason = token.park(Deadline::never());
+    lock.lock();
+    if (reason == threads::wake_reason::woken) continue;
+    if (std::exchange(job.waits_for_credit, nullptr) == nullptr) {
+      lock.unlock();
+      token.until_woken();
+      lock.lock();
+    }
+    return std::unexpected{
+        failed(reason == threads::wake_reason::stopped
+                   ? Error{Fault::cancelled, "the caller wants no more", {}}
+                   : Error{Fault::timed_out, "the caller did not take the values in time", {}},
+               Executed::maybe)};
+  }
+  if (why_closed_) return std::unexpected{failed(*why_closed_, Executed::maybe)};
+  job.item_credit -= static_cast<std::int64_t>(item.size() + kFrameHeadBytes);
+  FrameHead const head{.kind = FrameKind::item, .flags = kWhole, .id = job.id};
+  if (item.size() <= kFrameBytesMax) {
+    put_frame(head, item);
+    return {};
+  }
+  // It has to have gone before what comes after it.
+  auto message = std::make_unique<Outgoing>();
+  message->head = {.kind = FrameKind::item, .id = job.id};
+  message->body = item;
+  threads::park_token gone;
+  message->done = &gone;
+  put_long(lock, std::move(message));
+  lock.unlock();
+  gone.until_woken();
+  return {};
+}
+
+// ---- calling
+
+void Connection::leave(std::uint32_t id) noexcept {
+  auto& place = places_[id & kPlaceMask];
+  place.taken = false;
+  place.waiting = nullptr;
+  free_places_.push_back(id & kPlaceMask);
+  place_free_.notify_one();
+}
+
+Failure Connection::lost() const {
+  auto why = *why_closed_;
+  return Failure{std::move(why), Executed::maybe, Retry::elsewhere, {}, {}};
+}
+
+/// A number for the call. Ids of one place differ from call to call, so that what comes late for
+/// one is not taken for the next.
+Result<std::uint32_t> Connection::enter(Lock& lock, Waiting& waiting, Deadline deadline) {
+  auto const places = std::min(their_calls_max_, options_.calls_max);
+  if (free_places_.empty() && places_.size() >= places)
+    MUT_TRY(place_free_.wait(lock, [&] { return why_closed_ || !free_places_.empty(); }, deadline));
+  if (why_closed_) return std::unexpected{*why_closed_};
+  std::uint32_t index;
+  if (!free_places_.empty()) {
+    index = free_places_.back();
+    free_places_.pop_back();
+  } else {
+    index = static_cast<std::uint32_t>(places_.size());
+    places_.emplace_back();
+    free_places_.reserve(places_.capacity());
+    places_.back().id = index;
+  }
+  auto& place = places_[index];
+  place.id += kCallsMax;
+  if (place.id < kCallsMax) place.id += kCallsMax;  // 0 is the connection itself
+  place.taken = true;
+  place.waiting = &waiting;
+  return place.id;
+}
+
+Reply Connection::send(Call& call) {
+  Waiting waiting;
+  waiting.into = &call.received;
+  waiting.takes_items = call.items != nullptr;
+  std::unique_ptr<Outgoing> message;
+  auto const now = threads::now();
+  if (call.arguments.size_hint() > kEncodedInPlaceMax) {
+    message = std::make_unique<Outgoing>();
+    write_call(message->own, call, now);
+    message->body = message->own.written();
+  }
+  Lock lock{mutex_};
+  if (message != nullptr && long_bytes_ > kOutgoingBytesMax)
+    return not_executed(Fault::exhausted, "too many long calls wait for their way out",
+                        "make fewer at once", Retry::later);
+  auto const entered = enter(lock, waiting, call.deadline);
+  if (!entered) return Failure{entered.error(), Executed::no, Retry::elsewhere, {}, {}};
+  auto const id = *entered;
+  FrameHead head{.kind = FrameKind::call, .flags = kWhole, .id = id};
+  if (message == nullptr) {
+    auto const start = short_.written().size();
+    std::array<std::uint8_t, kFrameHeadBytes> const room{};
+    short_.raw(room);
+    write_call(short_, call, now);
+    auto const length = short_.written().size() - start - kFrameHeadBytes;
+    if (length <= kFrameBytesMax) {
+      head.length = static_cast<std::uint32_t>(length);
+      store_head(short_.written_at(start, kFrameHeadBytes), head);
+      wake_writer();
+    } else {
+      message = std::make_unique<Outgoing>();
+      message->own.raw(short_.written().subspan(start + kFrameHeadBytes));
+      message->body = message->own.written();
+      short_.truncate(start);
+    }
+  }
+  if (message != nullptr) {
+    if (message->body.size() > kMessageBytesMax) {
+      leave(id);
+      return not_executed(Fault::exhausted,
+                          fmt::format("the call is too long: {} bytes", message->body.size()),
+                          fmt::format("at most {}", kMessageBytesMax));
+    }
+    if (message->body.size() <= kFrameBytesMax) {
+      put_frame(head, message->body);
+    } else {
+      head.flags = 0;
+      message->head = head;
+      put_long(lock, std::move(message));
+    }
+  }
+  lock.unlock();
+  return wait_for(waiting, id, call);
+}
+
+Reply Connection::wait_for(Waiting& waiting, std::uint32_t id, Call& call) {
+  Lock lock{mutex_};
+  for (;;) {
+    if (!waiting.items.empty()) {
+      auto items = std::exchange(waiting.items, {});
+      auto const bytes = static_cast<std::uint32_t>(std::exchange(waiting.item_bytes, 0));
+      lock.unlock();
+      Outcome<void> taken;
+      for (auto const& item : items)
+        if (taken) taken = call.items->put(item);
+      lock.lock();
+      if (!waiting.answered && !waiting.lost) {
+        std::array<std::uint8_t, 4> payload;
+        base::store_be<std::uint32_t>(payload, bytes);
+        if (!why_closed_)
+          put_frame({.kind = FrameKind::credit, .flags = kWhole, .id = id}, payload);
+        if (!taken) {
+          places_[id & kPlaceMask].waiting = nullptr;
+          put_frame({.kind = FrameKind::cancel, .flags = kWhole, .id = id}, {});
+          return Reply{std::move(taken).error()};
+        }
+      }
+      continue;
+    }
+    if (waiting.answered) {
+      if (waiting.failed) return Reply{read_failure(call.received.view())};
+      return Reply{call.received.view()};
+    }
+    if (waiting.lost) return Reply{lost()};
+    threads::park_token token;
+    waiting.token = &token;
+    lock.unlock();
+    auto const reason = token.park(call.deadline);
+    lock.lock();
+    if (reason == threads::wake_reason::woken) continue;
+    if (std::exchange(waiting.token, nullptr) == nullptr) {
+      lock.unlock();
+      token.until_woken();
+      lock.lock();
+      continue;
+    }
+    // The reply that is still to come frees the place.
+    places_[id & kPlaceMask].waiting = nullptr;
+    if (!why_closed_) put_frame({.kind = FrameKind::cancel, .flags = kWhole, .id = id}, {});
+    return Reply{failed(reason == threads::wake_reason::stopped
+                            ? Error{Fault::cancelled, "the caller was asked to stop", {}}
+                            : Error{Fault::timed_out,
+                                    fmt::format("{} did not answer {}.{} in time", options_.caller,
+                                                call.target->object, call.method_name),
+                                    {}},
+                        Executed::maybe, Retry::elsewhere)};
+  }
+}
+
+bool Connection::closed() const {
+  Lock const lock{mutex_};
+  return why_closed_.has_value();
+}
+
+void Connection::close(Error why) {
+  {
+    Lock const lock{mutex_};
+    if (why_closed_) return;
+    why_closed_ = std::move(why);
+    for (auto& place : places_) {
+      if (place.waiting == nullptr) continue;
+      place.waiting->lost = true;
+      if (auto* const token = std::exchange(place.waiting->token, nullptr)) token->unpark();
+      place.waiting = nullptr;
+    }
+    for (auto* job : jobs_) {
+      if (job == nullptr) continue;
+      job->take_back();
+      if (auto* const token = std::exchange(job->waits_for_credit, nullptr)) token->unpark();
+    }
+    wake_writer();
+  }
+  place_free_.notify_all();
+  drained_.notify_all();
+  stream_->close();
+}
+
+}  // namespace mutirao::middleware

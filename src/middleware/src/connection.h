@@ -1,0 +1,149 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "mutirao/base/result.h"
+#include "mutirao/middleware/call.h"
+#include "mutirao/threads/mutex.h"
+#include "mutirao/threads/park.h"
+#include "mutirao/threads/scope.h"
+#include "mutirao/wire/msgpack.h"
+#include "mutirao/world/network.h"
+
+#include "dispatcher.h"
+#include "job.h"
+#include "protocol.h"
+
+namespace mutirao::middleware {
+
+/// One connection between two nodes, over which both may call.
+///
+/// Two threads serve it. The reader takes all frames that one read brings; replies wake their
+/// callers, calls go to the dispatcher. The writer sends in one write all that was put down since
+/// the last: with many calls under way, that is many calls a system call. Short messages never wait
+/// behind long ones: those go frame by frame, in turns, and only as much of them as the other side
+/// asked for, so that what lies in the kernel's buffers stays small.
+///
+/// What a bad or slow peer can make us keep is bounded: messages that come in, what waits to go
+/// out, calls under way; beyond it the connection ends with a reason.
+class Connection final : public Route, public std::enable_shared_from_this<Connection> {
+ public:
+  struct Options {
+    std::string node;     ///< our name, told to the other side
+    std::string caller;   ///< who the other side is, for interceptors and messages
+    bool opened = false;  ///< we made the connection: the preface is ours to send
+    std::uint32_t calls_max = kCallsMax;
+    Duration write_timeout = std::chrono::seconds{30};
+  };
+  /// Without a dispatcher nobody is served here: calls are answered not_found.
+  Connection(std::unique_ptr<world::Stream> stream, Dispatcher* dispatcher, Options options);
+  ~Connection() override;
+
+  /// Reads until either side ends it; `read_ahead` has come already. Says why it ended.
+  Result<void> serve(ByteView read_ahead);
+
+  Reply send(Call& call) override;
+  [[nodiscard]] std::string where() const override { return options_.caller; }
+  [[nodiscard]] std::string_view caller() const noexcept { return options_.caller; }
+
+  /// Ends it: callers of both sides learn why. Any thread.
+  void close(Error why);
+  [[nodiscard]] bool closed() const;
+
+  /// The reply to a job; each has one. `scratch` may be taken, when the reply lies there and is
+  /// long.
+  void answer(Job& job, Reply& reply, wire::MsgpackWriter& scratch);
+  /// One value that it yields. Parks while the caller has not taken what came before.
+  Outcome<void> yield_item(Job& job, ByteView item);
+
+ private:
+  struct Waiting;   // a caller of this side
+  struct Place;     // among the calls of this side
+  struct Outgoing;  // a long message on its way out
+  struct Incoming;  // a long message on its way in
+  using Lock = std::unique_lock<threads::mutex>;
+
+  // Sending
+  Result<void> write_all_out();
+  [[nodiscard]] bool anything_to_write() const noexcept;
+  void wake_writer() noexcept;
+  void put_frame(FrameHead head, ByteView payload);
+  void put_long(Lock& lock, std::unique_ptr<Outgoing> message);
+  void collect_long(std::vector<ByteView>& out);
+  void say_why(Error const& why);
+
+  // Receiving
+  Result<void> read_frames(ByteView read_ahead);
+  Result<std::size_t> take_frames(ByteView bytes);
+  Result<void> take(FrameHead head, ByteView payload, JobLine& jobs,
+                    std::vector<threads::park_token*>& woken);
+  Result<void> take_part(FrameHead head, ByteView payload, JobLine& jobs,
+                         std::vector<threads::park_token*>& woken);
+  Result<void> take_message(FrameHead head, ByteView whole, Bytes* owned, JobLine& jobs,
+                            std::vector<threads::park_token*>& woken);
+  Result<void> take_call(std::uint32_t id, ByteView message, Bytes* owned, JobLine& jobs);
+  void take_reply(FrameHead head, ByteView message, Bytes* owned,
+                  std::vector<threads::park_token*>& woken);
+  Result<void> take_item(std::uint32_t id, ByteView item, std::vector<threads::park_token*>& woken);
+  void take_credit(std::uint32_t id, std::uint32_t bytes, std::vector<threads::park_token*>& woken);
+
+  // Calling
+  Result<std::uint32_t> enter(Lock& lock, Waiting& waiting, Deadline deadline);
+  Reply wait_for(Waiting& waiting, std::uint32_t id, Call& call);
+  void leave(std::uint32_t id) noexcept;
+  Failure lost() const;
+
+  std::unique_ptr<world::Stream> stream_;
+  Dispatcher* dispatcher_;
+  Options options_;
+
+  mutable threads::mutex mutex_;
+  std::optional<Error> why_closed_;
+  bool finishing_ = false;  // the writer ends when all has gone
+  bool opened_up_ = false;  // their hello has come
+  std::uint32_t their_calls_max_ = kCallsMax;
+
+  wire::MsgpackWriter short_;    // whole frames, the next to go out
+  wire::MsgpackWriter writing_;  // those that go out now; the writer's
+  threads::park_token* writer_ = nullptr;
+  std::list<std::unique_ptr<Outgoing>> long_;
+  std::list<std::unique_ptr<Outgoing>> sent_;  // whose last frame goes out now; the writer's
+  std::vector<std::array<std::uint8_t, kFrameHeadBytes + 4>>
+      heads_;  // of long frames; the writer's
+  std::size_t long_bytes_ = 0;
+  std::int64_t window_ = kWindowBytes;  // what of them may still be sent
+  threads::condition_variable drained_;
+
+  std::vector<Place> places_;
+  std::vector<std::uint32_t> free_places_;
+  threads::condition_variable place_free_;
+
+  std::vector<Job*> jobs_;  // under way, by the place that their caller gave them
+  std::size_t jobs_under_way_ = 0;
+
+  // The reader's:
+  std::unordered_map<std::uint64_t, Incoming> incoming_;
+  std::size_t incoming_bytes_ = 0;
+  std::uint32_t to_grant_ = 0;
+};
+
+/// What a servant yields, on its way to a caller.
+class ConnectionSink final : public ItemSink {
+ public:
+  ConnectionSink(Connection& connection, Job& job) noexcept : connection_{connection}, job_{job} {}
+  Outcome<void> put(ByteView item) override { return connection_.yield_item(job_, item); }
+
+ private:
+  Connection& connection_;
+  Job& job_;
+};
+
+}  // namespace mutirao::middleware

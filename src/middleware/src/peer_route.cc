@@ -1,0 +1,76 @@
+#include "peer_route.h"
+
+#include <fmt/format.h>
+
+#include "mutirao/threads/this_thread.h"
+
+namespace mutirao::middleware {
+
+namespace {
+constexpr Duration kConnectMax = std::chrono::seconds{10};
+
+/// "host:port", "[v6]:port", or a path.
+Result<std::unique_ptr<world::Stream>> open_stream(world::World& world, std::string const& address,
+                                                   Deadline deadline) {
+  auto& network = world.network();
+  if (address.starts_with('/')) return network.connect_local(address, deadline);
+  if (auto const endpoint = world::Endpoint::parse(address))
+    return network.connect(*endpoint, {}, deadline);
+  auto const colon = address.rfind(':');
+  auto const port = colon == std::string::npos
+                        ? std::nullopt
+                        : world::Endpoint::parse("0.0.0.0" + address.substr(colon));
+  if (!port)
+    return fail(Fault::invalid, fmt::format("{} is no address of a node", address),
+                "such as 10.0.0.3:7000, or the path of a socket");
+  auto const addresses = MUT_TRY(network.resolve(address.substr(0, colon), deadline));
+  Result<std::unique_ptr<world::Stream>> stream =
+      fail(Fault::unreachable, fmt::format("{} has no address", address));
+  for (auto const& each : addresses) {
+    stream = network.connect({each, port->port}, {}, deadline);
+    if (stream) break;
+  }
+  return stream;
+}
+}  // namespace
+
+PeerRoute::PeerRoute(Parts parts, std::string address)
+    : parts_{std::move(parts)}, address_{std::move(address)} {}
+
+Reply PeerRoute::send(Call& call) {
+  auto const way = connection(call.deadline);
+  if (!way) return Failure{way.error(), Executed::no, Retry::elsewhere, {}, {}};
+  return (*way)->send(call);
+}
+
+Result<std::shared_ptr<Connection>> PeerRoute::connection(Deadline deadline) {
+  std::unique_lock lock{mutex_};
+  if (connection_ != nullptr && !connection_->closed()) [[likely]]
+    return connection_;
+  MUT_TRY(settled_.wait(lock, [&] { return !connecting_; }, deadline));
+  if (connection_ != nullptr && !connection_->closed()) return connection_;
+  connecting_ = true;
+  lock.unlock();
+  auto made = connect(earlier(deadline, threads::within(kConnectMax)));
+  lock.lock();
+  connecting_ = false;
+  if (made) connection_ = *made;
+  lock.unlock();
+  settled_.notify_all();
+  return made;
+}
+
+Result<std::shared_ptr<Connection>> PeerRoute::connect(Deadline deadline) {
+  auto stream = open_stream(parts_.world, address_, deadline);
+  if (!stream)
+    return std::unexpected{
+        std::move(stream).error().during(fmt::format("cannot reach {}", address_))};
+  auto connection = std::make_shared<Connection>(
+      *std::move(stream), &parts_.dispatcher,
+      Connection::Options{.node = parts_.node, .caller = address_, .opened = true});
+  parts_.connections.spawn("connection", [connection] { static_cast<void>(connection->serve({})); },
+                           {.isolated = true});
+  return connection;
+}
+
+}  // namespace mutirao::middleware
