@@ -47,6 +47,15 @@ TEST(Bytes, base32_reads_the_vectors_of_rfc_4648) {
   EXPECT_FALSE(from_base32("M1"));
 }
 
+TEST(Bytes, base32_survives_a_round_trip_at_every_length) {
+  EXPECT_EQ(to_base32(view_of("fooba")), "mzxw6ytb");
+  EXPECT_EQ(to_base32(view_of("foobar")), "mzxw6ytboi");
+  for (std::size_t size = 0; size < 12; ++size) {
+    Bytes const bytes(size, 0xb7);
+    EXPECT_EQ(from_base32(to_base32(bytes)), bytes);
+  }
+}
+
 TEST(Bytes, percent_encoding_refuses_a_broken_escape) {
   EXPECT_EQ(percent_encode(view_of("a b/%")), "a%20b%2F%25");
   EXPECT_EQ(percent_decode("a%20b%2F%25"), "a b/%");

@@ -4,6 +4,7 @@ namespace mutirao::base {
 
 namespace {
 constexpr std::string_view kHexDigits = "0123456789abcdef";
+constexpr std::string_view kBase32Digits = "abcdefghijklmnopqrstuvwxyz234567";
 
 int hex_value(char c) noexcept {
   if (c >= '0' && c <= '9') return c - '0';
@@ -46,6 +47,20 @@ std::optional<Bytes> from_hex(std::string_view text) {
     bytes.push_back(static_cast<std::uint8_t>(high << 4 | low));
   }
   return bytes;
+}
+
+std::string to_base32(ByteView bytes) {
+  std::string text;
+  text.reserve((bytes.size() * 8 + 4) / 5);
+  std::uint32_t buffer = 0;
+  int bits = 0;
+  for (auto const byte : bytes) {
+    buffer = buffer << 8 | byte;
+    for (bits += 8; bits >= 5; bits -= 5) text += kBase32Digits[buffer >> (bits - 5) & 31];
+    buffer &= (1u << bits) - 1;
+  }
+  if (bits > 0) text += kBase32Digits[buffer << (5 - bits) & 31];
+  return text;
 }
 
 std::optional<Bytes> from_base32(std::string_view text) {

@@ -49,6 +49,8 @@ void append_be(Bytes& out, T value) {
 [[nodiscard]] std::string to_hex(ByteView bytes);
 /// Upper or lower case; empty optional for anything that is not an even number of hex digits.
 [[nodiscard]] std::optional<Bytes> from_hex(std::string_view text);
+/// RFC 4648 base32 without padding, in lower case.
+[[nodiscard]] std::string to_base32(ByteView bytes);
 /// RFC 4648 base32 without padding, either case.
 [[nodiscard]] std::optional<Bytes> from_base32(std::string_view text);
 /// RFC 3986 percent-encoding of everything but unreserved characters.
