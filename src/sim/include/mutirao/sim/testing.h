@@ -30,6 +30,11 @@ inline void for_seeds(std::size_t count,
   }
 }
 
+/// For a test that sends what no seed decides, as the keys that a TLS library draws for itself: of
+/// what it sends and writes, when, whence and how much are compared, and the content is not. Before
+/// its first simulation.
+void compare_no_content();
+
 /// For the tests of that comparison itself: runs the present test once more in a fresh process, for
 /// one seed; the first difference between what happens in `run` here and there, or nothing. The
 /// present test is compared no other way, and in the other process ends with `run`.
