@@ -14,7 +14,7 @@
 #include "connection_pool.h"
 #include "exchange.h"
 #include "gunzip.h"
-#include "tls.h"
+#include "tls_trust.h"
 
 namespace mutirao::net {
 namespace {
