@@ -56,6 +56,8 @@ Orders orders_of(std::string_view program, int argc, char** argv) {
     double seconds = 0;
     if (option == "--port") {
       take(orders.port, std::uint16_t{1}, std::numeric_limits<std::uint16_t>::max());
+    } else if (option == "--interceptors") {
+      take(orders.interceptors, std::size_t{0}, std::size_t{1000});
     } else if (orders.serve) {
       refuse(program, std::string{option} + " is no option of serve");
     } else if (option == "--bytes") {

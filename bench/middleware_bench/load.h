@@ -27,6 +27,8 @@ struct Orders {
   /// One further call in flight, of `kSmallBytes`; latencies are of that one. The others are there
   /// to be in its way: 64 of 64 KiB where nothing else is said.
   bool mixed = false;
+  std::size_t interceptors =
+      0;  ///< that do nothing, in the chain of this side; ours alone has them
 
   static constexpr std::size_t kSmallBytes = 32;
 

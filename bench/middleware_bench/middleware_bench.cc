@@ -1,0 +1,198 @@
+// Ours: objects over one connection, a user thread for each call on both sides, one LWP a side.
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <vector>
+
+#include "mutirao/base/log.h"
+#include "mutirao/middleware/broker.h"
+#include "mutirao/threads/runtime.h"
+#include "mutirao/threads/scope.h"
+#include "mutirao/threads/this_thread.h"
+#include "mutirao/world/real_world.h"
+
+#include "load.h"
+
+namespace {
+using bench::Clock;
+using namespace mutirao;
+using namespace mutirao::middleware;
+
+std::atomic<std::uint64_t> allocations{0};
+
+struct Echo {
+  static constexpr std::string_view kType = "Echo";
+  Method<"echo", Bytes(ByteView), Idempotent> echo;
+};
+
+class Nothing final : public Interceptor {
+ public:
+  Reply intercept(Call& call, Next next) override { return next(call); }
+};
+
+std::unique_ptr<Chain> chain_of(std::size_t interceptors, std::shared_ptr<Interceptor> last) {
+  std::vector<Placed> placed;
+  for (std::size_t i = 0; i < interceptors; ++i)
+    placed.push_back({.name = "nothing " + std::to_string(i),
+                      .phase = Phase::trace,
+                      .interceptor = std::make_shared<Nothing>()});
+  return *Chain::make(std::move(placed), std::move(last));
+}
+
+void must(bool well) {
+  if (!well) bench::fail("a step that cannot fail has failed");
+}
+
+template <class Body>
+void in_a_world(Body body) {
+  threads::runtime runtime{{.processors = 1}};
+  runtime.run([&] {
+    base::StderrLog log{base::LogLevel::warning};
+    auto const world = world::make_real_world(log);
+    body(*world);
+  });
+}
+
+void serve(bench::Orders const& orders) {
+  in_a_world([&](world::World& world) {
+    auto listener = world.network().listen({world::IpAddress::loopback(), orders.port});
+    if (!listener) bench::fail(listener.error().what);
+    Broker broker{world};
+    must(broker.objects()
+             .add("echo", servant<Echo>(on<&Echo::echo>(
+                              [](ByteView bytes) { return Bytes{bytes.begin(), bytes.end()}; })))
+             .has_value());
+    must(broker.objects()
+             .chain()
+             .replace(chain_of(orders.interceptors, broker.objects().last()), 1)
+             .has_value());
+    bench::say_ready();
+    static_cast<void>(broker.serve(**listener));
+  });
+}
+
+void drive(bench::Orders const& orders) {
+  in_a_world([&](world::World& world) {
+    Broker broker{world};
+    must(broker.chain().replace(chain_of(orders.interceptors, broker.last()), 1).has_value());
+    auto const echo = broker.find<Echo>("echo@127.0.0.1:" + std::to_string(orders.port));
+    must(echo.has_value());
+    bench::Meter meter{orders};
+    threads::scope callers;
+    for (std::size_t slot = 0; slot < orders.slots(); ++slot) {
+      callers.spawn("caller", [&, slot] {
+        Bytes const payload(orders.bytes_of(slot), 'x');
+        auto begun = Clock::now();
+        while (!meter.over(begun)) {
+          auto const reply = echo->echo.with({.deadline = threads::within(10s)})(payload);
+          if (!reply) bench::fail(reply.error().what);
+          if (reply->size() != payload.size()) bench::fail("a reply to another call");
+          auto const now = Clock::now();
+          meter.completed(slot, begun, now);
+          begun = now;
+        }
+      });
+    }
+    static_cast<void>(callers.join());
+    meter.tell();
+  });
+}
+
+/// ns for each call of `body`: the least of many short stretches.
+template <class Body>
+double nanoseconds(Body body) {
+  constexpr int kCalls = 20'000;
+  double least = 1e9;
+  for (int round = 0; round < 50; ++round) {
+    auto const begun = Clock::now();
+    for (int i = 0; i < kCalls; ++i) body();
+    std::chrono::duration<double, std::nano> const took = Clock::now() - begun;
+    least = std::min(least, took.count() / kCalls);
+  }
+  return least;
+}
+
+template <class T>
+void keep(T const& value) {
+  asm volatile("" : : "m"(value) : "memory");
+}
+
+void tell(char const* row, double ns) {
+  std::printf(R"({"row": "%s", "ns": %.4g})"
+              "\n",
+              row, ns);
+}
+
+class Done final : public Interceptor {
+ public:
+  Reply intercept(Call& /*call*/, Next /*nobody*/) override { return Reply{}; }
+};
+
+/// The call of the anchors: an id, a method, a deadline, a number, a text of 16, eight numbers.
+void encode_one(wire::MsgpackWriter& out) {
+  out.clear();
+  out.array(4);
+  out.integer(0x1234'5678'9abcULL).string("do_something").integer(9'999'871);
+  out.array(3);
+  out.integer(0xfedc'ba98'7654ULL).string("sixteen letters!");
+  out.array(8);
+  for (std::uint32_t i = 0; i < 8; ++i) out.integer(i * 1000);
+}
+
+std::uint64_t decode_one(ByteView bytes) {
+  wire::MsgpackReader from{bytes};
+  std::uint64_t sum = from.array();
+  sum += from.integer<std::uint64_t>() + from.string().size() + from.integer<std::uint64_t>();
+  sum += from.array();
+  sum += from.integer<std::uint64_t>() + from.string().size();
+  auto const count = from.array();
+  for (std::size_t i = 0; i < count; ++i) sum += from.integer<std::uint32_t>();
+  must(from.finish().has_value());
+  return sum;
+}
+
+void micro() {
+  in_a_world([](world::World&) {
+    Target const target{.object = "echo"};
+    Call call{target, "echo", nullptr, {}};
+    auto const last = std::make_shared<Done>();
+    auto const none = chain_of(0, last);
+    auto const ten = chain_of(10, last);
+    auto const without = nanoseconds([&] { keep((*none)(call)); });
+    auto const with = nanoseconds([&] { keep((*ten)(call)); });
+    tell("no-op interceptor", (with - without) / 10);
+    LiveChain live{chain_of(0, last)};
+    tell("chain pin", nanoseconds([&] { keep(live.pin().version()); }));
+    wire::MsgpackWriter out;
+    encode_one(out);
+    auto const before = allocations.load();
+    tell("encode a call", nanoseconds([&] {
+           encode_one(out);
+           keep(out.written().data());
+         }));
+    tell("decode a call", nanoseconds([&] { keep(decode_one(out.written())); }));
+    std::printf(R"({"row": "allocations", "count": %llu})"
+                "\n",
+                static_cast<unsigned long long>(allocations.load() - before));
+  });
+}
+}  // namespace
+
+void* operator new(std::size_t bytes) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  if (void* const memory = std::malloc(bytes)) return memory;
+  throw std::bad_alloc{};
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t /*bytes*/) noexcept { std::free(memory); }
+
+int main(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], "micro") == 0) {
+    micro();
+    return 0;
+  }
+  return bench::run(argc, argv, serve, drive);
+}
