@@ -12,6 +12,7 @@ namespace mutirao::middleware {
 namespace {
 constexpr std::uint32_t kPlaceMask = kCallsMax - 1;
 static_assert((kCallsMax & kPlaceMask) == 0);
+constexpr std::size_t kLengthBytes = 4;  // how long a long message will be
 constexpr std::size_t kReadBytes = 64 << 10;
 constexpr std::size_t kWriteBytes = 128 << 10;        // of long messages in one write
 constexpr std::size_t kShortKept = 256 << 10;         // of the writer's buffers
@@ -38,6 +39,7 @@ struct Connection::Waiting {
   bool answered = false;
   bool failed = false;
   bool lost = false;  // the connection ended first
+  Outgoing* message = nullptr;  // a long call that has not gone out whole: it refers to arguments
 };
 
 struct Connection::Place {
@@ -48,11 +50,39 @@ struct Connection::Place {
 
 struct Connection::Outgoing {
   FrameHead head;
+  // What `parts` point into, as far as it is not somebody else's:
   wire::MsgpackWriter own;
+  Bytes message;
   std::shared_ptr<void const> owner;
-  ByteView body;
+
+  std::vector<ByteView> parts;
+  std::size_t part = 0;     // the next to be sent, and
+  std::size_t of_part = 0;  // how much of it has been
+  std::size_t size = 0;
   std::size_t sent = 0;
-  threads::park_token* done = nullptr;  // somebody who waits until it has gone
+  bool in_write = false;  // some of it is being written now
+  // Of somebody whose bytes are referred to:
+  Outgoing** link = nullptr;            // set to nothing when it has gone
+  threads::park_token* done = nullptr;  // woken when it has gone, or is not in a write any more
+
+  void send_own() { set_parts(own.gathered()); }
+  void set_parts(std::vector<ByteView> all) {
+    parts = std::move(all);
+    size = 0;
+    for (auto const each : parts) size += each.size();
+  }
+  /// From now on nothing of it is anybody else's.
+  void take_over() {
+    Bytes rest;
+    rest.reserve(size - sent);
+    for (; part < parts.size(); ++part, of_part = 0) {
+      auto const left = parts[part].subspan(of_part);
+      rest.insert(rest.end(), left.begin(), left.end());
+    }
+    message = std::move(rest);
+    parts.assign(1, message);
+    part = of_part = 0;
+  }
 };
 
 struct Connection::Incoming {
@@ -85,10 +115,33 @@ void Connection::put_frame(FrameHead head, ByteView payload) {
   wake_writer();
 }
 
-void Connection::put_long(Lock&, std::unique_ptr<Outgoing> message) {
-  long_bytes_ += message->body.size();
+void Connection::put_long(std::unique_ptr<Outgoing> message) {
+  long_bytes_ += message->size;
   long_.push_back(std::move(message));
   wake_writer();
+}
+
+void Connection::forget(std::list<std::unique_ptr<Outgoing>>& messages) {
+  for (auto const& each : messages) {
+    long_bytes_ -= each->size;
+    if (each->link != nullptr) *each->link = nullptr;
+    if (each->done != nullptr) each->done->unpark();
+    buffers_->give_back(std::move(each->message));
+  }
+  messages.clear();
+}
+
+/// Returns when `message` is nothing, or not in a write.
+void Connection::wait_for_write(Lock& lock, Outgoing*& message) {
+  while (message != nullptr && message->in_write) wait_for_step(lock, *message);
+}
+
+void Connection::wait_for_step(Lock& lock, Outgoing& message) {
+  threads::park_token token;
+  message.done = &token;
+  lock.unlock();
+  token.until_woken();
+  lock.lock();
 }
 
 bool Connection::anything_to_write() const noexcept {
@@ -105,24 +158,35 @@ void Connection::collect_long(std::vector<ByteView>& out) {
     auto message = std::move(long_.front());
     long_.pop_front();
     bool const first = message->sent == 0;
-    auto const left = message->body.size() - message->sent;
+    auto const left = message->size - message->sent;
     auto const room = kFrameBytesMax - (first ? 4 : 0);
-    auto const part = std::min(left, room);
-    bool const last = part == left;
+    auto const bytes = std::min(left, room);
+    bool const last = bytes == left;
+    bool const told = first && !last;  // how long it will be
     auto& head = heads_.emplace_back();
     auto frame = message->head;
     frame.flags |= (first ? kFirst : 0) | (last ? kLast : 0);
-    bool const told = first && !last;  // how long it will be
-    frame.length = static_cast<std::uint32_t>(part + (told ? 4 : 0));
+    frame.length = static_cast<std::uint32_t>(bytes + (told ? 4 : 0));
     store_head(head, frame);
     if (told)
       base::store_be<std::uint32_t>(MutableBytes{head}.subspan(kFrameHeadBytes),
-                                    static_cast<std::uint32_t>(message->body.size()));
+                                    static_cast<std::uint32_t>(message->size));
     out.push_back(ByteView{head}.first(kFrameHeadBytes + (told ? 4 : 0)));
-    out.push_back(message->body.subspan(message->sent, part));
-    message->sent += part;
-    window_ -= static_cast<std::int64_t>(part);
-    collected += part;
+    for (auto wanted = bytes; wanted > 0;) {
+      auto const of = message->parts[message->part].subspan(message->of_part);
+      auto const taken = std::min(wanted, of.size());
+      out.push_back(of.first(taken));
+      wanted -= taken;
+      message->of_part += taken;
+      if (taken == of.size()) {
+        ++message->part;
+        message->of_part = 0;
+      }
+    }
+    message->sent += bytes;
+    message->in_write = true;
+    window_ -= static_cast<std::int64_t>(bytes);
+    collected += bytes;
     (last ? sent_ : long_).push_back(std::move(message));
   }
 }
@@ -162,11 +226,11 @@ Result<void> Connection::write_all_out() {
       writing_ = {};
     else
       writing_.clear();
-    for (auto const& each : sent_) {
-      long_bytes_ -= each->body.size();
-      if (each->done != nullptr) each->done->unpark();
+    for (auto const& each : long_) {
+      if (std::exchange(each->in_write, false) && each->done != nullptr)
+        std::exchange(each->done, nullptr)->unpark();
     }
-    sent_.clear();
+    forget(sent_);
     drained_.notify_all();
     MUT_TRY(Result<void>{written});
   }
@@ -194,11 +258,8 @@ Result<void> Connection::serve(ByteView read_ahead) {
   static_cast<void>(writer.join());
   // The writer is gone: who waits for its long message learns so.
   Lock lock{mutex_};
-  for (auto* list : {&long_, &sent_}) {
-    for (auto const& each : *list)
-      if (each->done != nullptr) each->done->unpark();
-    list->clear();
-  }
+  forget(long_);
+  forget(sent_);
   if (ended) return {};
   return std::unexpected{*why_closed_};
 }
@@ -249,14 +310,22 @@ Result<std::size_t> Connection::take_frames(ByteView bytes) {
   Result<void> well;
   {
     Lock lock{mutex_};
+    if (part_ != nullptr) well = go_on_with_part(bytes, used, jobs, woken);
     while (well && bytes.size() - used >= kFrameHeadBytes) {
       auto const head = load_head(bytes.subspan(used));
       if (!head) {
         well = std::unexpected{head.error()};
         break;
       }
-      if (bytes.size() - used - kFrameHeadBytes < head->length) break;
-      well = take(*head, bytes.subspan(used + kFrameHeadBytes, head->length), jobs, woken);
+      auto const payload = bytes.subspan(used + kFrameHeadBytes);
+      if ((head->flags & kWhole) != kWhole && payload.size() >= kLengthBytes) {
+        well = begin_part(*head, payload);
+        used += kFrameHeadBytes + ((head->flags & kFirst) != 0 ? kLengthBytes : 0);
+        if (well) well = go_on_with_part(bytes, used, jobs, woken);
+        continue;
+      }
+      if (payload.size() < head->length) break;
+      well = take(*head, payload.first(head->length), jobs, woken);
       used += kFrameHeadBytes + head->length;
     }
     if (to_grant_ >= kWindowBytes / 4) {
@@ -278,21 +347,31 @@ Result<std::size_t> Connection::take_frames(ByteView bytes) {
 
 Result<void> Connection::take(FrameHead head, ByteView payload, JobLine& jobs,
                               std::vector<threads::park_token*>& woken) {
-  if (!opened_up_ && head.kind != FrameKind::hello && head.kind != FrameKind::go_away)
-    return fail(Fault::corrupt, "the other side did not say hello");
-  if ((head.flags & kWhole) != kWhole) return take_part(head, payload, jobs, woken);
+  MUT_TRY(check_opening(head));
+  if ((head.flags & kWhole) != kWhole)
+    return fail(Fault::corrupt, "a frame of a long message without content");
   return take_message(head, payload, nullptr, jobs, woken);
 }
 
-/// A frame of a long message.
-Result<void> Connection::take_part(FrameHead head, ByteView payload, JobLine& jobs,
-                                   std::vector<threads::park_token*>& woken) {
-  if (head.kind != FrameKind::call && head.kind != FrameKind::reply && head.kind != FrameKind::item)
+Result<void> Connection::check_opening(FrameHead head) const {
+  if (opened_up_ || head.kind == FrameKind::hello || head.kind == FrameKind::go_away) return {};
+  return fail(Fault::corrupt, "the other side did not say hello");
+}
+
+/// A frame of a long message. What there is of it is taken at once: waiting for the rest would mean
+/// to move it.
+Result<void> Connection::begin_part(FrameHead head, ByteView payload) {
+  MUT_TRY(check_opening(head));
+  if (head.kind != FrameKind::call && head.kind != FrameKind::reply &&
+      head.kind != FrameKind::item)
     return fail(Fault::corrupt, "only calls, replies and items come in parts");
   auto const key = key_of(head);
-  auto const size = payload.size();
+  part_head_ = head;
+  part_left_ = head.length;
   if ((head.flags & kFirst) != 0) {
-    if (size < 4) return fail(Fault::corrupt, "a long message does not say its length");
+    if (head.length < kLengthBytes)
+      return fail(Fault::corrupt, "a long message does not say its length");
+    part_left_ -= kLengthBytes;
     auto const total = base::load_be<std::uint32_t>(payload);
     if (total > kMessageBytesMax)
       return fail(Fault::exhausted, fmt::format("a message of {} bytes is too long", total),
@@ -300,29 +379,46 @@ Result<void> Connection::take_part(FrameHead head, ByteView payload, JobLine& jo
     auto const [at, fresh] = incoming_.try_emplace(key);
     if (!fresh) return fail(Fault::corrupt, "a message begins inside itself");
     at->second.total = total;
-    payload = payload.subspan(4);
   }
   auto const at = incoming_.find(key);
   if (at == incoming_.end()) return fail(Fault::corrupt, "a message without a beginning");
   auto& message = at->second;
-  if (message.bytes.size() + payload.size() > message.total)
+  if (message.bytes.size() + part_left_ > message.total)
     return fail(Fault::corrupt, "a message is longer than it said");
-  incoming_bytes_ += payload.size();
+  incoming_bytes_ += part_left_;
   if (incoming_bytes_ > kIncomingBytesMax)
     return fail(Fault::exhausted, "too many long messages at once");
   // What a message says of its length is a wish: room is made for what comes.
-  if (message.bytes.capacity() < message.bytes.size() + payload.size())
-    message.bytes.reserve(
-        std::min(message.total, std::max<std::size_t>(2 * message.bytes.size(), 128 << 10)));
-  message.bytes.insert(message.bytes.end(), payload.begin(), payload.end());
-  to_grant_ += static_cast<std::uint32_t>(payload.size());
-  if ((head.flags & kLast) == 0) return {};
+  auto const size = message.bytes.size() + part_left_;
+  if (message.bytes.capacity() < size)
+    make_room(message.bytes, std::min(message.total, std::max<std::size_t>(2 * size, 128 << 10)));
+  part_ = &message;
+  return {};
+}
+
+void Connection::make_room(Bytes& bytes, std::size_t size) {
+  auto larger = buffers_->take(size);
+  larger.assign(bytes.begin(), bytes.end());
+  buffers_->give_back(std::exchange(bytes, std::move(larger)));
+}
+
+Result<void> Connection::go_on_with_part(ByteView bytes, std::size_t& used, JobLine& jobs,
+                                         std::vector<threads::park_token*>& woken) {
+  auto& message = *part_;
+  auto const content = bytes.subspan(used, std::min(part_left_, bytes.size() - used));
+  message.bytes.insert(message.bytes.end(), content.begin(), content.end());
+  used += content.size();
+  part_left_ -= content.size();
+  to_grant_ += static_cast<std::uint32_t>(content.size());
+  if (part_left_ > 0) return {};
+  part_ = nullptr;
+  if ((part_head_.flags & kLast) == 0) return {};
   if (message.bytes.size() != message.total)
     return fail(Fault::corrupt, "a message is shorter than it said");
   auto whole = std::move(message.bytes);
   incoming_bytes_ -= whole.size();
-  incoming_.erase(at);
-  return take_message(head, whole, &whole, jobs, woken);
+  incoming_.erase(key_of(part_head_));
+  return take_message(part_head_, whole, &whole, jobs, woken);
 }
 
 Result<void> Connection::take_message(FrameHead head, ByteView whole, Bytes* owned, JobLine& jobs,
@@ -385,7 +481,7 @@ Result<void> Connection::take_call(std::uint32_t id, ByteView message, Bytes* ow
   job.arrived = threads::now();
   job.item_credit = kWindowBytes;
   if (owned != nullptr)
-    job.message.adopt(std::move(*owned));
+    job.message.adopt(std::move(*owned), buffers_);
   else
     job.message.assign(message);
   jobs_[place] = &job;
@@ -402,7 +498,7 @@ void Connection::take_reply(FrameHead head, ByteView message, Bytes* owned,
   leave(head.id);
   if (waiting == nullptr) return;
   if (owned != nullptr)
-    waiting->into->adopt(std::move(*owned));
+    waiting->into->adopt(std::move(*owned), buffers_);
   else
     waiting->into->assign(message);
   waiting->failed = (head.flags & kFailed) != 0;
@@ -442,35 +538,49 @@ void Connection::take_credit(std::uint32_t id, std::uint32_t bytes,
 
 // ---- answering
 
+/// The answer as a long message, if it is one.
+std::unique_ptr<Connection::Outgoing> Connection::long_answer(Job& job, Reply& reply,
+                                                              wire::MsgpackWriter& scratch) {
+  if (reply.failed()) return nullptr;
+  auto message = std::make_unique<Outgoing>();
+  if (reply.gathered() == &scratch) {
+    message->own = std::move(scratch);
+    message->owner = reply.owner();
+    message->message = job.message.release();  // it may refer to that
+    message->send_own();
+  } else if (reply.body().size() <= kFrameBytesMax) {
+    return nullptr;
+  } else if (reply.body().data() == scratch.written().data()) {
+    message->own = std::move(scratch);
+    message->send_own();
+  } else if (reply.owner() != nullptr) {
+    message->owner = reply.owner();
+    message->set_parts({reply.body()});
+  } else {
+    message->own.raw(reply.body());
+    message->send_own();
+  }
+  return message;
+}
+
 void Connection::answer(Job& job, Reply& reply, wire::MsgpackWriter& scratch) {
   MUT_ASSERT(reply.failed() || reply.encoded());
   FrameHead head{.kind = FrameKind::reply, .flags = 0, .id = job.id};
   wire::MsgpackWriter failure;
-  ByteView body = reply.body();
-  if (reply.failed()) {
-    write_failure(failure, reply.failure());
-    head.flags = kFailed;
-    body = failure.written();
-  }
-  std::unique_ptr<Outgoing> message;
-  if (body.size() > kMessageBytesMax) {
+  auto const fail_with = [&](Failure const& why) {
     failure.clear();
-    write_failure(
-        failure,
-        failed(Error{Fault::exhausted, fmt::format("the answer is too long: {} bytes", body.size()),
-                     "yield it in parts"},
-               Executed::yes));
+    write_failure(failure, why);
     head.flags = kFailed;
-    body = failure.written();
-  } else if (body.size() > kFrameBytesMax) {
-    message = std::make_unique<Outgoing>();
-    message->head = head;
-    if (body.data() == scratch.written().data() && !reply.failed()) {
-      message->own = std::move(scratch);
-    } else {
-      message->own.raw(body);
-    }
-    message->body = message->own.written();
+  };
+  auto message = long_answer(job, reply, scratch);
+  if (reply.failed()) {
+    fail_with(reply.failure());
+  } else if (message != nullptr && message->size > kMessageBytesMax) {
+    fail_with(failed(Error{Fault::exhausted,
+                           fmt::format("the answer is too long: {} bytes", message->size),
+                           "yield it in parts"},
+                     Executed::yes));
+    message.reset();
   }
   Lock lock{mutex_};
   auto const place = job.id & kPlaceMask;
@@ -480,19 +590,16 @@ void Connection::answer(Job& job, Reply& reply, wire::MsgpackWriter& scratch) {
   if (why_closed_) return;
   if (message != nullptr && long_bytes_ > kOutgoingBytesMax) {
     message.reset();
-    failure.clear();
-    write_failure(
-        failure,
-        failed(Error{Fault::exhausted, "the caller does not take the answers that it has", {}},
-               Executed::yes));
-    head.flags = kFailed;
-    body = failure.written();
+    fail_with(failed(
+        Error{Fault::exhausted, "the caller does not take the answers that it has", {}},
+        Executed::yes));
   }
   if (message != nullptr) {
-    put_long(lock, std::move(message));
+    message->head = head;
+    put_long(std::move(message));
   } else {
     head.flags |= kWhole;
-    put_frame(head, body);
+    put_frame(head, (head.flags & kFailed) != 0 ? failure.written() : reply.body());
   }
 }
 
@@ -529,12 +636,12 @@ Outcome<void> Connection::yield_item(Job& job, ByteView item) {
   // It has to have gone before what comes after it.
   auto message = std::make_unique<Outgoing>();
   message->head = {.kind = FrameKind::item, .id = job.id};
-  message->body = item;
+  message->set_parts({item});
   threads::park_token gone;
-  message->done = &gone;
-  put_long(lock, std::move(message));
-  lock.unlock();
-  gone.until_woken();
+  auto* under_way = message.get();
+  message->link = &under_way;
+  put_long(std::move(message));
+  while (under_way != nullptr) wait_for_step(lock, *under_way);
   return {};
 }
 
@@ -586,8 +693,9 @@ Reply Connection::send(Call& call) {
   auto const now = threads::now();
   if (call.arguments.size_hint() > kEncodedInPlaceMax) {
     message = std::make_unique<Outgoing>();
+    message->own.refer_from(kEncodedInPlaceMax / 2);
     write_call(message->own, call, now);
-    message->body = message->own.written();
+    message->send_own();
   }
   Lock lock{mutex_};
   if (message != nullptr && long_bytes_ > kOutgoingBytesMax)
@@ -610,31 +718,47 @@ Reply Connection::send(Call& call) {
     } else {
       message = std::make_unique<Outgoing>();
       message->own.raw(short_.written().subspan(start + kFrameHeadBytes));
-      message->body = message->own.written();
+      message->send_own();
       short_.truncate(start);
     }
   }
   if (message != nullptr) {
-    if (message->body.size() > kMessageBytesMax) {
+    if (message->size > kMessageBytesMax) {
       leave(id);
       return not_executed(Fault::exhausted,
-                          fmt::format("the call is too long: {} bytes", message->body.size()),
+                          fmt::format("the call is too long: {} bytes", message->size),
                           fmt::format("at most {}", kMessageBytesMax));
     }
-    if (message->body.size() <= kFrameBytesMax) {
-      put_frame(head, message->body);
-    } else {
-      head.flags = 0;
-      message->head = head;
-      put_long(lock, std::move(message));
-    }
+    head.flags = 0;
+    message->head = head;
+    waiting.message = message.get();
+    message->link = &waiting.message;
+    put_long(std::move(message));
   }
-  lock.unlock();
-  return wait_for(waiting, id, call);
+  auto reply = wait_for(lock, waiting, id, call);
+  let_go(lock, waiting, id);
+  return reply;
 }
 
-Reply Connection::wait_for(Waiting& waiting, std::uint32_t id, Call& call) {
-  Lock lock{mutex_};
+/// The caller goes, and with it what its call refers to.
+void Connection::let_go(Lock& lock, Waiting& waiting, std::uint32_t id) {
+  if (waiting.message == nullptr) [[likely]]
+    return;
+  wait_for_write(lock, waiting.message);
+  auto* const message = waiting.message;
+  if (message == nullptr) return;
+  if (message->sent > 0 || waiting.answered) {
+    message->take_over();
+    message->link = nullptr;
+    return;
+  }
+  // Nobody has heard of it.
+  leave(id);
+  long_bytes_ -= message->size;
+  std::erase_if(long_, [&](auto const& each) { return each.get() == message; });
+}
+
+Reply Connection::wait_for(Lock& lock, Waiting& waiting, std::uint32_t id, Call& call) {
   for (;;) {
     if (!waiting.items.empty()) {
       auto items = std::exchange(waiting.items, {});

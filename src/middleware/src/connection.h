@@ -76,7 +76,11 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
   [[nodiscard]] bool anything_to_write() const noexcept;
   void wake_writer() noexcept;
   void put_frame(FrameHead head, ByteView payload);
-  void put_long(Lock& lock, std::unique_ptr<Outgoing> message);
+  void put_long(std::unique_ptr<Outgoing> message);
+  void forget(std::list<std::unique_ptr<Outgoing>>& messages);
+  static void wait_for_write(Lock& lock, Outgoing*& message);
+  static void wait_for_step(Lock& lock, Outgoing& message);
+  std::unique_ptr<Outgoing> long_answer(Job& job, Reply& reply, wire::MsgpackWriter& scratch);
   void collect_long(std::vector<ByteView>& out);
   void say_why(Error const& why);
 
@@ -85,8 +89,11 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
   Result<std::size_t> take_frames(ByteView bytes);
   Result<void> take(FrameHead head, ByteView payload, JobLine& jobs,
                     std::vector<threads::park_token*>& woken);
-  Result<void> take_part(FrameHead head, ByteView payload, JobLine& jobs,
-                         std::vector<threads::park_token*>& woken);
+  void make_room(Bytes& bytes, std::size_t size);
+  [[nodiscard]] Result<void> check_opening(FrameHead head) const;
+  Result<void> begin_part(FrameHead head, ByteView payload);
+  Result<void> go_on_with_part(ByteView bytes, std::size_t& used, JobLine& jobs,
+                               std::vector<threads::park_token*>& woken);
   Result<void> take_message(FrameHead head, ByteView whole, Bytes* owned, JobLine& jobs,
                             std::vector<threads::park_token*>& woken);
   Result<void> take_call(std::uint32_t id, ByteView message, Bytes* owned, JobLine& jobs);
@@ -97,7 +104,8 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
 
   // Calling
   Result<std::uint32_t> enter(Lock& lock, Waiting& waiting, Deadline deadline);
-  Reply wait_for(Waiting& waiting, std::uint32_t id, Call& call);
+  Reply wait_for(Lock& lock, Waiting& waiting, std::uint32_t id, Call& call);
+  void let_go(Lock& lock, Waiting& waiting, std::uint32_t id);
   void leave(std::uint32_t id) noexcept;
   Failure lost() const;
 
@@ -132,6 +140,10 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
   // The reader's:
   std::unordered_map<std::uint64_t, Incoming> incoming_;
   std::size_t incoming_bytes_ = 0;
+  Incoming* part_ = nullptr;  // whose frame is being read
+  FrameHead part_head_;
+  std::size_t part_left_ = 0;
+  std::shared_ptr<BufferPool> buffers_ = std::make_shared<BufferPool>();
   std::uint32_t to_grant_ = 0;
 };
 

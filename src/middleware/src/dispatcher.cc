@@ -145,6 +145,7 @@ void Dispatcher::run(Job& job) {
   call.incoming = true;
   call.waited = now - job.arrived;
   call.caller = connection.caller();
+  call.message = job.message.view();
   call.scratch = &scratch;
   ConnectionSink sink{connection, job};
   if (message->wants_items) call.items = &sink;

@@ -28,7 +28,7 @@ inline constexpr std::size_t kMessageBytesMax = 16 << 20;
 /// Calls of one side under way at once. The low bits of an id are a place among them.
 inline constexpr std::uint32_t kCallsMax = 4096;
 /// Payload of long messages that may be on its way before the other side has asked for more.
-inline constexpr std::uint32_t kWindowBytes = 256 << 10;
+inline constexpr std::uint32_t kWindowBytes = 512 << 10;
 
 enum class FrameKind : std::uint8_t {
   hello,    ///< who we are and what we can do: the first frame of each side

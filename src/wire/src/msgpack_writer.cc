@@ -87,9 +87,25 @@ MsgpackWriter& MsgpackWriter::extension(std::int8_t type, ByteView content) {
 
 MsgpackWriter& MsgpackWriter::raw(ByteView encoded) {
   if (encoded.empty()) return *this;
+  if (encoded.size() >= refer_min_) {
+    references_.push_back({size_, encoded});
+    return *this;
+  }
   std::memcpy(room(encoded.size()), encoded.data(), encoded.size());
   size_ += encoded.size();
   return *this;
+}
+
+std::vector<ByteView> MsgpackWriter::gathered() const {
+  std::vector<ByteView> parts;
+  std::size_t from = 0;
+  for (auto const& [at, content] : references_) {
+    if (at > from) parts.push_back(written().subspan(from, at - from));
+    parts.push_back(content);
+    from = at;
+  }
+  if (from < size_) parts.push_back(written().subspan(from));
+  return parts;
 }
 
 }  // namespace mutirao::wire

@@ -14,6 +14,7 @@
 #include "mutirao/base/time.h"
 #include "mutirao/middleware/codec.h"
 #include "mutirao/middleware/failure.h"
+#include "mutirao/middleware/message_bytes.h"
 #include "mutirao/middleware/shape.h"
 #include "mutirao/wire/msgpack.h"
 
@@ -140,39 +141,6 @@ class Arguments {
   ByteView encoded_;
 };
 
-/// Bytes of one message, short ones without an allocation.
-class MessageBytes {
- public:
-  MessageBytes() = default;
-  MessageBytes(MessageBytes const&) = delete;
-  MessageBytes& operator=(MessageBytes const&) = delete;
-
-  void assign(ByteView bytes) {
-    if (bytes.size() <= kInline) {
-      std::memcpy(inline_, bytes.data(), bytes.size());
-      size_ = static_cast<std::uint32_t>(bytes.size());
-      large_.clear();
-    } else {
-      large_.assign(bytes.begin(), bytes.end());
-    }
-  }
-  void adopt(Bytes&& bytes) noexcept {
-    large_ = std::move(bytes);
-    size_ = 0;
-  }
-  /// For one that is used again: gives a long message's room back.
-  void trim() noexcept { large_ = {}; }
-  [[nodiscard]] ByteView view() const noexcept {
-    return large_.empty() ? ByteView{inline_, size_} : ByteView{large_};
-  }
-
- private:
-  static constexpr std::size_t kInline = 120;
-  Bytes large_;
-  std::uint32_t size_ = 0;
-  std::uint8_t inline_[kInline];
-};
-
 /// One call under way, as request-level interceptors see it. They may change what is not const.
 class Call {
  public:
@@ -197,6 +165,7 @@ class Call {
   bool incoming = false;      ///< it came over the wire
   Duration waited{};          ///< in line, before anybody looked at it
   std::string_view caller{};  ///< who calls, as the connection knows it
+  ByteView message{};         ///< all of it, as it came: arguments may be views into it
 
   // Where the answer goes. A caller in this program that knows the type gives a place for it, and
   // whoever executes the call may use that instead of encoding.
@@ -229,25 +198,54 @@ class [[nodiscard]] Reply {
   /// `body` is one encoded value, which lives as long as the call, or as long as `owner`.
   explicit Reply(ByteView body, std::shared_ptr<void const> owner = nullptr) noexcept
       : body_{body}, owner_{std::move(owner)}, encoded_{true} {}
+  /// What was written, of which parts may be referred to: those live as long as the call, or as long
+  /// as `owner`.
+  explicit Reply(wire::MsgpackWriter const& written, std::shared_ptr<void const> owner = nullptr)
+      : body_{written.written()},
+        owner_{std::move(owner)},
+        gathered_{written.references().empty() ? nullptr : &written},
+        encoded_{true} {}
   Reply(Failure failure)  // NOLINT: a failure is a reply
       : failure_{std::make_unique<Failure>(std::move(failure))} {}
 
   [[nodiscard]] bool failed() const noexcept { return failure_ != nullptr; }
   [[nodiscard]] Failure& failure() const noexcept { return *failure_; }
   [[nodiscard]] bool encoded() const noexcept { return encoded_; }
-  [[nodiscard]] ByteView body() const noexcept { return body_; }
+  /// In one piece.
+  [[nodiscard]] ByteView body() const {
+    if (gathered_ != nullptr) join();
+    return body_;
+  }
+  /// The encoding in parts, when it is that.
+  [[nodiscard]] wire::MsgpackWriter const* gathered() const noexcept { return gathered_; }
+  [[nodiscard]] std::shared_ptr<void const> const& owner() const noexcept { return owner_; }
 
   /// Makes it outlive the call that it answers.
   void keep() {
-    if (!encoded_ || owner_ != nullptr) return;
+    if (!encoded_) return;
+    if (gathered_ != nullptr) {
+      join();
+      return;
+    }
+    if (owner_ != nullptr) return;
     auto copy = std::make_shared<Bytes>(body_.begin(), body_.end());
     body_ = *copy;
     owner_ = std::move(copy);
   }
 
  private:
-  ByteView body_;
-  std::shared_ptr<void const> owner_;
+  void join() const {
+    auto whole = std::make_shared<Bytes>();
+    for (auto const part : gathered_->gathered())
+      whole->insert(whole->end(), part.begin(), part.end());
+    body_ = *whole;
+    owner_ = std::move(whole);
+    gathered_ = nullptr;
+  }
+
+  mutable ByteView body_;
+  mutable std::shared_ptr<void const> owner_;
+  mutable wire::MsgpackWriter const* gathered_ = nullptr;
   std::unique_ptr<Failure> failure_;
   bool encoded_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -67,22 +68,77 @@ Outcome<R> outcome_of(Body&& body) {
   }
 }
 
+/// What a body gives: T of T, Result<T> and Outcome<T>.
+template <class Given>
+struct ValueOf {
+  using Type = Given;
+};
+template <class Given>
+  requires requires(Given given) { given.error(); }
+struct ValueOf<Given> {
+  using Type = typename Given::value_type;
+};
+
+template <class T>
+inline constexpr bool is_view = std::is_same_v<T, ByteView> || std::is_same_v<T, std::string_view>;
+
+/// What travels from the body of a method that gives R: a body may give a view where R owns.
+template <class R, class Given>
+using Carried = std::conditional_t<is_view<typename ValueOf<Given>::Type>,
+                                   typename ValueOf<Given>::Type, R>;
+
+inline constexpr std::size_t kReferredBytesMin = 8 << 10;
+
+/// Encodes a value; long content of it is referred to. For that a view lies in the message of the
+/// call, and anything else is kept.
+template <class T>
+Reply encoded(Call& call, T&& value) {
+  auto& out = *call.scratch;
+  out.clear();
+  using Value = std::remove_cvref_t<T>;
+  if (size_hint(value) < kReferredBytesMin) {
+    write<Value>(out, value);
+    return Reply{out};
+  }
+  if constexpr (is_view<Value>) {
+    auto const* const first = reinterpret_cast<std::uint8_t const*>(value.data());
+    auto const* const begin = call.message.data();
+    bool const of_message =
+        std::less_equal<>{}(begin, first) &&
+        std::less_equal<>{}(first + value.size(), begin + call.message.size());
+    if (of_message) out.refer_from(kReferredBytesMin / 2);
+    write<Value>(out, value);
+    out.refer_from(SIZE_MAX);
+    return Reply{out};
+  } else {
+    auto kept = std::make_shared<Value const>(std::forward<T>(value));
+    out.refer_from(kReferredBytesMin / 2);
+    write<Value>(out, *kept);
+    out.refer_from(SIZE_MAX);
+    return Reply{out, std::move(kept)};
+  }
+}
+
 /// To the place that the caller gave, or encoded.
-template <class M>
-Reply reply_of(Call& call, Outcome<typename M::Returned>&& outcome) {
+template <class M, class Value>
+Reply reply_of(Call& call, Outcome<Value>&& outcome) {
   using R = typename M::Returned;
   if (!outcome) return Reply{std::move(outcome).error()};
-  call.scratch->clear();
   if constexpr (std::is_void_v<R>) {
+    call.scratch->clear();
     call.scratch->nil();
+    return Reply{*call.scratch};
   } else {
     if (call.typed_result != nullptr && call.method == &M::kInfo) {
-      static_cast<std::optional<R>*>(call.typed_result)->emplace(*std::move(outcome));
+      auto& place = *static_cast<std::optional<R>*>(call.typed_result);
+      if constexpr (std::is_constructible_v<R, Value>)
+        place.emplace(*std::move(outcome));
+      else
+        place.emplace(outcome->begin(), outcome->end());
       return Reply{};
     }
-    write<R>(*call.scratch, *outcome);
+    return encoded(call, *std::move(outcome));
   }
-  return Reply{call.scratch->written()};
 }
 
 template <class M, class Body, class... Values>
@@ -97,11 +153,13 @@ Reply run_body(Body& body, Call& call, Values const&... values) {
     if (!ended) return Reply{std::move(ended).error()};
     call.scratch->clear();
     call.scratch->nil();
-    return Reply{call.scratch->written()};
+    return Reply{*call.scratch};
   } else {
     static_assert(std::is_invocable_v<Body&, Values const&...>,
                   "the servant does not fit the signature of the method");
-    return reply_of<M>(call, outcome_of<typename M::Returned>([&] { return body(values...); }));
+    using Value =
+        Carried<typename M::Returned, std::invoke_result_t<Body&, Values const&...>>;
+    return reply_of<M, Value>(call, outcome_of<Value>([&] { return body(values...); }));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "mutirao/base/bytes.h"
 #include "mutirao/base/result.h"
@@ -147,11 +148,15 @@ class MsgpackWriter {
   MsgpackWriter(MsgpackWriter&& other) noexcept
       : buffer_{std::move(other.buffer_)},
         size_{std::exchange(other.size_, 0)},
-        capacity_{std::exchange(other.capacity_, 0)} {}
+        capacity_{std::exchange(other.capacity_, 0)},
+        refer_min_{other.refer_min_},
+        references_{std::move(other.references_)} {}
   MsgpackWriter& operator=(MsgpackWriter&& other) noexcept {
     buffer_ = std::move(other.buffer_);
     size_ = std::exchange(other.size_, 0);
     capacity_ = std::exchange(other.capacity_, 0);
+    refer_min_ = other.refer_min_;
+    references_ = std::move(other.references_);
     return *this;
   }
 
@@ -173,8 +178,23 @@ class MsgpackWriter {
   /// An encoding made elsewhere, as it is.
   MsgpackWriter& raw(ByteView encoded);
 
+  /// Content of that size or more is not copied from now on but referred to: whoever sends the
+  /// encoding gathers it (writev), and what was referred to lives until then.
+  void refer_from(std::size_t bytes) noexcept { refer_min_ = bytes; }
+  struct Reference {
+    std::size_t at = 0;  ///< in written(): it belongs before that byte
+    ByteView content;
+  };
+  [[nodiscard]] std::vector<Reference> const& references() const noexcept { return references_; }
+  /// All of the encoding, in order.
+  [[nodiscard]] std::vector<ByteView> gathered() const;
+
+  /// Without what is referred to.
   [[nodiscard]] ByteView written() const noexcept { return {buffer_.get(), size_}; }
-  void clear() noexcept { size_ = 0; }
+  void clear() noexcept {
+    size_ = 0;
+    references_.clear();
+  }
   /// Forgets what was written after that byte.
   void truncate(std::size_t bytes) noexcept { size_ = bytes; }
   /// For what is known only after what follows it, such as a length.
@@ -215,6 +235,8 @@ class MsgpackWriter {
   std::unique_ptr<std::uint8_t[]> buffer_;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
+  std::size_t refer_min_ = SIZE_MAX;
+  std::vector<Reference> references_;
 };
 
 }  // namespace mutirao::wire
