@@ -54,6 +54,9 @@ void say_ready();
 class Durations {
  public:
   void add(std::chrono::nanoseconds duration) { ++counts_[class_of(duration)]; }
+  void add(Durations const& others) {
+    for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += others.counts_[i];
+  }
   /// The duration that `share` of them do not exceed.
   [[nodiscard]] std::chrono::nanoseconds quantile(double share) const;
 

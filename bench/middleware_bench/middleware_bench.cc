@@ -18,6 +18,7 @@
 
 namespace {
 using bench::Clock;
+using bench::Durations;
 using namespace mutirao;
 using namespace mutirao::middleware;
 
@@ -178,6 +179,131 @@ void micro() {
                 static_cast<unsigned long long>(allocations.load() - before));
   });
 }
+// ---- many calls while all is replaced under them
+
+struct Ledger {
+  static constexpr std::string_view kType = "Ledger";
+  Method<"enter", std::uint64_t(std::uint64_t)> enter;
+};
+
+/// Which calls were executed; the state that one component hands to the next.
+struct Entries {
+  explicit Entries(std::uint64_t calls) : seen(calls) {}
+  std::vector<std::atomic<std::uint8_t>> seen;
+  std::atomic<std::uint64_t> twice{0};
+};
+
+std::shared_ptr<Servant> ledger_of(std::shared_ptr<std::shared_ptr<Entries>> state) {
+  return servant<Ledger>(on<&Ledger::enter>([state](std::uint64_t number) {
+    auto& entries = **state;
+    if (entries.seen[number].fetch_add(1, std::memory_order_relaxed) != 0) ++entries.twice;
+    return number + 1;
+  }));
+}
+
+/// Calls, 64 at a time over a socket, with `meddle` beside them.
+template <class Meddle>
+std::unique_ptr<Durations> call_all(Broker& client, std::string const& address, std::uint64_t calls,
+                   std::uint64_t& wrong, Meddle meddle) {
+  auto const ledger = client.find<Ledger>("ledger@" + address);
+  must(ledger.has_value());
+  auto durations = std::make_unique<Durations>();
+  threads::mutex mutex;
+  std::atomic<std::uint64_t> next{0};
+  std::atomic<std::uint64_t> bad{0};
+  threads::scope meddling;
+  meddling.spawn("meddler", meddle, {.isolated = true});
+  threads::scope callers;
+  for (int i = 0; i < 64; ++i) {
+    callers.spawn("caller", [&] {
+      auto const own = std::make_unique<Durations>();
+      for (;;) {
+        auto const number = next.fetch_add(1, std::memory_order_relaxed);
+        if (number >= calls) break;
+        auto const begun = Clock::now();
+        auto const reply = ledger->enter.with({.deadline = threads::within(30s)})(number);
+        own->add(Clock::now() - begun);
+        if (!reply || *reply != number + 1) ++bad;
+      }
+      std::lock_guard const lock{mutex};
+      durations->add(*own);
+    });
+  }
+  static_cast<void>(callers.join());
+  meddling.request_stop();
+  static_cast<void>(meddling.join());
+  wrong = bad;
+  return durations;
+}
+
+void storm(std::uint64_t calls) {
+  threads::runtime runtime;
+  runtime.run([&] {
+    base::StderrLog log{base::LogLevel::warning};
+    auto const world = world::make_real_world(log);
+    auto listener = world->network().listen({world::IpAddress::loopback(), 0});
+    if (!listener) bench::fail(listener.error().what);
+    auto const address = (*listener)->local().to_string();
+    Broker server{*world};
+    Broker client{*world};
+    threads::scope serving;
+    serving.spawn("server", [&] { static_cast<void>(server.serve(**listener)); });
+
+    auto entries = std::make_shared<Entries>(calls);
+    auto holder = std::make_shared<std::shared_ptr<Entries>>(entries);
+    must(server.objects().add("ledger", ledger_of(holder)).has_value());
+    std::uint64_t wrong = 0;
+    auto const quiet = call_all(client, address, calls, wrong, [] {});
+    std::uint64_t lost = wrong;
+    for (auto const& each : entries->seen) lost += each.load() == 1 ? 0 : 1;
+
+    entries = std::make_shared<Entries>(calls);
+    *holder = entries;
+    std::uint64_t swaps = 0;
+    std::uint64_t replaced = 0;
+    auto const meddle = [&] {
+      auto const begun = threads::now();
+      for (std::uint64_t turn = 1;; ++turn) {
+        if (!threads::sleep_until(begun + turn * 1ms)) return;
+        for (auto* side : {&client.chain(), &server.objects().chain()}) {
+          auto const& last = side == &client.chain() ? client.last() : server.objects().last();
+          must(side->replace(chain_of(turn % 6, last), side->version()).has_value());
+          ++swaps;
+        }
+        if (turn % 1000 != 0) continue;
+        // The next one begins empty and is given what the old one has.
+        auto next = std::make_shared<std::shared_ptr<Entries>>();
+        must(server.objects()
+                 .replace(
+                     "ledger", ledger_of(next),
+                     [&]() -> Result<void> {
+                       *next = std::exchange(*holder, nullptr);
+                       return {};
+                     },
+                     threads::within(5s))
+                 .has_value());
+        holder = next;
+        ++replaced;
+      }
+    };
+    auto const stormy = call_all(client, address, calls, wrong, meddle);
+    lost += wrong;
+    for (auto const& each : entries->seen) lost += each.load() == 0 ? 1 : 0;
+    auto const us = [](std::chrono::nanoseconds d) {
+      return static_cast<double>(d.count()) / 1000;
+    };
+    std::printf(
+        R"({"row": "storm", "calls": %llu, "swaps": %llu, "replaced": %llu, "lost": %llu, )"
+        R"("twice": %llu, "quiet_p99_us": %.4g, "p99_us": %.4g, "quiet_p50_us": %.4g, "p50_us": %.4g})"
+        "\n",
+        static_cast<unsigned long long>(calls), static_cast<unsigned long long>(swaps),
+        static_cast<unsigned long long>(replaced), static_cast<unsigned long long>(lost),
+        static_cast<unsigned long long>(entries->twice.load()), us(quiet->quantile(0.99)),
+        us(stormy->quantile(0.99)), us(quiet->quantile(0.5)), us(stormy->quantile(0.5)));
+    std::fflush(stdout);
+    serving.request_stop();
+  });
+}
 }  // namespace
 
 void* operator new(std::size_t bytes) {
@@ -191,6 +317,10 @@ void operator delete(void* memory, std::size_t /*bytes*/) noexcept { std::free(m
 int main(int argc, char** argv) {
   if (argc == 2 && std::strcmp(argv[1], "micro") == 0) {
     micro();
+    return 0;
+  }
+  if (argc >= 2 && std::strcmp(argv[1], "storm") == 0) {
+    storm(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 10'000'000);
     return 0;
   }
   return bench::run(argc, argv, serve, drive);
