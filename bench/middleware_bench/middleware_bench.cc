@@ -1,4 +1,5 @@
 // Ours: objects over one connection, a user thread for each call on both sides, one LWP a side.
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -138,8 +139,9 @@ void encode_one(wire::MsgpackWriter& out) {
   out.integer(0x1234'5678'9abcULL).string("do_something").integer(9'999'871);
   out.array(3);
   out.integer(0xfedc'ba98'7654ULL).string("sixteen letters!");
-  out.array(8);
-  for (std::uint32_t i = 0; i < 8; ++i) out.integer(i * 1000);
+  static constexpr std::array<std::uint32_t, 8> kNumbers{0,    1000, 2000, 3000,
+                                                         4000, 5000, 6000, 7000};
+  out.integers(std::span<std::uint32_t const>{kNumbers});
 }
 
 std::uint64_t decode_one(ByteView bytes) {
@@ -204,7 +206,7 @@ std::shared_ptr<Servant> ledger_of(std::shared_ptr<std::shared_ptr<Entries>> sta
 /// Calls, 64 at a time over a socket, with `meddle` beside them.
 template <class Meddle>
 std::unique_ptr<Durations> call_all(Broker& client, std::string const& address, std::uint64_t calls,
-                   std::uint64_t& wrong, Meddle meddle) {
+                                    std::uint64_t& wrong, Meddle meddle) {
   auto const ledger = client.find<Ledger>("ledger@" + address);
   must(ledger.has_value());
   auto durations = std::make_unique<Durations>();

@@ -235,5 +235,31 @@ TEST(Msgpack, takes_old_strings_as_bytes) {
   EXPECT_TRUE(reader.finish());
 }
 
+TEST(MsgpackWriter, writes_a_list_of_integers_as_one_by_one) {
+  std::vector<std::int64_t> const values{
+      0,    127,  128,    255,    256,       65535,      65536,      -1,        -32,      -33,
+      -128, -129, -32768, -32769, INT32_MIN, 4294967295, 4294967296, INT64_MIN, INT64_MAX};
+  MsgpackWriter together;
+  together.integers(std::span<std::int64_t const>{values});
+  MsgpackWriter each;
+  each.array(values.size());
+  for (auto const value : values) each.integer(value);
+  EXPECT_EQ(base::to_hex(together.written()), base::to_hex(each.written()));
+}
+
+TEST(MsgpackWriter, refers_to_long_content_and_gathers_it_in_order) {
+  Bytes const content(100, 7);
+  MsgpackWriter copied;
+  copied.array(3).bytes(content).integer(5).bytes(content);
+  MsgpackWriter referred;
+  referred.refer_from(100);
+  referred.array(3).bytes(content).integer(5).bytes(content);
+  EXPECT_EQ(referred.references().size(), 2u);
+  Bytes gathered;
+  for (auto const part : referred.gathered())
+    gathered.insert(gathered.end(), part.begin(), part.end());
+  EXPECT_EQ(base::to_hex(gathered), base::to_hex(copied.written()));
+}
+
 }  // namespace
 }  // namespace mutirao::wire

@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "mutirao/base/check.h"
 #include "mutirao/wire/msgpack.h"
@@ -40,11 +42,6 @@ MsgpackWriter& MsgpackWriter::container(std::uint8_t few, std::uint8_t type, std
   return head<std::uint32_t>(static_cast<std::uint8_t>(type + 1), count);
 }
 
-MsgpackWriter& MsgpackWriter::positive(std::uint64_t value) {
-  if (value <= 0xffffffff) return short_head(0xcc, static_cast<std::uint32_t>(value));
-  return head<std::uint64_t>(0xcf, value);
-}
-
 MsgpackWriter& MsgpackWriter::negative(std::int64_t value) {
   if (value >= -32) return one(static_cast<std::uint8_t>(value));
   if (value >= INT8_MIN) return head<std::uint8_t>(0xd0, static_cast<std::uint8_t>(value));
@@ -57,13 +54,39 @@ MsgpackWriter& MsgpackWriter::number(double value) {
   return head<std::uint64_t>(0xcb, std::bit_cast<std::uint64_t>(value));
 }
 
+namespace {
+/// At most 32 bytes, by two copies that overlap: a call of memcpy costs more than names are long.
+void copy_short(std::uint8_t* to, char const* from, std::size_t size) {
+  auto const twice = [&]<std::size_t kHalf>(std::integral_constant<std::size_t, kHalf>) {
+    std::array<std::uint8_t, kHalf> first;
+    std::array<std::uint8_t, kHalf> last;
+    std::memcpy(first.data(), from, kHalf);
+    std::memcpy(last.data(), from + size - kHalf, kHalf);
+    std::memcpy(to, first.data(), kHalf);
+    std::memcpy(to + size - kHalf, last.data(), kHalf);
+  };
+  if (size >= 16) {
+    twice(std::integral_constant<std::size_t, 16>{});
+  } else if (size >= 8) {
+    twice(std::integral_constant<std::size_t, 8>{});
+  } else if (size >= 4) {
+    twice(std::integral_constant<std::size_t, 4>{});
+  } else {
+    for (std::size_t i = 0; i < size; ++i) to[i] = static_cast<std::uint8_t>(from[i]);
+  }
+}
+}  // namespace
+
 MsgpackWriter& MsgpackWriter::string(std::string_view value) {
   auto const size = length_of(value.size());
-  if (size < 32)
-    one(static_cast<std::uint8_t>(0xa0 | size));
-  else
-    short_head(0xd9, size);
-  return raw(base::view_of(value));
+  if (size < 32) {
+    auto* const at = room(1 + size);
+    *at = static_cast<std::uint8_t>(0xa0 | size);
+    copy_short(at + 1, value.data(), size);
+    size_ += 1 + size;
+    return *this;
+  }
+  return short_head(0xd9, size).raw(base::view_of(value));
 }
 
 MsgpackWriter& MsgpackWriter::bytes(ByteView value) {

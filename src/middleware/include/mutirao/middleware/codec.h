@@ -171,8 +171,12 @@ struct Codec<std::vector<T>> {
   static constexpr std::array<Shape const*, 1> of{&shape_of<T>};
   static constexpr Shape shape{.kind = ShapeKind::list, .elements = of};
   static void write(wire::MsgpackWriter& out, std::vector<T> const& values) {
-    out.array(values.size());
-    for (auto const& each : values) Codec<T>::write(out, each);
+    if constexpr (std::integral<T> && !std::is_same_v<T, bool>) {
+      out.integers(std::span<T const>{values});
+    } else {
+      out.array(values.size());
+      for (auto const& each : values) Codec<T>::write(out, each);
+    }
   }
   static std::vector<T> read(Decoder& from) {
     std::vector<T> values;

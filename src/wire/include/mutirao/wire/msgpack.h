@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -168,6 +169,25 @@ class MsgpackWriter {
     if (value < 0) return negative(static_cast<std::int64_t>(value));
     return positive(static_cast<std::uint64_t>(value));
   }
+  /// An array of them. Faster than one by one: where the next goes stays in a register.
+  template <std::integral T>
+  MsgpackWriter& integers(std::span<T const> values) {
+    array(values.size());
+    auto* at = room(kHeadBytesMax * values.size());
+    for (T const value : values) {
+      if (value >= 0 && value < 0x80) {
+        *at++ = static_cast<std::uint8_t>(value);
+      } else if (value > 0) {
+        at = put_positive(at, static_cast<std::uint64_t>(value));
+      } else {
+        size_ = static_cast<std::size_t>(at - buffer_.get());
+        negative(static_cast<std::int64_t>(value));
+        at = buffer_.get() + size_;
+      }
+    }
+    size_ = static_cast<std::size_t>(at - buffer_.get());
+    return *this;
+  }
   MsgpackWriter& number(double value);
   /// `value` is valid UTF-8 and below 4 GiB, as are the lengths and counts of all others.
   MsgpackWriter& string(std::string_view value);
@@ -228,7 +248,22 @@ class MsgpackWriter {
   /// `few` is the type that holds a count below 16, `type` has it in two bytes, the next one in
   /// four.
   MsgpackWriter& container(std::uint8_t few, std::uint8_t type, std::size_t values);
-  MsgpackWriter& positive(std::uint64_t value);
+  /// At `at` there is room for kHeadBytesMax; returns where it ends. One, two, four or eight bytes,
+  /// the first of eight that are written: which of them a number takes can't be guessed, and there
+  /// would be a branch for each size.
+  static std::uint8_t* put_positive(std::uint8_t* at, std::uint64_t value) noexcept {
+    auto const size_log2 = static_cast<unsigned>(value > 0xff) +
+                           static_cast<unsigned>(value > 0xffff) +
+                           static_cast<unsigned>(value > 0xffff'ffff);
+    auto const size = std::size_t{1} << size_log2;
+    at[0] = static_cast<std::uint8_t>(0xcc + size_log2);
+    base::store_be<std::uint64_t>({at + 1, 8}, value << (64 - 8 * size));
+    return at + 1 + size;
+  }
+  MsgpackWriter& positive(std::uint64_t value) {
+    size_ = static_cast<std::size_t>(put_positive(room(kHeadBytesMax), value) - buffer_.get());
+    return *this;
+  }
   MsgpackWriter& negative(std::int64_t value);
   void grow(std::size_t bytes);
 
