@@ -30,6 +30,12 @@ Demo::Demo(Context const& context, world::World& world, std::vector<DemoNode>& n
       screen_{Screen::mode_for(context.wants_progress())} {}
 
 Result<DemoOutcome> Demo::run() {
+  auto outcome = show_all();
+  for (auto& node : nodes_) node.client.reset();  // a client ends on the thread that made it
+  return outcome;
+}
+
+Result<DemoOutcome> Demo::show_all() {
   MUT_TRY(wait_until_all_answer());
   outcome_.file = MUT_TRY(prepare_file());
   outcome_.wanted = nodes_.size() - 1;

@@ -49,6 +49,7 @@ class Demo {
   void clear_screen() { screen_.clear(); }
 
  private:
+  Result<DemoOutcome> show_all();
   Result<void> wait_until_all_answer();
   Result<DemoFile> prepare_file();
   Result<void> share_and_get();

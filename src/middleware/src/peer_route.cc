@@ -62,9 +62,12 @@ Result<std::shared_ptr<Connection>> PeerRoute::connection(Deadline deadline) {
 
 Result<std::shared_ptr<Connection>> PeerRoute::connect(Deadline deadline) {
   auto stream = open_stream(parts_.world, address_, deadline);
-  if (!stream)
-    return std::unexpected{
-        std::move(stream).error().during(fmt::format("cannot reach {}", address_))};
+  if (!stream) {
+    auto why = std::move(stream).error().during(fmt::format("cannot reach {}", address_));
+    if (why.fault == Fault::not_found || why.fault == Fault::refused || why.fault == Fault::closed)
+      why.fault = Fault::unreachable;
+    return std::unexpected{std::move(why)};
+  }
   auto connection = std::make_shared<Connection>(
       *std::move(stream), &parts_.dispatcher,
       Connection::Options{.node = parts_.node, .caller = address_, .opened = true});

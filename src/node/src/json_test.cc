@@ -84,54 +84,6 @@ TEST(Json, has_exactly_the_documented_keys) {
   EXPECT_EQ(now, expected.str());
 }
 
-TEST(Json, tells_a_transfer_without_loss) {
-  auto const text = to_json(full_transfer());
-  auto const back = transfer_from_json(text);
-  ASSERT_TRUE(back) << back.error().what;
-  EXPECT_EQ(to_json(*back), text);
-  EXPECT_EQ(back->status.time_left, Duration{12s});
-  EXPECT_EQ(back->status.peers.at(0).endpoint.to_string(), "10.0.0.3:6881");
-}
-
-TEST(Json, tells_a_node_without_loss) {
-  auto const text = to_json(full_status());
-  auto const back = node_status_from_json(text);
-  ASSERT_TRUE(back) << back.error().what;
-  EXPECT_EQ(to_json(*back), text);
-}
-
-TEST(Json, reads_back_a_thread_report) {
-  threads::runtime_report report;
-  report.info.lwps = 3;
-  report.info.lwps_blocked = 1;
-  report.info.lwps_resting = 4;
-  report.info.lwps_refused = 5;
-  report.info.stalls = 6;
-  report.info.switches = 10;
-  report.info.steals = 2;
-  report.info.guard = "madvise";
-  report.info.files = "io_uring";
-  report.processors = {
-      {.index = 0, .queued = 1, .switches = 10, .steals = 2, .in_blocking_call = true}};
-  threads::thread_info thread;
-  thread.id = 7;
-  thread.name = "peer 10.0.0.3:6881";
-  thread.scope = "main > swarm";
-  thread.depth = 2;
-  thread.state = threads::thread_state::parked;
-  thread.waits_for = threads::wait_kind::readable;
-  thread.wait = "reading descriptor 9";
-  thread.since = 1500ms;
-  thread.age = 90s;
-  thread.stop_requested = true;
-  report.threads = {thread};
-  auto const text = to_json(report);
-  auto const back = thread_report_from_json(text);
-  ASSERT_TRUE(back) << back.error().what;
-  EXPECT_EQ(to_json(*back), text);
-  EXPECT_THAT(text, testing::HasSubstr(R"("waits_for":"readable")"));
-}
-
 TEST(Json, keeps_fault_and_mend_of_an_error_across_the_socket) {
   auto const back =
       error_from_json(to_json(Error{Fault::refused, "address in use", "take another"}));
@@ -144,24 +96,6 @@ TEST(Json, mends_names_that_are_not_text_instead_of_failing) {
   Transfer transfer;
   transfer.status.name = "caf\xe9";
   EXPECT_THAT(to_json(transfer), testing::HasSubstr("caf\xef\xbf\xbd"));
-}
-
-TEST(Json, refuses_what_is_not_a_request_with_a_reason) {
-  for (std::string_view const text :
-       {"", "{", "[]", "{\"get\":{}}", "{\"get\":{\"what\":7}}", "{\"get\":null}"}) {
-    auto const request = get_request_from_json(text);
-    ASSERT_FALSE(request) << text;
-    EXPECT_EQ(request.error().fault, Fault::invalid);
-    EXPECT_FALSE(request.error().what.empty());
-  }
-  EXPECT_FALSE(share_request_from_json(R"({"share":{"path":"/a","format":"v3"}})"));
-}
-
-TEST(Json, tells_the_lines_of_a_stream_apart) {
-  EXPECT_EQ(json_kind(to_json(swarm::MakeProgress{1, 2})), "hashing");
-  EXPECT_EQ(json_kind(to_json(Error{Fault::io, "x", ""})), "error");
-  EXPECT_EQ(json_kind("[]"), "");
-  EXPECT_EQ(json_kind("nonsense"), "");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <mutex>
 
+#include "mutirao/middleware/broker.h"
 #include "mutirao/net/http_server.h"
 #include "mutirao/swarm/hash.h"
 #include "mutirao/swarm/site.h"
@@ -12,9 +13,9 @@
 #include "mutirao/threads/semaphore.h"
 #include "mutirao/threads/this_thread.h"
 
-#include "control_api.h"
 #include "links.h"
 #include "local_library.h"
+#include "node_objects.h"
 #include "port.h"
 #include "state_db.h"
 
@@ -82,9 +83,8 @@ struct Node::State {
   std::optional<swarm::Swarm> swarm;
   std::optional<swarm::Site> site;
   std::optional<LocalLibrary> library;
-  std::optional<ControlApi> api;
   std::optional<net::HttpServer> http;
-  std::optional<net::HttpServer> control;
+  std::optional<middleware::Broker> broker;
   threads::semaphore connections{kConnectionsMax};
   std::optional<threads::scope> services;
 
@@ -127,13 +127,14 @@ Result<void> Node::State::compose() {
   swarm.emplace(world, options);
   site.emplace(world, *swarm, *tracker, config.base_url);
   library.emplace(world, *swarm, *tracker, *db, config, contact);
-  api.emplace(*library, [this] { return status(); }, [this] { ask_to_stop(); });
   http.emplace(world, net::HttpServerOptions{}, [this](auto const& request, auto& responder) {
     return site->handle(request, responder);
   });
-  control.emplace(world, net::HttpServerOptions{}, [this](auto const& request, auto& responder) {
-    return api->handle(request, responder);
-  });
+  broker.emplace(world, middleware::BrokerOptions{.name = "node"});
+  MUT_TRY(offer_objects(broker->objects(), {.library = *library,
+                                            .swarm = *swarm,
+                                            .status = [this] { return status(); },
+                                            .stop = [this] { ask_to_stop(); }}));
   MUT_TRY(library->restore());
   control_listener = MUT_TRY(world.network().listen_local(config.control_socket));
   return {};
@@ -154,7 +155,7 @@ void Node::State::serve() {
     });
   };
   run("accept", [this] { return accept_connections(); });
-  run("control", [this] { return control->serve(*control_listener); });
+  run("control", [this] { return broker->serve(*control_listener); });
   if (ports.udp) run("udp tracker", [this] { return tracker->serve_udp(*ports.udp); });
   run("tend", [this]() -> Result<void> {
     while (true) {

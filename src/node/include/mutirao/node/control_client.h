@@ -11,10 +11,11 @@
 namespace mutirao::node {
 
 /// A node of this machine, spoken to over its control socket. When nothing listens there every call
-/// fails with unreachable. Any number of threads.
+/// fails with unreachable. Made and destroyed on one user thread; any number of threads may call.
 class ControlClient final : public Library {
  public:
   ControlClient(world::World& world, std::string socket_path);
+  ~ControlClient() override;
 
   Result<NodeStatus> status(Deadline deadline);
   /// What the node's threads do and wait for.
@@ -36,13 +37,8 @@ class ControlClient final : public Library {
                      Deadline deadline) override;
 
  private:
-  Result<std::string> call(std::string method, std::string target, std::string body,
-                           Deadline deadline);
-  Result<void> stream(std::string method, std::string target, std::string body,
-                      std::function<Result<bool>(std::string_view line)> take, Deadline deadline);
-
-  world::World& world_;
-  std::string socket_path_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace mutirao::node

@@ -9,13 +9,12 @@
 #include "mutirao/node/node.h"
 #include "mutirao/threads/diagnostics.h"
 
-/// The JSON that the control socket and `--json` speak; docs/reference/json.md names every key.
+/// The JSON that `--json` speaks; docs/reference/json.md names every key.
 /// Keys are stable: new ones may appear, none changes its meaning. The root is always an object.
 /// Units are in the names: `_s` seconds, `_rate` bytes per second; amounts of data are bytes. What
 /// is unknown is null.
 ///
 /// Encoders never fail: text that is not UTF-8, such as an odd file name, is mended with U+FFFD.
-/// Decoders skip keys they do not know and refuse wrong types.
 namespace mutirao::node {
 
 [[nodiscard]] std::string to_json(Transfer const& transfer);
@@ -25,25 +24,10 @@ namespace mutirao::node {
 [[nodiscard]] std::string to_json(threads::runtime_report const& report);
 [[nodiscard]] std::string to_json(Shared const& shared);
 [[nodiscard]] std::string to_json(Started const& started);
-[[nodiscard]] std::string to_json(ShareRequest const& request);
-[[nodiscard]] std::string to_json(GetRequest const& request);
 [[nodiscard]] std::string to_json(swarm::MakeProgress const& progress);  ///< {"hashing": {...}}
 [[nodiscard]] std::string to_json(Error const& error);                   ///< {"error": {...}}
 
-[[nodiscard]] Result<Transfer> transfer_from_json(std::string_view text);
-[[nodiscard]] Result<std::vector<Transfer>> transfers_from_json(std::string_view text);
-[[nodiscard]] Result<NodeStatus> node_status_from_json(std::string_view text);
-[[nodiscard]] Result<threads::runtime_report> thread_report_from_json(std::string_view text);
-[[nodiscard]] Result<Shared> shared_from_json(std::string_view text);
-[[nodiscard]] Result<Started> started_from_json(std::string_view text);
-[[nodiscard]] Result<ShareRequest> share_request_from_json(std::string_view text);
-[[nodiscard]] Result<GetRequest> get_request_from_json(std::string_view text);
-[[nodiscard]] Result<swarm::MakeProgress> hashing_from_json(std::string_view text);
 [[nodiscard]] Error error_from_json(std::string_view text);
-
-/// Which of the single-key objects above a line of a stream is: "hashing", "error", ...; empty for
-/// anything else.
-[[nodiscard]] std::string json_kind(std::string_view text);
 
 /// One string in quotes, escaped.
 [[nodiscard]] std::string json_string(std::string_view text);

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mutirao/middleware/interface.h"
+#include "mutirao/node/library.h"
+#include "mutirao/node/node.h"
+#include "mutirao/node/records.h"
+#include "mutirao/swarm/make_torrent.h"
+#include "mutirao/threads/diagnostics.h"
+
+/// The objects that a node offers on its control socket. Whatever a command can do, it does by
+/// calling one of them; and so can any other program, also as JSON over HTTP and by msgpack-rpc.
+namespace mutirao::node {
+
+/// What sharing tells: how far the hashing is, and in the end what became of it.
+struct ShareStep {
+  std::optional<swarm::MakeProgress> hashing;
+  std::optional<Shared> shared;
+};
+
+/// "library": what the node shares and fetches. The rules are those of class Library.
+struct LibraryObject {
+  static constexpr std::string_view kType = "Library";
+  static constexpr std::string_view kName = "library";
+  template <middleware::Name kMethod, class Signature, class... Traits>
+  using Method = middleware::Method<kMethod, Signature, Traits...>;
+  using Idempotent = middleware::Idempotent;
+
+  Method<"share", middleware::Yields<ShareStep>(ShareRequest)> share;
+  Method<"get", Started(GetRequest), Idempotent> get;
+  Method<"list", std::vector<Transfer>(), Idempotent> list;
+  Method<"show", Transfer(std::string), Idempotent> show;
+  Method<"pause", Transfer(std::string), Idempotent> pause;
+  Method<"resume", Transfer(std::string), Idempotent> resume;
+  Method<"verify", Transfer(std::string), Idempotent> verify;
+  Method<"remove", Transfer(std::string, bool)> remove;
+  Method<"watch", middleware::Yields<std::vector<Transfer>>(std::string, std::chrono::milliseconds),
+         Idempotent>
+      watch;
+};
+
+/// "swarm": the engine below the library: torrents with their peers and trackers.
+struct SwarmObject {
+  static constexpr std::string_view kType = "Swarm";
+  static constexpr std::string_view kName = "swarm";
+
+  middleware::Method<"list", std::vector<swarm::TorrentStatus>(), middleware::Idempotent> list;
+  middleware::Method<"status", swarm::TorrentStatus(std::string), middleware::Idempotent> status;
+  middleware::Method<"suggest_peer", void(std::string, std::string), middleware::Idempotent>
+      suggest_peer;
+};
+
+/// "node": the node itself.
+struct NodeObject {
+  static constexpr std::string_view kType = "Node";
+  static constexpr std::string_view kName = "node";
+
+  middleware::Method<"status", NodeStatus(), middleware::Idempotent> status;
+  middleware::Method<"stop", void(), middleware::Idempotent> stop;
+};
+
+/// "threads": what its user threads do and wait for.
+struct ThreadsObject {
+  static constexpr std::string_view kType = "Threads";
+  static constexpr std::string_view kName = "threads";
+
+  middleware::Method<"report", threads::runtime_report(), middleware::Idempotent> report;
+};
+
+}  // namespace mutirao::node
+
+template <>
+inline constexpr auto mutirao::middleware::record_of<mutirao::node::ShareStep> =
+    record("ShareStep", field(1, "hashing", &mutirao::node::ShareStep::hashing),
+           field(2, "shared", &mutirao::node::ShareStep::shared));
