@@ -87,8 +87,13 @@ Result<std::shared_ptr<Route>> Broker::route_to(std::string_view address) {
   std::lock_guard const lock{state_->mutex};
   auto found = state_->peers.find(address);
   if (found == state_->peers.end()) {
-    PeerRoute::Parts parts{state_->world, state_->dispatcher, state_->connections,
-                           state_->options.name};
+    PeerRoute::Parts parts{state_->world,
+                           state_->dispatcher,
+                           state_->connections,
+                           {.node = state_->options.name,
+                            .caller = std::string{address},
+                            .opened = true,
+                            .write_timeout = state_->options.write_timeout}};
     found =
         state_->peers
             .emplace(address, std::make_shared<PeerRoute>(std::move(parts), std::string{address}))
@@ -128,7 +133,9 @@ void Broker::serve_connection(std::unique_ptr<world::Stream> stream, ByteView re
                               std::string caller) {
   auto const connection = std::make_shared<Connection>(
       std::move(stream), &state_->dispatcher,
-      Connection::Options{.node = state_->options.name, .caller = std::move(caller)});
+      Connection::Options{.node = state_->options.name,
+                          .caller = std::move(caller),
+                          .write_timeout = state_->options.write_timeout});
   static_cast<void>(connection->serve(read_ahead));
 }
 

@@ -16,7 +16,7 @@ constexpr std::size_t kLengthBytes = 4;  // how long a long message will be
 constexpr std::size_t kReadBytes = 64 << 10;
 constexpr std::size_t kWriteBytes = 128 << 10;        // of long messages in one write
 constexpr std::size_t kShortKept = 256 << 10;         // of the writer's buffers
-constexpr std::size_t kEncodedInPlaceMax = 8 << 10;   // longer calls are encoded outside the lock
+constexpr std::size_t kEncodedInPlaceMax = 16 << 10;  // longer calls are encoded outside the lock
 constexpr std::size_t kIncomingBytesMax = 64 << 20;   // of long messages that are not whole yet
 constexpr std::size_t kOutgoingBytesMax = 128 << 20;  // of long messages that nobody takes
 constexpr std::size_t kShortBytesMax = 4 << 20;       // short ones that nobody takes: no more calls
@@ -38,7 +38,7 @@ struct Connection::Waiting {
   bool takes_items = false;
   bool answered = false;
   bool failed = false;
-  bool lost = false;  // the connection ended first
+  bool lost = false;            // the connection ended first
   Outgoing* message = nullptr;  // a long call that has not gone out whole: it refers to arguments
 };
 
@@ -200,18 +200,24 @@ Result<void> Connection::write_all_out() {
         if (why_closed_ || finishing_) return {};
         threads::park_token token;
         writer_ = &token;
+        // What may not go out waits for the other side to ask for more.
+        auto const patience =
+            long_.empty() ? Deadline::never() : threads::within(options_.write_timeout);
         lock.unlock();
-        auto const reason = token.park(Deadline::never());
-        if (reason != threads::wake_reason::woken) {
-          lock.lock();
-          bool const called = writer_ != &token;
-          writer_ = nullptr;
-          if (!called) return {};
-          lock.unlock();
-          token.until_woken();
-        } else {
+        auto reason = token.park(patience);
+        if (reason == threads::wake_reason::woken) {
           // Whoever is ready now may have more to send: it goes out with the same call.
           threads::yield();
+        } else {
+          lock.lock();
+          if (std::exchange(writer_, nullptr) == &token) {
+            if (reason == threads::wake_reason::timed_out)
+              return fail(Fault::timed_out,
+                          fmt::format("{} takes nothing of what it asked for", options_.caller));
+            return {};
+          }
+          lock.unlock();
+          token.until_woken();
         }
         lock.lock();
       }
@@ -362,8 +368,7 @@ Result<void> Connection::check_opening(FrameHead head) const {
 /// to move it.
 Result<void> Connection::begin_part(FrameHead head, ByteView payload) {
   MUT_TRY(check_opening(head));
-  if (head.kind != FrameKind::call && head.kind != FrameKind::reply &&
-      head.kind != FrameKind::item)
+  if (head.kind != FrameKind::call && head.kind != FrameKind::reply && head.kind != FrameKind::item)
     return fail(Fault::corrupt, "only calls, replies and items come in parts");
   auto const key = key_of(head);
   part_head_ = head;
@@ -576,10 +581,10 @@ void Connection::answer(Job& job, Reply& reply, wire::MsgpackWriter& scratch) {
   if (reply.failed()) {
     fail_with(reply.failure());
   } else if (message != nullptr && message->size > kMessageBytesMax) {
-    fail_with(failed(Error{Fault::exhausted,
-                           fmt::format("the answer is too long: {} bytes", message->size),
-                           "yield it in parts"},
-                     Executed::yes));
+    fail_with(failed(
+        Error{Fault::exhausted, fmt::format("the answer is too long: {} bytes", message->size),
+              "yield it in parts"},
+        Executed::yes));
     message.reset();
   }
   Lock lock{mutex_};
@@ -590,9 +595,9 @@ void Connection::answer(Job& job, Reply& reply, wire::MsgpackWriter& scratch) {
   if (why_closed_) return;
   if (message != nullptr && long_bytes_ > kOutgoingBytesMax) {
     message.reset();
-    fail_with(failed(
-        Error{Fault::exhausted, "the caller does not take the answers that it has", {}},
-        Executed::yes));
+    fail_with(
+        failed(Error{Fault::exhausted, "the caller does not take the answers that it has", {}},
+               Executed::yes));
   }
   if (message != nullptr) {
     message->head = head;
@@ -693,7 +698,7 @@ Reply Connection::send(Call& call) {
   auto const now = threads::now();
   if (call.arguments.size_hint() > kEncodedInPlaceMax) {
     message = std::make_unique<Outgoing>();
-    message->own.refer_from(kEncodedInPlaceMax / 2);
+    message->own.refer_from(kEncodedInPlaceMax / 4);
     write_call(message->own, call, now);
     message->send_own();
   }

@@ -68,9 +68,8 @@ Result<std::shared_ptr<Connection>> PeerRoute::connect(Deadline deadline) {
       why.fault = Fault::unreachable;
     return std::unexpected{std::move(why)};
   }
-  auto connection = std::make_shared<Connection>(
-      *std::move(stream), &parts_.dispatcher,
-      Connection::Options{.node = parts_.node, .caller = address_, .opened = true});
+  auto connection =
+      std::make_shared<Connection>(*std::move(stream), &parts_.dispatcher, parts_.options);
   parts_.connections.spawn("connection", [connection] { static_cast<void>(connection->serve({})); },
                            {.isolated = true});
   return connection;

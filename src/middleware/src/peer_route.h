@@ -19,7 +19,7 @@ class PeerRoute final : public Route {
     world::World& world;
     Dispatcher& dispatcher;
     threads::scope& connections;
-    std::string node;
+    Connection::Options options;
   };
   PeerRoute(Parts parts, std::string address);
 

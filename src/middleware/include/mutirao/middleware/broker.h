@@ -17,6 +17,8 @@ namespace mutirao::middleware {
 struct BrokerOptions {
   std::string name = "node";         ///< what others see of it
   std::size_t threads_max = 10'000;  ///< calls of others that run at once
+  /// A peer that takes nothing for so long is gone.
+  Duration write_timeout = std::chrono::seconds{30};
 };
 
 /// The object request broker of a node: offers its objects, and reaches those of others.

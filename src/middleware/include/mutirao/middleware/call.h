@@ -198,8 +198,8 @@ class [[nodiscard]] Reply {
   /// `body` is one encoded value, which lives as long as the call, or as long as `owner`.
   explicit Reply(ByteView body, std::shared_ptr<void const> owner = nullptr) noexcept
       : body_{body}, owner_{std::move(owner)}, encoded_{true} {}
-  /// What was written, of which parts may be referred to: those live as long as the call, or as long
-  /// as `owner`.
+  /// What was written, of which parts may be referred to: those live as long as the call, or as
+  /// long as `owner`.
   explicit Reply(wire::MsgpackWriter const& written, std::shared_ptr<void const> owner = nullptr)
       : body_{written.written()},
         owner_{std::move(owner)},

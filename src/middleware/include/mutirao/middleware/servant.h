@@ -84,10 +84,10 @@ inline constexpr bool is_view = std::is_same_v<T, ByteView> || std::is_same_v<T,
 
 /// What travels from the body of a method that gives R: a body may give a view where R owns.
 template <class R, class Given>
-using Carried = std::conditional_t<is_view<typename ValueOf<Given>::Type>,
-                                   typename ValueOf<Given>::Type, R>;
+using Carried =
+    std::conditional_t<is_view<typename ValueOf<Given>::Type>, typename ValueOf<Given>::Type, R>;
 
-inline constexpr std::size_t kReferredBytesMin = 8 << 10;
+inline constexpr std::size_t kReferredBytesMin = 16 << 10;
 
 /// Encodes a value; long content of it is referred to. For that a view lies in the message of the
 /// call, and anything else is kept.
@@ -103,16 +103,15 @@ Reply encoded(Call& call, T&& value) {
   if constexpr (is_view<Value>) {
     auto const* const first = reinterpret_cast<std::uint8_t const*>(value.data());
     auto const* const begin = call.message.data();
-    bool const of_message =
-        std::less_equal<>{}(begin, first) &&
-        std::less_equal<>{}(first + value.size(), begin + call.message.size());
-    if (of_message) out.refer_from(kReferredBytesMin / 2);
+    bool const of_message = std::less_equal<>{}(begin, first) &&
+                            std::less_equal<>{}(first + value.size(), begin + call.message.size());
+    if (of_message) out.refer_from(kReferredBytesMin / 4);
     write<Value>(out, value);
     out.refer_from(SIZE_MAX);
     return Reply{out};
   } else {
     auto kept = std::make_shared<Value const>(std::forward<T>(value));
-    out.refer_from(kReferredBytesMin / 2);
+    out.refer_from(kReferredBytesMin / 4);
     write<Value>(out, *kept);
     out.refer_from(SIZE_MAX);
     return Reply{out, std::move(kept)};
@@ -157,8 +156,7 @@ Reply run_body(Body& body, Call& call, Values const&... values) {
   } else {
     static_assert(std::is_invocable_v<Body&, Values const&...>,
                   "the servant does not fit the signature of the method");
-    using Value =
-        Carried<typename M::Returned, std::invoke_result_t<Body&, Values const&...>>;
+    using Value = Carried<typename M::Returned, std::invoke_result_t<Body&, Values const&...>>;
     return reply_of<M, Value>(call, outcome_of<Value>([&] { return body(values...); }));
   }
 }

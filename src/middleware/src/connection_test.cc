@@ -1,0 +1,273 @@
+#include "connection.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "test_objects.h"
+
+namespace mutirao::middleware {
+namespace {
+
+Bytes frame(FrameKind kind, std::uint8_t flags, std::uint32_t id, ByteView payload,
+            std::optional<std::uint32_t> length = std::nullopt) {
+  Bytes bytes(kFrameHeadBytes);
+  store_head(bytes, {.length = length.value_or(static_cast<std::uint32_t>(payload.size())),
+                     .kind = kind,
+                     .flags = flags,
+                     .id = id});
+  bytes.insert(bytes.end(), payload.begin(), payload.end());
+  return bytes;
+}
+
+Bytes operator+(Bytes one, Bytes const& other) {
+  one.insert(one.end(), other.begin(), other.end());
+  return one;
+}
+
+Bytes opening() {
+  wire::MsgpackWriter hello;
+  write_hello(hello, {.node = "stranger"});
+  return Bytes{kPreface.begin(), kPreface.end()} +
+         frame(FrameKind::hello, kWhole, 0, hello.written());
+}
+
+Bytes call_of(std::string_view object, std::string_view method, ByteView arguments) {
+  wire::MsgpackWriter call;
+  call.array(3).string(object).string(method).raw(arguments);
+  return {call.written().begin(), call.written().end()};
+}
+
+/// A peer that says whatever bytes it likes.
+class RawPeer {
+ public:
+  RawPeer(world::World& world, world::Endpoint to)
+      : stream_{*world.network().connect(to, {}, threads::within(5s))} {}
+  void say(ByteView bytes) { static_cast<void>(stream_->write_all(bytes, threads::within(5s))); }
+  [[nodiscard]] Result<void> say_within(ByteView bytes, Duration time) {
+    return stream_->write_all(bytes, threads::within(time));
+  }
+  /// All that comes until the other side ends the connection.
+  [[nodiscard]] std::string hear_to_the_end() {
+    std::string heard;
+    std::array<std::uint8_t, 4096> buffer;
+    for (;;) {
+      auto const got = stream_->read_some(buffer, threads::within(10s));
+      if (!got || *got == 0) break;
+      heard += base::text_of(ByteView{buffer}.first(*got));
+    }
+    return heard;
+  }
+  [[nodiscard]] bool hears(std::string_view text) {
+    std::array<std::uint8_t, 4096> buffer;
+    std::string heard;
+    while (!heard.contains(text)) {
+      auto const got = stream_->read_some(buffer, threads::within(10s));
+      if (!got || *got == 0) return false;
+      heard += base::text_of(ByteView{buffer}.first(*got));
+    }
+    return true;
+  }
+  void leave() { stream_.reset(); }
+
+ private:
+  std::unique_ptr<world::Stream> stream_;
+};
+
+TEST(Connection, tells_callers_when_their_peer_vanishes_in_the_middle_of_a_call) {
+  in_the_real_world([](world::World& world) {
+    auto server = std::make_unique<SampleServer>(world);
+    Broker client{world};
+    auto const sample = *client.find<Sample>("sample@" + server->address());
+    threads::scope callers;
+    for (int i = 0; i < 10; ++i) {
+      callers.spawn("caller", [&] {
+        auto const lost = sample.nap(1h);
+        ASSERT_FALSE(lost);
+        EXPECT_EQ(lost.error().fault, Fault::closed);
+        EXPECT_EQ(lost.error().executed, Executed::maybe);
+      });
+    }
+    while (server->state.naps_under_way < 10) ASSERT_TRUE(threads::sleep_for(1ms));
+    server.reset();
+    EXPECT_TRUE(callers.join());
+    auto const gone = sample.get();
+    ASSERT_FALSE(gone);
+    EXPECT_EQ(gone.error().fault, Fault::unreachable);
+    EXPECT_EQ(gone.error().executed, Executed::no);
+  });
+}
+
+TEST(Connection, takes_the_calls_back_of_a_caller_that_vanishes) {
+  in_the_real_world([](world::World& world) {
+    SampleServer server{world};
+    {
+      Broker client{world};
+      threads::scope callers;
+      auto const sample = *client.find<Sample>("sample@" + server.address());
+      for (int i = 0; i < 10; ++i)
+        callers.spawn("caller", [&] { static_cast<void>(sample.nap(1h)); });
+      while (server.state.naps_under_way < 10) ASSERT_TRUE(threads::sleep_for(1ms));
+    }
+    while (server.state.naps_cut_short < 10) ASSERT_TRUE(threads::sleep_for(1ms));
+  });
+}
+
+TEST(Connection, connects_again_when_the_other_node_has_come_back) {
+  in_the_real_world([](world::World& world) {
+    Broker client{world};
+    std::string address;
+    {
+      SampleServer server{world};
+      address = server.address();
+      EXPECT_EQ(client.find<Sample>("sample@" + address)->add(1), 1);
+    }
+    auto const listener = world.network().listen(*world::Endpoint::parse(address));
+    ASSERT_TRUE(listener);
+    Broker again{world};
+    SampleState state;
+    ASSERT_TRUE(again.objects().add("sample", sample_servant(state)));
+    threads::scope serving;
+    serving.spawn("server", [&] { static_cast<void>(again.serve(**listener)); });
+    // A call that meets the end of the old connection may have been executed, for all it knows.
+    auto sum = client.find<Sample>("sample@" + address)->add(2);
+    if (!sum) sum = client.find<Sample>("sample@" + address)->add(2);
+    EXPECT_EQ(sum, 2);
+    (*listener)->close();
+  });
+}
+
+TEST(Connection, answers_a_frame_that_lies_with_a_reason_and_serves_all_others) {
+  wire::MsgpackWriter no_arguments;
+  no_arguments.array(0);
+  auto const get = call_of("sample", "get", no_arguments.written());
+  Bytes const four{0, 0, 1, 0};
+  Bytes const too_long{0x7f, 0xff, 0xff, 0xff};
+  struct Lie {
+    Bytes bytes;
+    std::string reason;
+  };
+  std::vector<Lie> const lies{
+      {frame(static_cast<FrameKind>(15), kWhole, 1, {}), "no frame"},
+      {frame(FrameKind::call, kWhole, 1, {}, 0xffffff), "no frame"},
+      {frame(FrameKind::hello, kWhole, 0, {}), "said hello twice"},
+      {frame(FrameKind::call, kFirst, 1, too_long), "too long"},
+      {frame(FrameKind::call, kFirst, 1, {}) + Bytes(8), "does not say its length"},
+      {frame(FrameKind::call, kLast, 1, Bytes(8)), "without a beginning"},
+      {frame(FrameKind::call, kFirst, 1, four) + frame(FrameKind::call, kFirst, 1, four),
+       "begins inside itself"},
+      {frame(FrameKind::call, kFirst, 1, four) + frame(FrameKind::call, kLast, 1, Bytes(300)),
+       "longer than it said"},
+      {frame(FrameKind::call, kFirst, 1, four) + frame(FrameKind::call, kLast, 1, Bytes(8)),
+       "shorter than it said"},
+      {frame(FrameKind::ping, kFirst, 1, four), "come in parts"},
+      {frame(FrameKind::ping, kWhole, 1, Bytes(100)), "a ping is short"},
+      {frame(FrameKind::credit, kWhole, 0, Bytes(3)), "a credit is a number"},
+      {frame(FrameKind::call, kWhole, 4095,
+             call_of("sample", "nap", Bytes{0x91, 0xce, 0x7f, 0, 0, 0})) +
+           frame(FrameKind::call, kWhole, 4095, get),
+       "two calls have one number"},
+  };
+  in_the_real_world([&](world::World& world) {
+    SampleServer server{world};
+    Broker client{world};
+    auto const sample = *client.find<Sample>("sample@" + server.address());
+    for (auto const& lie : lies) {
+      RawPeer stranger{world, server.endpoint()};
+      stranger.say(opening() + lie.bytes);
+      EXPECT_THAT(stranger.hear_to_the_end(), testing::HasSubstr(lie.reason));
+      EXPECT_TRUE(sample.get());
+    }
+    RawPeer rude{world, server.endpoint()};
+    rude.say(Bytes{kPreface.begin(), kPreface.end()} + frame(FrameKind::call, kWhole, 1, get));
+    EXPECT_THAT(rude.hear_to_the_end(), testing::HasSubstr("did not say hello"));
+    EXPECT_TRUE(sample.get());
+  });
+}
+
+TEST(Connection, answers_a_call_that_makes_no_sense_and_goes_on) {
+  Bytes const bomb{0x91, 0xdd, 0xff, 0xff, 0xff, 0xff};  // four thousand million values
+  Bytes deep(100'00, 0x91);                              // arrays in arrays
+  in_the_real_world([&](world::World& world) {
+    SampleServer server{world};
+    RawPeer stranger{world, server.endpoint()};
+    auto said = opening();
+    for (auto const& arguments : {bomb, deep, Bytes{0xc1}, Bytes{}, Bytes{0x80}})
+      said = said + frame(FrameKind::call, kWhole, static_cast<std::uint32_t>(said.size()) % 4096,
+                          call_of("sample", "turn", arguments));
+    wire::MsgpackWriter hello;
+    hello.array(1).string("still there");
+    said = said + frame(FrameKind::call, kWhole, 4000, call_of("sample", "say", hello.written()));
+    stranger.say(said);
+    EXPECT_TRUE(stranger.hears("still there"));
+  });
+}
+
+TEST(Connection, ends_one_whose_peer_never_reads_and_slows_nobody_else) {
+  in_the_real_world([](world::World& world) {
+    SampleServer server{world, {.write_timeout = 300ms}};
+    Broker client{world};
+    auto const sample = *client.find<Sample>("sample@" + server.address());
+    wire::MsgpackWriter arguments;
+    arguments.array(1).bytes(Bytes(15'000));
+    auto const echo = call_of("sample", "echo", arguments.written());
+    RawPeer stranger{world, server.endpoint()};
+    stranger.say(opening());
+    Result<void> said;
+    std::size_t calls = 0;
+    for (; said && calls < 100'000; ++calls) {
+      said = stranger.say_within(
+          frame(FrameKind::call, kWhole, static_cast<std::uint32_t>(calls % 4096 + 4096), echo),
+          5s);
+      if (calls % 100 == 0) {
+        EXPECT_TRUE(sample.get());
+      }
+    }
+    EXPECT_FALSE(said);
+    EXPECT_LT(calls * 15'000, 100u << 20);
+    EXPECT_TRUE(sample.get());
+  });
+}
+
+TEST(Connection, refuses_more_calls_at_once_than_it_said) {
+  in_the_real_world([](world::World& world) {
+    SampleServer server{world};
+    Broker client{world};
+    auto const sample = *client.find<Sample>("sample@" + server.address());
+    // One of ours waits for its turn instead.
+    threads::scope callers;
+    std::atomic<int> done = 0;
+    for (std::uint32_t i = 0; i < kCallsMax + 500; ++i) {
+      callers.spawn("caller",
+                    [&] {
+                      EXPECT_TRUE(sample.nap(20ms));
+                      ++done;
+                    },
+                    {.stack = threads::stack_size::small});
+    }
+    EXPECT_TRUE(callers.join());
+    EXPECT_EQ(done, kCallsMax + 500);
+  });
+}
+
+TEST(Connection, finds_out_that_the_other_side_is_no_node) {
+  in_the_real_world([](world::World& world) {
+    auto const listener = world.network().listen({world::IpAddress::loopback(), 0});
+    ASSERT_TRUE(listener);
+    threads::scope serving;
+    serving.spawn("web server", [&] {
+      auto const stream = (*listener)->accept(threads::within(5s));
+      if (stream)
+        static_cast<void>(
+            (*stream)->write_all("HTTP/1.1 400 Bad Request\r\n\r\n", threads::within(5s)));
+      static_cast<void>(threads::sleep_for(1h));
+    });
+    Broker client{world};
+    auto const lost = client.find<Sample>("sample@" + (*listener)->local().to_string())->get();
+    ASSERT_FALSE(lost);
+    EXPECT_EQ(lost.error().fault, Fault::corrupt);
+    EXPECT_THAT(lost.error().mend, testing::HasSubstr("is it a Mutirão node"));
+  });
+}
+
+}  // namespace
+}  // namespace mutirao::middleware
