@@ -197,8 +197,8 @@ Result<CallMessage> read_call(ByteView message) {
   CallMessage call;
   auto const parts = from.in.array();
   if (parts < 3) from.refuse("a call is [object, method, arguments]");
-  call.object = read<std::string_view>(from);
-  call.method = read<std::string_view>(from);
+  call.object = from.in.string();
+  call.method = from.in.string();
   if (from.in.peek() != wire::MsgpackKind::array) from.refuse("the arguments are no array");
   call.arguments = from.in.skip();
   if (parts > 3) read_about(from, call);
