@@ -315,7 +315,10 @@ class JsonFiller final : public nlohmann::json_sax<nlohmann::json> {
     }
     for (auto const& each : frame.shape->fields)
       if (each.name == name) frame.field = &each;
-    if (frame.field == nullptr) return unknown_field(name, *frame.shape);
+    if (frame.field == nullptr) {
+      error_ = unknown_field(path(), name, *frame.shape);
+      return false;
+    }
     for (auto const* const seen : frame.seen)
       if (seen == frame.field) return refuse("it is there twice");
     frame.seen.push_back(frame.field);
@@ -426,15 +429,6 @@ class JsonFiller final : public nlohmann::json_sax<nlohmann::json> {
   bool out_of_range(std::string_view text, Shape const& shape) {
     return refuse(fmt::format("{} does not fit {}", base::quoted(text), to_string(shape)));
   }
-  bool unknown_field(std::string_view name, Shape const& record) {
-    std::vector<std::string> names;
-    for (auto const& each : record.fields) names.emplace_back(each.name);
-    auto const near = base::nearest(name.substr(0, 64), names);
-    return refuse(fmt::format("{} has no such field", record.name), Fault::invalid,
-                  near.empty() ? fmt::format("it has: {}", fmt::join(names, ", "))
-                               : fmt::format("do you mean {}?", near));
-  }
-
   MsgpackWriter& out_;
   Shape const* shape_;
   std::string_view root_;
@@ -471,6 +465,15 @@ std::string wanted_name(Shape const& shape) {
       return "an object " + to_string(shape);
   }
   return "something else";
+}
+
+Error unknown_field(std::string_view where, std::string_view name, Shape const& record) {
+  std::vector<std::string> names;
+  for (auto const& each : record.fields) names.emplace_back(each.name);
+  auto const near = base::nearest(name.substr(0, 64), names);
+  return Error{Fault::invalid, fmt::format("{}: {} has no such field", where, record.name),
+               near.empty() ? fmt::format("it has: {}", fmt::join(names, ", "))
+                            : fmt::format("do you mean {}?", near)};
 }
 
 bool fits(Shape const& shape, bool negative, std::uint64_t bits) noexcept {

@@ -45,6 +45,9 @@ void append_json_string(std::string& out, std::string_view text);
 
 /// What JSON calls a value of that shape, for messages: "an integer", "an object of Point".
 [[nodiscard]] std::string wanted_name(Shape const& shape);
+/// A record has no field of that name.
+[[nodiscard]] Error unknown_field(std::string_view where, std::string_view name,
+                                  Shape const& record);
 /// Whether an integer of that shape can hold it.
 [[nodiscard]] bool fits(Shape const& shape, bool negative, std::uint64_t bits) noexcept;
 
