@@ -1,21 +1,32 @@
 #include "mutirao/middleware/broker.h"
 
+#include <array>
 #include <map>
 #include <mutex>
 
 #include <fmt/format.h>
 
+#include "mutirao/middleware/gateway.h"
+#include "mutirao/net/http_server.h"
 #include "mutirao/threads/cancel_region.h"
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/this_thread.h"
 
 #include "connection.h"
 #include "dispatcher.h"
+#include "msgpack_rpc.h"
 #include "peer_route.h"
 
 namespace mutirao::middleware {
 
 namespace {
+constexpr Duration kFirstByteTimeout = std::chrono::seconds{10};
+
+/// An array of three or four, in each way to write one.
+bool speaks_msgpack_rpc(std::uint8_t first) noexcept {
+  return first == 0x93 || first == 0x94 || first == 0xdc || first == 0xdd;
+}
+
 /// The end of the chain of those who call.
 class Depart final : public Interceptor {
  public:
@@ -54,6 +65,8 @@ struct Broker::State {
   std::shared_ptr<LiveChain> chain = std::make_shared<LiveChain>(*Chain::make({}, last));
   std::shared_ptr<Route> here = std::make_shared<LocalRoute>(objects);
   Dispatcher dispatcher;
+  Gateway gateway;
+  net::HttpServer http;
   threads::mutex mutex;
   std::map<std::string, std::shared_ptr<PeerRoute>, std::less<>> peers;
   threads::scope connections;
@@ -61,7 +74,13 @@ struct Broker::State {
   State(world::World& w, BrokerOptions o)
       : world{w},
         options{std::move(o)},
-        dispatcher{objects, {.threads_max = options.threads_max}} {}
+        dispatcher{objects, {.threads_max = options.threads_max}},
+        gateway{objects, {.name = options.name}},
+        http{world,
+             {.body_bytes_max = kMessageBytesMax},
+             [this](auto const& request, auto& responder) {
+               return gateway.handle(request, responder);
+             }} {}
 };
 
 Broker::Broker(world::World& world, BrokerOptions options)
@@ -131,6 +150,18 @@ Result<void> Broker::serve(world::Listener& listener) {
 
 void Broker::serve_connection(std::unique_ptr<world::Stream> stream, ByteView read_ahead,
                               std::string caller) {
+  std::array<std::uint8_t, 512> first;
+  if (read_ahead.empty()) {
+    auto const count = stream->read_some(first, threads::within(kFirstByteTimeout));
+    if (!count || *count == 0) return;
+    read_ahead = ByteView{first}.first(*count);
+  }
+  if (speaks_msgpack_rpc(read_ahead[0])) {
+    static_cast<void>(serve_msgpack_rpc(state_->objects, *stream, read_ahead, caller));
+    return;
+  }
+  if (read_ahead[0] != kPreface[0])
+    return state_->http.serve_connection(std::move(stream), read_ahead);
   auto const connection = std::make_shared<Connection>(
       std::move(stream), &state_->dispatcher,
       Connection::Options{.node = state_->options.name,
