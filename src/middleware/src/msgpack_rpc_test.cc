@@ -10,7 +10,7 @@
 #include "mutirao/world/real_world.h"
 
 #include "json_values.h"
-#include "test_objects.h"
+#include "test_ledger.h"
 
 namespace mutirao::middleware {
 namespace {
