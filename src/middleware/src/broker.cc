@@ -39,7 +39,7 @@ class LocalRoute final : public Route {
   explicit LocalRoute(ObjectAdapter& adapter) noexcept : adapter_{adapter} {}
   Reply send(Call& call) override {
     if (!call.deadline.is_never() && call.deadline.passed(threads::now()))
-      return not_executed(Fault::timed_out, "the call's time was over before it began");
+      return call.fail(not_executed(Fault::timed_out, "the call's time was over before it began"));
     threads::cancel_region const region{call.deadline};
     return adapter_.execute(call);
   }

@@ -544,7 +544,7 @@ void Connection::take_credit(std::uint32_t id, std::uint32_t bytes,
 // ---- answering
 
 /// The answer as a long message, if it is one.
-std::unique_ptr<Connection::Outgoing> Connection::long_answer(Job& job, Reply& reply,
+std::unique_ptr<Connection::Outgoing> Connection::long_answer(Job& job, Reply reply,
                                                               wire::MsgpackWriter& scratch) {
   if (reply.failed()) return nullptr;
   auto message = std::make_unique<Outgoing>();
@@ -568,7 +568,7 @@ std::unique_ptr<Connection::Outgoing> Connection::long_answer(Job& job, Reply& r
   return message;
 }
 
-void Connection::answer(Job& job, Reply& reply, wire::MsgpackWriter& scratch) {
+void Connection::answer(Job& job, Reply reply, wire::MsgpackWriter& scratch) {
   MUT_ASSERT(reply.failed() || reply.encoded());
   FrameHead head{.kind = FrameKind::reply, .flags = 0, .id = job.id};
   wire::MsgpackWriter failure;
@@ -704,10 +704,10 @@ Reply Connection::send(Call& call) {
   }
   Lock lock{mutex_};
   if (message != nullptr && long_bytes_ > kOutgoingBytesMax)
-    return not_executed(Fault::exhausted, "too many long calls wait for their way out",
-                        "make fewer at once", Retry::later);
+    return call.fail(not_executed(Fault::exhausted, "too many long calls wait for their way out",
+                                  "make fewer at once", Retry::later));
   auto const entered = enter(lock, waiting, call.deadline);
-  if (!entered) return Failure{entered.error(), Executed::no, Retry::elsewhere, {}, {}};
+  if (!entered) return call.fail(Failure{entered.error(), Executed::no, Retry::elsewhere, {}, {}});
   auto const id = *entered;
   FrameHead head{.kind = FrameKind::call, .flags = kWhole, .id = id};
   if (message == nullptr) {
@@ -730,9 +730,9 @@ Reply Connection::send(Call& call) {
   if (message != nullptr) {
     if (message->size > kMessageBytesMax) {
       leave(id);
-      return not_executed(Fault::exhausted,
-                          fmt::format("the call is too long: {} bytes", message->size),
-                          fmt::format("at most {}", kMessageBytesMax));
+      return call.fail(not_executed(Fault::exhausted,
+                                    fmt::format("the call is too long: {} bytes", message->size),
+                                    fmt::format("at most {}", kMessageBytesMax)));
     }
     head.flags = 0;
     message->head = head;
@@ -781,16 +781,16 @@ Reply Connection::wait_for(Lock& lock, Waiting& waiting, std::uint32_t id, Call&
         if (!taken) {
           places_[id & kPlaceMask].waiting = nullptr;
           put_frame({.kind = FrameKind::cancel, .flags = kWhole, .id = id}, {});
-          return Reply{std::move(taken).error()};
+          return call.fail(std::move(taken).error());
         }
       }
       continue;
     }
     if (waiting.answered) {
-      if (waiting.failed) return Reply{read_failure(call.received.view())};
-      return Reply{call.received.view()};
+      if (waiting.failed) return call.fail(read_failure(call.received.view()));
+      return call.answer(call.received.view());
     }
-    if (waiting.lost) return Reply{lost()};
+    if (waiting.lost) return call.fail(lost());
     threads::park_token token;
     waiting.token = &token;
     lock.unlock();
@@ -806,13 +806,14 @@ Reply Connection::wait_for(Lock& lock, Waiting& waiting, std::uint32_t id, Call&
     // The reply that is still to come frees the place.
     places_[id & kPlaceMask].waiting = nullptr;
     if (!why_closed_) put_frame({.kind = FrameKind::cancel, .flags = kWhole, .id = id}, {});
-    return Reply{failed(reason == threads::wake_reason::stopped
-                            ? Error{Fault::cancelled, "the caller was asked to stop", {}}
-                            : Error{Fault::timed_out,
-                                    fmt::format("{} did not answer {}.{} in time", options_.caller,
-                                                call.target->object, call.method_name),
-                                    {}},
-                        Executed::maybe, Retry::elsewhere)};
+    return call.fail(
+        failed(reason == threads::wake_reason::stopped
+                   ? Error{Fault::cancelled, "the caller was asked to stop", {}}
+                   : Error{Fault::timed_out,
+                           fmt::format("{} did not answer {}.{} in time", options_.caller,
+                                       call.target->object, call.method_name),
+                           {}},
+               Executed::maybe, Retry::elsewhere));
   }
 }
 

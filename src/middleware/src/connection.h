@@ -60,7 +60,7 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
 
   /// The reply to a job; each has one. `scratch` may be taken, when the reply lies there and is
   /// long.
-  void answer(Job& job, Reply& reply, wire::MsgpackWriter& scratch);
+  void answer(Job& job, Reply reply, wire::MsgpackWriter& scratch);
   /// One value that it yields. Parks while the caller has not taken what came before.
   Outcome<void> yield_item(Job& job, ByteView item);
 
@@ -80,7 +80,7 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
   void forget(std::list<std::unique_ptr<Outgoing>>& messages);
   static void wait_for_write(Lock& lock, Outgoing*& message);
   static void wait_for_step(Lock& lock, Outgoing& message);
-  std::unique_ptr<Outgoing> long_answer(Job& job, Reply& reply, wire::MsgpackWriter& scratch);
+  std::unique_ptr<Outgoing> long_answer(Job& job, Reply reply, wire::MsgpackWriter& scratch);
   void collect_long(std::vector<ByteView>& out);
   void say_why(Error const& why);
 

@@ -127,13 +127,14 @@ void Dispatcher::run(Job& job) {
   auto const now = threads::now();
   auto const message = read_call(job.message.view());
   wire::MsgpackWriter scratch;
+  Target target;
   if (!message) {
-    auto reply = Reply{not_executed(Fault::invalid, message.error().what, message.error().mend)};
-    connection.answer(job, reply, scratch);
+    Call call{target, {}, nullptr, {}};
+    auto const& why = message.error();
+    connection.answer(job, call.fail(not_executed(Fault::invalid, why.what, why.mend)), scratch);
     recycle(job);
     return;
   }
-  Target target;
   target.object = message->object;
   target.epoch = message->epoch;
   target.capability = message->capability;
@@ -153,16 +154,18 @@ void Dispatcher::run(Job& job) {
     threads::cancel_region region{call.deadline};
     job.region.store(&region, std::memory_order_seq_cst);
     if (job.taken_back.load(std::memory_order_seq_cst)) region.request_stop();
-    auto reply =
-        job.taken_back.load(std::memory_order_relaxed)
-            ? Reply{not_executed(Fault::cancelled, "the caller took the call back")}
-        : call.deadline.passed(now)
-            ? Reply{not_executed(Fault::timed_out, "the call's time was over before it began")}
-            : adapter_.execute(call);
-    connection.answer(job, reply, scratch);  // after which nobody takes it back
+    connection.answer(job, execute(call, job, now), scratch);  // after which nobody takes it back
     job.region.store(nullptr, std::memory_order_relaxed);
   }
   recycle(job);
+}
+
+Reply Dispatcher::execute(Call& call, Job const& job, TimePoint now) {
+  if (job.taken_back.load(std::memory_order_relaxed))
+    return call.fail(not_executed(Fault::cancelled, "the caller took the call back"));
+  if (call.deadline.passed(now))
+    return call.fail(not_executed(Fault::timed_out, "the call's time was over before it began"));
+  return adapter_.execute(call);
 }
 
 }  // namespace mutirao::middleware

@@ -69,6 +69,7 @@ class Dispatcher {
   void call_a_thread(std::unique_lock<threads::mutex>& lock);
   void work();
   void run(Job& job);
+  Reply execute(Call& call, Job const& job, TimePoint now);
 
   ObjectAdapter& adapter_;
   Options options_;

@@ -58,20 +58,20 @@ class ObjectAdapter::Execute final : public Interceptor {
   explicit Execute(ObjectAdapter& adapter) noexcept : adapter_{adapter} {}
   Reply intercept(Call& call, Next /*nobody*/) override {
     auto running = adapter_.enter(call);
-    if (!running) return Reply{std::move(running).error()};
+    if (!running) return call.fail(std::move(running).error());
     try {
       return running->execute(call);
     } catch (std::bad_alloc const&) {
-      return thrown(Fault::exhausted, "out of memory");
+      return call.fail(thrown(Fault::exhausted, "out of memory"));
     } catch (std::exception const& escaped) {
-      return thrown(Fault::io, escaped.what());
+      return call.fail(thrown(Fault::io, escaped.what()));
     } catch (...) {
-      return thrown(Fault::io, "something that is no std::exception");
+      return call.fail(thrown(Fault::io, "something that is no std::exception"));
     }
   }
 
  private:
-  static Reply thrown(Fault fault, std::string_view what) {
+  static Failure thrown(Fault fault, std::string_view what) {
     return Failure{Error{fault, fmt::format("the object threw: {}", what), {}},
                    Executed::maybe,
                    Retry::never,

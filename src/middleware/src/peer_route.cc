@@ -39,7 +39,7 @@ PeerRoute::PeerRoute(Parts parts, std::string address)
 
 Reply PeerRoute::send(Call& call) {
   auto const way = connection(call.deadline);
-  if (!way) return Failure{way.error(), Executed::no, Retry::elsewhere, {}, {}};
+  if (!way) return call.fail(Failure{way.error(), Executed::no, Retry::elsewhere, {}, {}});
   return (*way)->send(call);
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -141,6 +142,44 @@ class Arguments {
   ByteView encoded_;
 };
 
+/// What became of a call: a value, encoded or in the place that the caller gave, or a failure. It
+/// lies in its Call; a Reply is the way to it.
+struct Answer {
+  mutable ByteView body;
+  mutable std::shared_ptr<void const> owner;  // of what `body` points to, unless the call
+  mutable wire::MsgpackWriter const* gathered = nullptr;  // the encoding, when it is in parts
+  std::optional<Failure> failure;
+  bool encoded = false;  // else the value, if there is one, is in Call::typed_result
+
+  void join() const;
+};
+
+/// Says that a call has been answered, and gives the answer. A handle of one word, which an
+/// interceptor that only passes calls on hands through by a jump; good while the call is, and until
+/// the call is answered anew.
+class [[nodiscard]] Reply {
+ public:
+  [[nodiscard]] bool failed() const noexcept { return answer_->failure.has_value(); }
+  [[nodiscard]] Failure& failure() const noexcept { return *answer_->failure; }
+  /// Otherwise the value is in Call::typed_result.
+  [[nodiscard]] bool encoded() const noexcept { return answer_->encoded; }
+  /// The value in one piece.
+  [[nodiscard]] ByteView body() const {
+    if (answer_->gathered != nullptr) answer_->join();
+    return answer_->body;
+  }
+  /// The encoding in parts, when it is that.
+  [[nodiscard]] wire::MsgpackWriter const* gathered() const noexcept { return answer_->gathered; }
+  [[nodiscard]] std::shared_ptr<void const> const& owner() const noexcept { return answer_->owner; }
+  /// Makes the value outlive the call; returns what it lives in.
+  std::shared_ptr<void const> const& keep() const;
+
+ private:
+  friend class Call;
+  explicit Reply(Answer& answer) noexcept : answer_{&answer} {}
+  Answer* answer_;
+};
+
 /// One call under way, as request-level interceptors see it. They may change what is not const.
 class Call {
  public:
@@ -175,6 +214,38 @@ class Call {
   wire::MsgpackWriter* scratch =
       nullptr;  ///< where an answer may be encoded; good while the call is
 
+  // The ways to answer it.
+  /// With what lies in typed_result.
+  Reply done() noexcept {
+    answer_ = {};
+    return Reply{answer_};
+  }
+  /// With one encoded value, which lives as long as the call, or as long as `owner`.
+  Reply answer(ByteView body, std::shared_ptr<void const> owner = nullptr) noexcept {
+    answer_ = {.body = body, .owner = std::move(owner), .failure = std::nullopt, .encoded = true};
+    return Reply{answer_};
+  }
+  /// With what was written, of which parts may be referred to: those live as long as the call, or
+  /// as long as `owner`.
+  Reply answer(wire::MsgpackWriter const& written, std::shared_ptr<void const> owner = nullptr) {
+    answer_ = {.body = written.written(),
+               .owner = std::move(owner),
+               .gathered = written.references().empty() ? nullptr : &written,
+               .failure = std::nullopt,
+               .encoded = true};
+    return Reply{answer_};
+  }
+  Reply fail(Failure failure) {
+    answer_ = {.body = {}, .owner = nullptr, .failure = std::move(failure)};
+    return Reply{answer_};
+  }
+  /// With the answer to another call, which it takes.
+  Reply take(Reply other) {
+    if (!other.failed() && other.encoded()) other.keep();
+    answer_ = std::move(*other.answer_);
+    return Reply{answer_};
+  }
+
   [[nodiscard]] std::string_view field(std::string_view name) const noexcept {
     for (auto const& [key_of, value] : fields)
       if (key_of == name) return value;
@@ -188,66 +259,9 @@ class Call {
     }
     fields.emplace_back(name, std::move(value));
   }
-};
-
-/// The answer to a call: a value, encoded or in the place that the caller gave, or a failure.
-class [[nodiscard]] Reply {
- public:
-  /// The value is in Call::typed_result.
-  Reply() = default;
-  /// `body` is one encoded value, which lives as long as the call, or as long as `owner`.
-  explicit Reply(ByteView body, std::shared_ptr<void const> owner = nullptr) noexcept
-      : body_{body}, owner_{std::move(owner)}, encoded_{true} {}
-  /// What was written, of which parts may be referred to: those live as long as the call, or as
-  /// long as `owner`.
-  explicit Reply(wire::MsgpackWriter const& written, std::shared_ptr<void const> owner = nullptr)
-      : body_{written.written()},
-        owner_{std::move(owner)},
-        gathered_{written.references().empty() ? nullptr : &written},
-        encoded_{true} {}
-  Reply(Failure failure)  // NOLINT: a failure is a reply
-      : failure_{std::make_unique<Failure>(std::move(failure))} {}
-
-  [[nodiscard]] bool failed() const noexcept { return failure_ != nullptr; }
-  [[nodiscard]] Failure& failure() const noexcept { return *failure_; }
-  [[nodiscard]] bool encoded() const noexcept { return encoded_; }
-  /// In one piece.
-  [[nodiscard]] ByteView body() const {
-    if (gathered_ != nullptr) join();
-    return body_;
-  }
-  /// The encoding in parts, when it is that.
-  [[nodiscard]] wire::MsgpackWriter const* gathered() const noexcept { return gathered_; }
-  [[nodiscard]] std::shared_ptr<void const> const& owner() const noexcept { return owner_; }
-
-  /// Makes it outlive the call that it answers.
-  void keep() {
-    if (!encoded_) return;
-    if (gathered_ != nullptr) {
-      join();
-      return;
-    }
-    if (owner_ != nullptr) return;
-    auto copy = std::make_shared<Bytes>(body_.begin(), body_.end());
-    body_ = *copy;
-    owner_ = std::move(copy);
-  }
 
  private:
-  void join() const {
-    auto whole = std::make_shared<Bytes>();
-    for (auto const part : gathered_->gathered())
-      whole->insert(whole->end(), part.begin(), part.end());
-    body_ = *whole;
-    owner_ = std::move(whole);
-    gathered_ = nullptr;
-  }
-
-  mutable ByteView body_;
-  mutable std::shared_ptr<void const> owner_;
-  mutable wire::MsgpackWriter const* gathered_ = nullptr;
-  std::unique_ptr<Failure> failure_;
-  bool encoded_ = false;
+  Answer answer_;
 };
 
 }  // namespace mutirao::middleware

@@ -98,7 +98,7 @@ Reply encoded(Call& call, T&& value) {
   using Value = std::remove_cvref_t<T>;
   if (size_hint(value) < kReferredBytesMin) {
     write<Value>(out, value);
-    return Reply{out};
+    return call.answer(out);
   }
   if constexpr (is_view<Value>) {
     auto const* const first = reinterpret_cast<std::uint8_t const*>(value.data());
@@ -108,13 +108,13 @@ Reply encoded(Call& call, T&& value) {
     if (of_message) out.refer_from(kReferredBytesMin / 4);
     write<Value>(out, value);
     out.refer_from(SIZE_MAX);
-    return Reply{out};
+    return call.answer(out);
   } else {
     auto kept = std::make_shared<Value const>(std::forward<T>(value));
     out.refer_from(kReferredBytesMin / 4);
     write<Value>(out, *kept);
     out.refer_from(SIZE_MAX);
-    return Reply{out, std::move(kept)};
+    return call.answer(out, std::move(kept));
   }
 }
 
@@ -122,11 +122,11 @@ Reply encoded(Call& call, T&& value) {
 template <class M, class Value>
 Reply reply_of(Call& call, Outcome<Value>&& outcome) {
   using R = typename M::Returned;
-  if (!outcome) return Reply{std::move(outcome).error()};
+  if (!outcome) return call.fail(std::move(outcome).error());
   if constexpr (std::is_void_v<R>) {
     call.scratch->clear();
     call.scratch->nil();
-    return Reply{*call.scratch};
+    return call.answer(*call.scratch);
   } else {
     if (call.typed_result != nullptr && call.method == &M::kInfo) {
       auto& place = *static_cast<std::optional<R>*>(call.typed_result);
@@ -134,7 +134,7 @@ Reply reply_of(Call& call, Outcome<Value>&& outcome) {
         place.emplace(*std::move(outcome));
       else
         place.emplace(outcome->begin(), outcome->end());
-      return Reply{};
+      return call.done();
     }
     return encoded(call, *std::move(outcome));
   }
@@ -146,13 +146,14 @@ Reply run_body(Body& body, Call& call, Values const&... values) {
     static_assert(std::is_invocable_v<Body&, Values const&..., Yield<typename M::Item>&>,
                   "the servant does not fit the method: it takes the arguments and a Yield<T>&");
     if (call.items == nullptr)
-      return not_executed(Fault::invalid, "this method yields many values", "call it as a stream");
+      return call.fail(
+          not_executed(Fault::invalid, "this method yields many values", "call it as a stream"));
     Yield<typename M::Item> yield{*call.items};
     auto ended = outcome_of<void>([&] { return body(values..., yield); });
-    if (!ended) return Reply{std::move(ended).error()};
+    if (!ended) return call.fail(std::move(ended).error());
     call.scratch->clear();
     call.scratch->nil();
-    return Reply{*call.scratch};
+    return call.answer(*call.scratch);
   } else {
     static_assert(std::is_invocable_v<Body&, Values const&...>,
                   "the servant does not fit the signature of the method");
@@ -175,8 +176,9 @@ Reply execute(Body& body, Call& call) {
   Decoder from{call.arguments.typed() ? encoded.written() : call.arguments.encoded()};
   auto const values = read<typename M::Values>(from);
   if (auto const well = from.finish(); !well)
-    return not_executed(Fault::invalid, "the arguments do not fit the method: " + well.error().what,
-                        "mutirao object show tells what it takes");
+    return call.fail(not_executed(Fault::invalid,
+                                  "the arguments do not fit the method: " + well.error().what,
+                                  "mutirao object show tells what it takes"));
   return std::apply([&](auto const&... each) { return run_body<M>(body, call, each...); }, values);
 }
 
