@@ -30,7 +30,7 @@ class Chain {
   Chain() = default;
   std::vector<Placed> placed_;
   std::shared_ptr<Interceptor> last_;
-  std::vector<Interceptor*> order_;
+  std::vector<Next::Link> order_;
 };
 
 /// The chain in force, which can be replaced while calls pass.

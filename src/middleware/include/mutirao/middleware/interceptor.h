@@ -27,11 +27,15 @@ class Interceptor {
 /// The rest of the chain.
 class Next {
  public:
-  explicit Next(Interceptor* const* rest) noexcept : rest_{rest} {}
-  Reply operator()(Call& call) const { return (*rest_)->intercept(call, Next{rest_ + 1}); }
+  struct Link {
+    Interceptor* self;
+    Reply (*intercept)(Interceptor*, Call&, Next);
+  };
+  explicit Next(Link const* rest) noexcept : rest_{rest} {}
+  Reply operator()(Call& call) const { return rest_->intercept(rest_->self, call, Next{rest_ + 1}); }
 
  private:
-  Interceptor* const* rest_;
+  Link const* rest_;
 };
 
 /// The order in which concerns act, outermost first, the same on both sides: so nobody has to
