@@ -19,6 +19,16 @@ struct ObjectAdapter::Object {
   std::atomic<std::uint32_t> running{0};
   std::atomic<std::uint64_t> calls{0};
   std::atomic<bool> awaited{false};  // somebody waits for running to become 0
+
+  [[nodiscard]] Listed listed(std::string_view name) const {
+    return {.name = std::string{name},
+            .interface = &servant->interface(),
+            .about = options.about,
+            .guarded = !options.capability.empty(),
+            .epoch = options.epoch,
+            .calls = calls.load(std::memory_order_relaxed),
+            .running = running.load(std::memory_order_relaxed)};
+  }
 };
 
 /// A call inside an object.
@@ -207,22 +217,17 @@ std::vector<ObjectAdapter::Listed> ObjectAdapter::list() const {
   std::vector<Listed> all;
   {
     std::lock_guard const lock{mutex_};
-    for (auto const& [name, object] : objects_)
-      all.push_back({.name = name,
-                     .interface = &object->servant->interface(),
-                     .about = object->options.about,
-                     .guarded = !object->options.capability.empty(),
-                     .epoch = object->options.epoch,
-                     .calls = object->calls.load(std::memory_order_relaxed),
-                     .running = object->running.load(std::memory_order_relaxed)});
+    for (auto const& [name, object] : objects_) all.push_back(object->listed(name));
   }
   std::ranges::sort(all, {}, &Listed::name);
   return all;
 }
 
 Result<ObjectAdapter::Listed> ObjectAdapter::find(std::string_view name) const {
-  for (auto& each : list())
-    if (each.name == name) return std::move(each);
+  {
+    std::lock_guard const lock{mutex_};
+    if (auto const object = object_of(name)) return object->listed(name);
+  }
   return fail(Fault::not_found, fmt::format("there is no object called {}", name),
               "mutirao object list tells what there is");
 }
