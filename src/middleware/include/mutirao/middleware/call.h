@@ -84,8 +84,10 @@ struct Target {
   std::string capability{};            ///< what allows to call it; empty: nothing is needed
   std::shared_ptr<LiveChain> chain{};  ///< what calls pass before they go their way
   std::shared_ptr<Route> route{};
-  /// Other places where the same object is, for retries, hedging and replication.
+  /// Other places where the same object is. A call goes to one of them when the first can't serve
+  /// it, or, when the object is replicated, to all.
   std::vector<std::shared_ptr<Route>> replicas{};
+  bool replicated = false;
 };
 
 /// Takes the items that a streaming call yields, each an encoded value. May park: that is what
@@ -195,6 +197,7 @@ class Call {
   Arguments arguments;
 
   Deadline deadline = Deadline::never();
+  bool endless = false;  ///< the caller asked for no deadline
   TraceContext trace;
   IdempotencyKey key;
   /// What interceptors of both sides tell each other; names in lower case.

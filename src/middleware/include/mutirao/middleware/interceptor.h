@@ -32,7 +32,9 @@ class Next {
     Reply (*intercept)(Interceptor*, Call&, Next);
   };
   explicit Next(Link const* rest) noexcept : rest_{rest} {}
-  Reply operator()(Call& call) const { return rest_->intercept(rest_->self, call, Next{rest_ + 1}); }
+  Reply operator()(Call& call) const {
+    return rest_->intercept(rest_->self, call, Next{rest_ + 1});
+  }
 
  private:
   Link const* rest_;

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -70,7 +71,8 @@ class Method;
 
 /// What a single call is to be like.
 struct CallOptions {
-  Deadline deadline = Deadline::never();  ///< never: what the chain gives it
+  /// Absent: what the chain gives it. A call without an end has to be asked for: Deadline::never().
+  std::optional<Deadline> deadline{};
   IdempotencyKey key{};
 };
 

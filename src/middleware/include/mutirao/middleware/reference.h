@@ -58,7 +58,8 @@ template <class M, class... A>
   using R = typename M::Returned;
   typename M::References const values{arguments...};
   Call call{target, M::kInfo.name, &M::kInfo, Arguments::of(values)};
-  call.deadline = options.deadline;
+  call.deadline = options.deadline.value_or(Deadline::never());
+  call.endless = options.deadline && options.deadline->is_never();
   call.key = options.key;
   wire::MsgpackWriter scratch;
   call.scratch = &scratch;

@@ -66,7 +66,8 @@ class Stream {
           auto const references = std::apply(
               [](auto const&... each) { return typename M::References{each...}; }, values);
           Call call{target, M::kInfo.name, &M::kInfo, Arguments::of(references)};
-          call.deadline = options.deadline;
+          call.deadline = options.deadline.value_or(Deadline::never());
+          call.endless = options.deadline && options.deadline->is_never();
           call.key = options.key;
           call.items = state.get();
           wire::MsgpackWriter scratch;

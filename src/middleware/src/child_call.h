@@ -1,0 +1,39 @@
+#pragma once
+
+#include <utility>
+
+#include "mutirao/middleware/call.h"
+
+namespace mutirao::middleware {
+
+/// The same call once more, for another place. Lives on its own: its answer is encoded, and its
+/// parent may take() it.
+struct ChildCall {
+  ChildCall(Call const& parent, Target to)
+      : target{std::move(to)}, call{target, parent.method_name, parent.method, parent.arguments} {
+    call.deadline = parent.deadline;
+    call.endless = parent.endless;
+    call.trace = parent.trace;
+    call.key = parent.key;
+    call.fields = parent.fields;
+    call.caller = parent.caller;
+    call.scratch = &scratch;
+  }
+  ChildCall(ChildCall const&) = delete;
+  ChildCall& operator=(ChildCall const&) = delete;
+
+  Target target;
+  wire::MsgpackWriter scratch;
+  Call call;
+};
+
+/// The target of a call at one of its places: 0 is the first, then come the replicas.
+[[nodiscard]] inline Target at_place(Target const& target, std::size_t place) {
+  Target one = target;
+  if (place > 0) one.route = target.replicas[place - 1];
+  one.replicas.clear();
+  one.replicated = false;
+  return one;
+}
+
+}  // namespace mutirao::middleware

@@ -1,0 +1,142 @@
+#include <algorithm>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "mutirao/middleware/interceptors.h"
+#include "mutirao/threads/scope.h"
+#include "mutirao/threads/this_thread.h"
+
+#include "child_call.h"
+
+namespace mutirao::middleware {
+
+namespace {
+constexpr double kTokensPerRetry = 1000;
+}
+
+RetryBudget::RetryBudget(Options options) noexcept
+    : share_{static_cast<std::int64_t>(options.share * kTokensPerRetry)},
+      reserve_{static_cast<std::int64_t>(options.reserve * kTokensPerRetry)},
+      tokens_{reserve_} {}
+
+void RetryBudget::first_try() noexcept {
+  if (tokens_.fetch_add(share_, std::memory_order_relaxed) + share_ > reserve_)
+    tokens_.store(reserve_, std::memory_order_relaxed);
+}
+
+bool RetryBudget::take() noexcept {
+  auto have = tokens_.load(std::memory_order_relaxed);
+  while (have >= static_cast<std::int64_t>(kTokensPerRetry))
+    if (tokens_.compare_exchange_weak(have, have - static_cast<std::int64_t>(kTokensPerRetry),
+                                      std::memory_order_relaxed))
+      return true;
+  return false;
+}
+
+RetryCalls::RetryCalls(world::World& world, RetryOptions options)
+    : world_{world}, options_{options}, budget_{options.budget} {}
+
+bool RetryCalls::safe(Call const& call, Failure const& failure) noexcept {
+  if (failure.retry == Retry::never || failure.fault == Fault::cancelled) return false;
+  if (failure.executed == Executed::no) return true;
+  if (call.items != nullptr) return false;  // some have been taken
+  return call.key.present() || (call.method != nullptr && call.method->idempotent);
+}
+
+Reply RetryCalls::intercept(Call& call, Next next) {
+  budget_.first_try();
+  auto reply = next(call);
+  if (!reply.failed()) [[likely]]
+    return reply;
+  auto const& target = *call.target;
+  auto const places = target.replicated ? 1 : target.replicas.size() + 1;
+  auto pause = options_.pause_first;
+  for (unsigned again = 1; again < options_.tries_max && reply.failed(); ++again) {
+    auto const& failure = reply.failure();
+    if (!safe(call, failure) || !budget_.take()) break;
+    auto const now = threads::now();
+    Duration const drawn{static_cast<std::int64_t>(
+        world_.entropy().below(static_cast<std::uint64_t>(pause.count()) + 1))};
+    bool const elsewhere = failure.retry == Retry::elsewhere && places > 1;
+    auto const wait = elsewhere ? Duration{} : std::max(drawn, failure.retry_after);
+    if (!call.deadline.is_never() && now + wait >= call.deadline.when()) break;
+    if (wait > Duration{} && !threads::sleep_for(wait)) break;
+    pause = std::min(2 * pause, options_.pause_max);
+    retries_.fetch_add(1, std::memory_order_relaxed);
+    if (places == 1) {
+      reply = next(call);
+      continue;
+    }
+    auto const elsewhere_target = at_place(target, again % places);
+    call.target = &elsewhere_target;
+    reply = next(call);
+    call.target = &target;
+  }
+  return reply;
+}
+
+Hedge::Hedge(Duration first_guess, RetryBudget::Options budget) noexcept
+    : usual_{first_guess.count()}, budget_{budget} {}
+
+/// Follows the quantile 0.95 by steps of a part of itself: up for one in twenty, down for the rest.
+void Hedge::learn(Duration took) noexcept {
+  constexpr std::int64_t kStep = 64;
+  auto const usual = usual_.load(std::memory_order_relaxed);
+  auto const step = std::max<std::int64_t>(usual / kStep, 1000);
+  usual_.store(
+      took.count() > usual ? usual + step : std::max<std::int64_t>(usual - step / 19, 1000),
+      std::memory_order_relaxed);
+}
+
+Reply Hedge::intercept(Call& call, Next next) {
+  auto const& target = *call.target;
+  if (target.replicas.empty() || target.replicated || call.items != nullptr ||
+      call.method == nullptr || !call.method->idempotent)
+    return next(call);
+  budget_.first_try();
+  ChildCall first{call, at_place(target, 0)};
+  ChildCall second{call, at_place(target, 1)};
+  threads::mutex mutex;
+  threads::condition_variable changed;
+  std::optional<Reply> replies[2];
+  int best = -1;  // the first that did well, else the last that ended
+  int ended = 0;
+  int begun = 0;
+  auto const started = threads::now();
+  threads::scope scope;
+  auto const begin = [&](int which) {
+    ++begun;
+    scope.spawn("hedged call",
+                [&, which] {
+                  auto const reply = next((which == 0 ? first : second).call);
+                  {
+                    std::lock_guard const lock{mutex};
+                    replies[which] = reply;
+                    ++ended;
+                    if (best < 0 || (replies[best]->failed() && !reply.failed())) best = which;
+                  }
+                  changed.notify_all();
+                },
+                {.isolated = true});
+  };
+  auto const decided = [&] { return (best >= 0 && !replies[best]->failed()) || ended == begun; };
+  std::unique_lock lock{mutex};
+  begin(0);
+  auto const patience = threads::within(Duration{usual_.load(std::memory_order_relaxed)});
+  auto waited = changed.wait(lock, decided, earlier(patience, call.deadline));
+  if (!decided() && patience.passed(threads::now()) && budget_.take()) {
+    hedged_.fetch_add(1, std::memory_order_relaxed);
+    begin(1);
+  }
+  waited = changed.wait(lock, decided, Deadline::never());
+  lock.unlock();
+  scope.request_stop();
+  static_cast<void>(scope.join());
+  if (best < 0)
+    return call.fail(Failure{std::move(waited).error(), Executed::maybe, Retry::never, {}, {}});
+  learn(threads::now() - started);
+  return call.take(*replies[best]);
+}
+
+}  // namespace mutirao::middleware
