@@ -1,11 +1,15 @@
 #include "json_values.h"
 
+#include <array>
 #include <cmath>
 #include <limits>
 
 #include <gtest/gtest.h>
 
 #include "mutirao/middleware/codec.h"
+#include "mutirao/threads/runtime.h"
+
+#include "named_values.h"
 
 namespace mutirao::middleware {
 
@@ -157,6 +161,33 @@ TEST(JsonValues, bombs_are_refused) {
   for (int i = 0; i < 60; ++i) nested.array(1);
   nested.nil();
   EXPECT_EQ(json_from(nested.written(), nullptr).error().fault, Fault::exhausted);
+}
+
+// Calls are answered on the small stack of a user thread.
+TEST(JsonValues, the_deepest_value_fits_the_stack_of_a_user_thread) {
+  threads::runtime runtime;
+  runtime.run([] {
+    std::string json;
+    for (int i = 0; i < 24; ++i) json += R"({"branches":[)";
+    for (int i = 0; i < 24; ++i) json += "]}";
+    Shape shape{.kind = ShapeKind::record, .name = "Tree"};
+    std::array<Shape const*, 1> const branch{&shape};
+    Shape const branches{.kind = ShapeKind::list, .elements = branch};
+    std::array<FieldShape, 1> const fields{{{1, "branches", &branches}}};
+    shape.fields = fields;
+    wire::MsgpackWriter encoded;
+    ASSERT_TRUE(msgpack_from_json(encoded, json, &shape, "value"));
+    EXPECT_EQ(json_from(encoded.written(), &shape), json);
+    wire::MsgpackWriter named;
+    wire::MsgpackReader in{encoded.written()};
+    ASSERT_TRUE(append_named(named, in, &shape));
+    EXPECT_EQ(json_from(named.written(), nullptr), json);
+    wire::MsgpackWriter again;
+    wire::MsgpackReader back{named.written()};
+    ASSERT_TRUE(append_numbered(again, back, &shape, "value"));
+    EXPECT_EQ(json_from(again.written(), &shape), json);
+    EXPECT_FALSE(msgpack_from_json(encoded, R"({"branches":[)" + json + "]}", &shape, "value"));
+  });
 }
 
 }  // namespace
