@@ -53,8 +53,7 @@ class LocalRoute final : public Route {
 Reply send(Call& call) {
   auto const& target = *call.target;
   if (target.chain == nullptr) return target.route->send(call);
-  auto const pin = target.chain->pin();
-  return (*pin)(call);
+  return (*target.chain)(call);
 }
 
 struct Broker::State {

@@ -238,8 +238,7 @@ Reply ObjectAdapter::execute(Call& call) {
     if (auto const object = object_of(call.target->object))
       call.method = object->servant->interface().find(call.method_name);
   }
-  auto const pin = chain_.pin();
-  return (*pin)(call);
+  return chain_(call);
 }
 
 }  // namespace mutirao::middleware

@@ -4,7 +4,9 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <string_view>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "mutirao/base/result.h"
@@ -33,6 +35,25 @@ class Chain {
   std::vector<Next::Link> order_;
 };
 
+/// How the calls through one chain went, while two are compared.
+struct ChainFigures {
+  std::uint64_t calls = 0;
+  std::uint64_t failures = 0;
+  Duration p99{};  ///< to an eighth
+};
+
+/// How much worse than the old one a chain on trial may be.
+struct CanaryBand {
+  std::uint64_t calls_min = 200;  ///< fewer say nothing
+  double failures_more = 0.01;    ///< share of all calls
+  double p99_ratio = 1.5;
+  Duration p99_more = std::chrono::milliseconds{1};  ///< besides that ratio
+};
+/// Why a chain on trial has to go; nothing while it is as good as the old one. Pure.
+[[nodiscard]] std::optional<std::string> left_band(ChainFigures const& old,
+                                                   ChainFigures const& next,
+                                                   CanaryBand const& band);
+
 /// The chain in force, which can be replaced while calls pass.
 ///
 /// A call pins the chain that it entered for as long as it lasts, be it seconds; the next call
@@ -50,12 +71,15 @@ class LiveChain {
   /// Keeps a chain alive. Moves with its call between LWPs.
   class Pin {
    public:
-    ~Pin() { count_->fetch_sub(1, std::memory_order_release); }
+    ~Pin() {
+      if (count_ != nullptr) count_->fetch_sub(1, std::memory_order_release);
+    }
     Pin(Pin const&) = delete;
     Pin& operator=(Pin const&) = delete;
     Chain const& operator*() const noexcept { return *chain_; }
     Chain const* operator->() const noexcept { return chain_; }
     [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
+    explicit operator bool() const noexcept { return chain_ != nullptr; }
 
    private:
     friend LiveChain;
@@ -66,24 +90,46 @@ class LiveChain {
     std::uint64_t version_;
   };
 
-  [[nodiscard]] Pin pin() const noexcept {
+  /// Passes a call through the chain in force, or when one is on trial, perhaps through that.
+  Reply operator()(Call& call) const {
+    if (trial_.load(std::memory_order_relaxed) != nullptr) [[unlikely]]
+      return compare(call);
+    auto const pinned = pin();
+    return (*pinned)(call);
+  }
+
+  [[nodiscard]] Pin pin() const noexcept { return pin(current_); }
+
+ private:
+  [[nodiscard]] static Pin pin(std::atomic<Version*> const& in_force) noexcept {
     // Spread by the caller's stack, so that threads on different processors do not share a line.
     auto const shard =
         (reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) >> 16) % kShards;
     for (;;) {
-      auto& version = *current_.load(std::memory_order_acquire);
-      auto& count = version.pinned[shard].calls;
+      auto* const version = in_force.load(std::memory_order_acquire);
+      if (version == nullptr) return Pin{nullptr, nullptr, 0};
+      auto& count = version->pinned[shard].calls;
       count.fetch_add(1, std::memory_order_seq_cst);
       // A version that is no longer in force may be empty or about to be: its chain is not touched.
-      if (current_.load(std::memory_order_seq_cst) == &version) [[likely]]
-        return Pin{&count, version.chain.get(), version.number};
+      if (in_force.load(std::memory_order_seq_cst) == version) [[likely]]
+        return Pin{&count, version->chain.get(), version->number};
       count.fetch_sub(1, std::memory_order_release);
     }
   }
 
+ public:
   /// Puts `next` in force when `expected` still is (compare-and-set), and says its number.
   [[nodiscard]] Result<std::uint64_t> replace(std::unique_ptr<Chain> next, std::uint64_t expected);
   [[nodiscard]] std::uint64_t version() const noexcept { return pin().version(); }
+
+  // A trial: some of the calls pass another chain, and both are watched.
+  [[nodiscard]] Result<void> begin_trial(std::unique_ptr<Chain> next, std::uint64_t expected,
+                                         unsigned per_mille);
+  void set_trial_share(unsigned per_mille) noexcept;
+  /// The old one, and the one on trial.
+  [[nodiscard]] std::pair<ChainFigures, ChainFigures> trial_figures() const;
+  /// Puts the one on trial in force, or lets it go. Returns the version in force.
+  std::uint64_t end_trial(bool keep);
   /// Chains that calls are still inside of, besides the one in force.
   [[nodiscard]] std::size_t draining() const;
 
@@ -101,8 +147,28 @@ class LiveChain {
     [[nodiscard]] bool unused() const noexcept;
   };
 
+  /// Counts by the logarithm of how long calls took, eight for each power of two.
+  struct Watch {
+    std::atomic<std::uint64_t> calls{0};
+    std::atomic<std::uint64_t> failures{0};
+    std::array<std::atomic<std::uint32_t>, 512> took{};
+    [[nodiscard]] ChainFigures figures() const;
+  };
+  struct Trial {
+    Watch old;
+    Watch next;
+  };
+
+  Reply compare(Call& call) const;
+  Version& place_for(std::unique_ptr<Chain> chain, std::vector<std::unique_ptr<Chain>>& left);
+  [[nodiscard]] Result<Version*> in_force(std::uint64_t expected) const;
+
   std::atomic<Version*> current_;
-  mutable threads::mutex mutex_;  // of those who replace
+  std::atomic<Version*> trial_{nullptr};
+  std::atomic<unsigned> trial_share_{0};  // per mille
+  mutable std::atomic<std::uint64_t> trial_turn_{0};
+  mutable std::unique_ptr<Trial> watched_;  // made once, never freed while calls pass
+  mutable threads::mutex mutex_;            // of those who replace
   std::vector<std::unique_ptr<Version>> versions_;
   std::uint64_t last_number_ = 0;
 };
