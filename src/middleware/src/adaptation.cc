@@ -1,0 +1,342 @@
+#include "mutirao/middleware/adaptation.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "mutirao/base/spelling.h"
+#include "mutirao/threads/this_thread.h"
+
+namespace mutirao::middleware {
+
+namespace {
+constexpr std::size_t kRevisionsKept = 64;
+constexpr std::array<unsigned, 2> kTrialShares{10, 100};  // per mille
+
+std::vector<std::string> names_of(std::vector<std::string> const& names, auto const& places) {
+  auto all = names;
+  for (auto const& each : places) all.push_back(each.status.name);
+  return all;
+}
+
+std::string told(Edit const& edit) {
+  if (edit.what == "component.swap")
+    return fmt::format("{} {} by {}", edit.what, edit.name, edit.kind);
+  std::string text = fmt::format("{} {} {}", edit.what, edit.side, edit.name);
+  if (!edit.kind.empty() && edit.kind != edit.name) text += fmt::format(" of kind {}", edit.kind);
+  for (auto const& [key, value] : edit.settings) text += fmt::format(" {}={}", key, value);
+  return text;
+}
+}  // namespace
+
+Adaptation::Adaptation(Broker& broker, Assembly* assembly, AuditLog& log)
+    : broker_{broker}, assembly_{assembly}, log_{log} {
+  revisions_.push_back({.number = 1, .client = {}, .server = {}});
+}
+
+Adaptation::~Adaptation() = default;
+
+void Adaptation::add_kind(InterceptorKind kind) {
+  std::lock_guard const lock{mutex_};
+  auto name = kind.name;
+  kinds_.insert_or_assign(std::move(name), std::move(kind));
+}
+
+Result<void> Adaptation::begin(std::vector<std::string> client, std::vector<std::string> server) {
+  std::vector<Edit> edits;
+  for (auto& name : client)
+    edits.push_back({.what = "interceptor.add", .side = "client", .name = std::move(name)});
+  for (auto& name : server)
+    edits.push_back({.what = "interceptor.add", .side = "server", .name = std::move(name)});
+  auto made = draft(edits);
+  if (!made.plan.conflicts.empty())
+    return fail(Fault::invalid, fmt::format("{}", fmt::join(made.plan.conflicts, "; ")));
+  MUT_TRY(put_in_force(made.next, {}));
+  std::lock_guard const lock{mutex_};
+  revisions_.back() = std::move(made.next);
+  revisions_.back().number = 1;
+  return {};
+}
+
+std::uint64_t Adaptation::revision() const {
+  std::lock_guard const lock{mutex_};
+  return revisions_.back().number;
+}
+
+std::vector<InterceptorStatus> Adaptation::interceptors() const {
+  std::lock_guard const lock{mutex_};
+  std::vector<InterceptorStatus> all;
+  for (auto const* side : {&revisions_.back().client, &revisions_.back().server})
+    for (auto const& each : *side) all.push_back(each.status);
+  return all;
+}
+
+std::vector<InterceptorStatus> Adaptation::kinds() const {
+  std::lock_guard const lock{mutex_};
+  std::vector<InterceptorStatus> all;
+  for (auto const& [name, kind] : kinds_)
+    all.push_back({.side = kind.client && kind.server ? "both"
+                           : kind.client              ? "client"
+                                                      : "server",
+                   .name = name,
+                   .kind = name,
+                   .phase = std::string{to_string(kind.phase)},
+                   .about = kind.about});
+  return all;
+}
+
+Result<Adaptation::Place> Adaptation::make(Edit const& edit) const {
+  auto const& kind_name = edit.kind.empty() ? edit.name : edit.kind;
+  auto const found = kinds_.find(kind_name);
+  if (found == kinds_.end()) {
+    std::vector<std::string> names;
+    for (auto const& [name, unused] : kinds_) names.push_back(name);
+    auto const near = base::nearest(kind_name, names);
+    return fail(Fault::not_found,
+                fmt::format("there is no kind of interceptor called {}", kind_name),
+                near.empty() ? fmt::format("one of: {}", fmt::join(names, ", "))
+                             : fmt::format("do you mean {}?", near));
+  }
+  auto const& kind = found->second;
+  if (!(edit.side == "client" ? kind.client : kind.server))
+    return fail(Fault::invalid,
+                fmt::format("{} makes no sense on the side of the {}", kind_name, edit.side));
+  auto interceptor = kind.make(edit.settings);
+  if (!interceptor) return std::unexpected{std::move(interceptor).error().during(edit.name)};
+  return Place{.status = {.side = edit.side,
+                          .name = edit.name,
+                          .kind = kind_name,
+                          .phase = std::string{to_string(kind.phase)},
+                          .about = kind.about,
+                          .settings = edit.settings},
+               .placed = {.name = edit.name,
+                          .phase = kind.phase,
+                          .interceptor = *std::move(interceptor),
+                          .before = {},
+                          .after = kind.after}};
+}
+
+Adaptation::Draft Adaptation::draft(std::vector<Edit> const& edits) const {
+  std::lock_guard const lock{mutex_};
+  Draft draft;
+  draft.next = revisions_.back();
+  draft.plan.revision = draft.next.number;
+  auto& conflicts = draft.plan.conflicts;
+  for (auto const& edit : edits) {
+    draft.plan.steps.push_back(told(edit));
+    if (edit.what == "component.swap") {
+      if (assembly_ == nullptr) conflicts.push_back("this node has no components");
+      draft.swaps.push_back(&edit);
+      continue;
+    }
+    if (edit.side != "client" && edit.side != "server") {
+      conflicts.push_back(fmt::format("\"{}\" is no side: client or server", edit.side));
+      continue;
+    }
+    auto& places = edit.side == "client" ? draft.next.client : draft.next.server;
+    auto const there = std::ranges::find_if(
+        places, [&](auto const& each) { return each.status.name == edit.name; });
+    if (edit.what == "interceptor.add") {
+      if (there != places.end()) {
+        conflicts.push_back(
+            fmt::format("the {} has an interceptor {} already", edit.side, edit.name));
+      } else if (auto place = make(edit)) {
+        places.push_back(*std::move(place));
+      } else {
+        conflicts.push_back(place.error().what +
+                            (place.error().mend.empty() ? "" : " (" + place.error().mend + ")"));
+      }
+    } else if (edit.what == "interceptor.remove") {
+      if (there == places.end()) {
+        auto const near = base::nearest(edit.name, names_of({}, places));
+        conflicts.push_back(
+            fmt::format("the {} has no interceptor {}{}", edit.side, edit.name,
+                        near.empty() ? "" : fmt::format(" (do you mean {}?)", near)));
+      } else {
+        places.erase(there);
+      }
+    } else {
+      conflicts.push_back(fmt::format("\"{}\" is nothing that can be done", edit.what));
+    }
+  }
+  // In the order in which calls will pass.
+  for (auto* side : {&draft.next.client, &draft.next.server}) {
+    std::vector<Placed> placed;
+    for (auto const& each : *side) placed.push_back(each.placed);
+    auto const chain = Chain::make(std::move(placed), broker_.last());
+    if (!chain) {
+      conflicts.push_back(chain.error().what);
+      continue;
+    }
+    std::vector<Place> sorted;
+    for (auto const& each : (*chain)->placed())
+      sorted.push_back(*std::ranges::find_if(
+          *side, [&](auto const& place) { return place.status.name == each.name; }));
+    *side = std::move(sorted);
+  }
+  draft.plan.client = names_of({}, draft.next.client);
+  draft.plan.server = names_of({}, draft.next.server);
+  return draft;
+}
+
+Plan Adaptation::plan(std::vector<Edit> const& edits) const { return draft(edits).plan; }
+
+Result<void> Adaptation::try_out(LiveChain& live, std::unique_ptr<Chain> next,
+                                 std::chrono::milliseconds trial) {
+  MUT_TRY(live.begin_trial(std::move(next), live.version(), kTrialShares[0]));
+  std::optional<std::string> bad;
+  Result<void> waited;
+  for (auto const share : kTrialShares) {
+    live.set_trial_share(share);
+    auto const end = threads::now() + trial;
+    while (waited && !bad && threads::now() < end) {
+      waited = threads::sleep_for(std::min<Duration>(trial / 10, end - threads::now()));
+      auto const [old, tried] = live.trial_figures();
+      bad = left_band(old, tried, {});
+    }
+  }
+  live.end_trial(waited && !bad);
+  MUT_TRY(std::move(waited));
+  if (bad) return fail(Fault::refused, "taken back on trial: " + *bad);
+  return {};
+}
+
+Result<void> Adaptation::put_in_force(Revision const& next, std::chrono::milliseconds trial) {
+  auto const chain_of = [](std::vector<Place> const& places,
+                           std::shared_ptr<Interceptor> const& last) {
+    std::vector<Placed> placed;
+    for (auto const& each : places) placed.push_back(each.placed);
+    return Chain::make(std::move(placed), last);
+  };
+  auto client = MUT_TRY(chain_of(next.client, broker_.last()));
+  auto server = MUT_TRY(chain_of(next.server, broker_.objects().last()));
+  auto& at_client = broker_.chain();
+  auto& at_server = broker_.objects().chain();
+  if (trial > std::chrono::milliseconds{}) {
+    auto const same = [](Chain const& one, std::vector<Place> const& other) {
+      return std::ranges::equal(one.placed(), other, {}, &Placed::interceptor,
+                                [](auto const& place) { return place.placed.interceptor; });
+    };
+    bool const other_server = !same(*at_server.pin(), next.server);
+    bool const other_client = !same(*at_client.pin(), next.client);
+    if (other_server) MUT_TRY(try_out(at_server, std::move(server), trial));
+    if (other_client) MUT_TRY(try_out(at_client, std::move(client), trial));
+    return {};
+  }
+  MUT_TRY(at_client.replace(std::move(client), at_client.version()));
+  MUT_TRY(at_server.replace(std::move(server), at_server.version()));
+  return {};
+}
+
+Result<std::uint64_t> Adaptation::apply(std::vector<Edit> const& edits,
+                                        ApplyOptions const& options) {
+  std::lock_guard const one{changing_};
+  if (options.reason.empty())
+    return fail(Fault::invalid, "a change needs a reason", "say why: --reason TEXT");
+  if (options.expected != revision())
+    return fail(
+        Fault::refused,
+        fmt::format("the node is at revision {} by now, not {}", revision(), options.expected),
+        "look at it again, and decide again");
+  auto made = draft(edits);
+  auto const what = fmt::format("{}", fmt::join(made.plan.steps, "; "));
+  if (!made.plan.conflicts.empty())
+    return fail(Fault::invalid, fmt::format("{}", fmt::join(made.plan.conflicts, "; ")),
+                "nothing was changed");
+  auto const note = [&](std::string outcome) {
+    return log_.append({.who = options.who,
+                        .what = what,
+                        .reason = options.reason,
+                        .outcome = std::move(outcome)});
+  };
+  // Written down before anything happens: what can't be written down is not done.
+  MUT_TRY(note("begun"));
+  Result<void> done;
+  for (auto const* edit : made.swaps)
+    if (done) done = assembly_->swap(edit->name, edit->kind.empty() ? edit->name : edit->kind);
+  auto const number = made.next.number + 1;
+  made.next.number = number;
+  if (done) done = put_in_force(made.next, options.trial);
+  if (!done) {
+    MUT_TRY(note("failed: " + done.error().what));
+    return std::unexpected{std::move(done).error()};
+  }
+  {
+    std::lock_guard const lock{mutex_};
+    revisions_.push_back(std::move(made.next));
+    if (revisions_.size() > kRevisionsKept) revisions_.erase(revisions_.begin());
+    if (options.confirm_within > std::chrono::milliseconds{}) unconfirmed_ = number;
+  }
+  MUT_TRY(note(fmt::format("applied, revision {}", number)));
+  if (options.confirm_within > std::chrono::milliseconds{})
+    scope_.spawn("confirm window",
+                 [this, number, within = options.confirm_within] {
+                   revert_unless_confirmed(number, within);
+                 },
+                 {.isolated = true});
+  return number;
+}
+
+void Adaptation::revert_unless_confirmed(std::uint64_t revision, std::chrono::milliseconds within) {
+  {
+    std::unique_lock lock{mutex_};
+    auto const waited =
+        confirmed_.wait(lock, [&] { return unconfirmed_ != revision; }, threads::within(within));
+    if (waited || waited.error().fault != Fault::timed_out) return;
+    unconfirmed_ = 0;
+  }
+  static_cast<void>(rollback(revision - 1, "the confirm window",
+                             fmt::format("revision {} was not confirmed", revision)));
+}
+
+Result<void> Adaptation::confirm(std::uint64_t revision, std::string who) {
+  {
+    std::lock_guard const lock{mutex_};
+    if (unconfirmed_ != revision)
+      return fail(Fault::not_found, fmt::format("revision {} waits for nobody's word", revision),
+                  "mutirao interceptor history tells what became of it");
+    unconfirmed_ = 0;
+  }
+  confirmed_.notify_all();
+  MUT_TRY(log_.append({.who = std::move(who),
+                       .what = fmt::format("confirm revision {}", revision),
+                       .reason = "it is as wanted",
+                       .outcome = "confirmed"}));
+  return {};
+}
+
+Result<std::uint64_t> Adaptation::rollback(std::uint64_t to, std::string who, std::string reason) {
+  std::lock_guard const one{changing_};
+  Revision next;
+  {
+    std::lock_guard const lock{mutex_};
+    auto const found = std::ranges::find(revisions_, to, &Revision::number);
+    if (found == revisions_.end())
+      return fail(
+          Fault::not_found, fmt::format("revision {} is not known any more", to),
+          fmt::format("from {} to {}", revisions_.front().number, revisions_.back().number));
+    next = *found;
+    next.number = revisions_.back().number + 1;
+  }
+  AuditEntry entry{.who = std::move(who),
+                   .what = fmt::format("back to revision {}", to),
+                   .reason = std::move(reason)};
+  entry.outcome = "begun";
+  MUT_TRY(log_.append(entry));
+  MUT_TRY(put_in_force(next, {}));
+  auto const number = next.number;
+  {
+    std::lock_guard const lock{mutex_};
+    revisions_.push_back(std::move(next));
+    unconfirmed_ = 0;
+  }
+  confirmed_.notify_all();
+  entry.outcome = fmt::format("applied, revision {}", number);
+  MUT_TRY(log_.append(entry));
+  return number;
+}
+
+std::vector<AuditEntry> Adaptation::history(std::size_t count) const { return log_.last(count); }
+
+}  // namespace mutirao::middleware

@@ -1,0 +1,209 @@
+#include "mutirao/middleware/adaptation.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "mutirao/middleware/interceptors.h"
+#include "mutirao/sim/testing.h"
+
+#include "test_objects.h"
+
+namespace mutirao::middleware {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+/// Fails every call: a change that somebody will regret.
+class Broken final : public Interceptor {
+ public:
+  Reply intercept(Call& call, Next /*rest*/) override {
+    return call.fail(not_executed(Fault::io, "broken"));
+  }
+};
+
+struct Adapted {
+  explicit Adapted(world::World& world) : server{world}, log{world} {
+    for (auto& kind : shipped_kinds(world, std::make_shared<Trace>(world)))
+      adaptation.add_kind(std::move(kind));
+    adaptation.add_kind({.name = "broken",
+                         .about = "fails every call",
+                         .phase = Phase::admission,
+                         .make = [](auto const&) -> Result<std::shared_ptr<Interceptor>> {
+                           return std::make_shared<Broken>();
+                         }});
+    EXPECT_TRUE(adaptation.begin({"trace", "deadline", "retry"}, {"trace", "admission"}));
+  }
+  SampleServer server;
+  AuditLog log;
+  Adaptation adaptation{server.broker(), nullptr, log};
+
+  [[nodiscard]] Ref<Sample> sample() { return *server.broker().find<Sample>("sample"); }
+  [[nodiscard]] ApplyOptions because(std::string reason) const {
+    return {.expected = adaptation.revision(), .who = "test", .reason = std::move(reason)};
+  }
+};
+
+void with_adapted(std::function<void(Adapted&)> const& body) {
+  in_the_real_world([&](world::World& world) {
+    Adapted adapted{world};
+    body(adapted);
+  });
+}
+
+Edit add(std::string side, std::string kind, std::map<std::string, std::string> settings = {}) {
+  return {.what = "interceptor.add",
+          .side = std::move(side),
+          .name = std::move(kind),
+          .kind = {},
+          .settings = std::move(settings)};
+}
+
+TEST(Adaptation, tells_what_a_change_would_do_and_changes_nothing) {
+  with_adapted([](Adapted& a) {
+    auto const plan = a.adaptation.plan({add("server", "rate-limit", {{"per-second", "5"}})});
+    EXPECT_THAT(plan.steps, ElementsAre("interceptor.add server rate-limit per-second=5"));
+    EXPECT_THAT(plan.server, ElementsAre("trace", "admission", "rate-limit"));
+    EXPECT_THAT(plan.conflicts, IsEmpty());
+    EXPECT_EQ(a.adaptation.revision(), 1u);
+    EXPECT_EQ(a.adaptation.interceptors().size(), 5u);
+  });
+}
+
+TEST(Adaptation, refuses_what_does_not_fit_together_with_every_reason) {
+  with_adapted([](Adapted& a) {
+    auto const conflicts = [&](Edit edit) {
+      return a.adaptation.plan({std::move(edit)}).conflicts;
+    };
+    EXPECT_THAT(conflicts(add("server", "trace")), ElementsAre(HasSubstr("already")));
+    EXPECT_THAT(conflicts(add("server", "cahe")), ElementsAre(HasSubstr("do you mean cache?")));
+    EXPECT_THAT(conflicts(add("server", "retry")), ElementsAre(HasSubstr("makes no sense")));
+    EXPECT_THAT(conflicts(add("middle", "cache")), ElementsAre(HasSubstr("client or server")));
+    EXPECT_THAT(conflicts(add("server", "cache", {{"mb", "lots"}})),
+                ElementsAre(HasSubstr("a number from")));
+    EXPECT_THAT(conflicts(add("server", "cache", {{"size", "5"}})),
+                ElementsAre(HasSubstr("no setting size")));
+    EXPECT_THAT(conflicts({.what = "interceptor.remove", .side = "server", .name = "admision"}),
+                ElementsAre(HasSubstr("do you mean admission?")));
+    EXPECT_THAT(conflicts({.what = "reboot", .side = "server"}),
+                ElementsAre(HasSubstr("nothing that can be done")));
+  });
+}
+
+TEST(Adaptation, applies_a_change_once_and_only_to_what_it_was_decided_on) {
+  with_adapted([](Adapted& a) {
+    EXPECT_TRUE(a.sample().get());
+    auto const old = a.because("too many calls");
+    EXPECT_EQ(a.adaptation.apply(
+                  {add("server", "rate-limit", {{"per-second", "0.01"}, {"burst", "1"}})}, old),
+              2u);
+    EXPECT_TRUE(a.sample().get());
+    EXPECT_FALSE(a.sample().get());
+    auto const late = a.adaptation.apply({add("server", "cache")}, old);
+    ASSERT_FALSE(late);
+    EXPECT_THAT(late.error().what, HasSubstr("revision 2 by now, not 1"));
+    EXPECT_FALSE(a.adaptation.apply({add("server", "cache")}, a.because("")));  // no reason
+    EXPECT_EQ(
+        a.adaptation.apply({{.what = "interceptor.remove", .side = "server", .name = "rate-limit"}},
+                           a.because("it was too strict")),
+        3u);
+    EXPECT_TRUE(a.sample().get());
+    EXPECT_TRUE(a.sample().get());
+  });
+}
+
+TEST(Adaptation, goes_back_to_an_earlier_revision) {
+  with_adapted([](Adapted& a) {
+    EXPECT_TRUE(a.adaptation.apply({add("server", "broken")}, a.because("a mistake")));
+    EXPECT_FALSE(a.sample().get());
+    EXPECT_EQ(a.adaptation.rollback(1, "test", "nothing works"), 3u);
+    EXPECT_TRUE(a.sample().get());
+    EXPECT_FALSE(a.adaptation.rollback(77, "test", "why not"));
+  });
+}
+
+TEST(Adaptation, takes_a_change_back_that_nobody_confirms) {
+  with_adapted([](Adapted& a) {
+    auto options = a.because("let us see");
+    options.confirm_within = 30ms;
+    EXPECT_EQ(a.adaptation.apply({add("server", "broken")}, options), 2u);
+    EXPECT_FALSE(a.sample().get());
+    while (a.adaptation.revision() != 3) ASSERT_TRUE(threads::sleep_for(5ms));
+    EXPECT_TRUE(a.sample().get());
+    EXPECT_THAT(a.adaptation.history(1)[0].reason, HasSubstr("revision 2 was not confirmed"));
+    options = a.because("this time it is good");
+    options.confirm_within = 30ms;
+    ASSERT_EQ(a.adaptation.apply({add("server", "cache")}, options), 4u);
+    EXPECT_TRUE(a.adaptation.confirm(4, "test"));
+    ASSERT_TRUE(threads::sleep_for(60ms));
+    EXPECT_EQ(a.adaptation.revision(), 4u);
+    EXPECT_FALSE(a.adaptation.confirm(4, "test"));  // once
+  });
+}
+
+TEST(Adaptation, takes_a_change_back_on_trial_before_it_hurts_more_than_a_few) {
+  with_adapted([](Adapted& a) {
+    std::atomic<bool> stop = false;
+    std::atomic<std::uint64_t> calls = 0;
+    std::atomic<std::uint64_t> failed = 0;
+    threads::scope callers;
+    for (int i = 0; i < 4; ++i) {
+      callers.spawn("caller", [&] {
+        auto const sample = a.sample();
+        while (!stop) {
+          ++calls;
+          if (!sample.get()) ++failed;
+          threads::yield();
+        }
+      });
+    }
+    auto options = a.because("worth a try");
+    options.trial = 2s;
+    auto const tried = a.adaptation.apply({add("server", "broken")}, options);
+    stop = true;
+    EXPECT_TRUE(callers.join());
+    ASSERT_FALSE(tried);
+    EXPECT_THAT(tried.error().what, HasSubstr("100.0 % of its calls failed"));
+    EXPECT_LT(failed, calls / 50);
+    EXPECT_EQ(a.adaptation.revision(), 1u);
+    EXPECT_THAT(a.adaptation.history(1)[0].outcome, HasSubstr("failed: taken back on trial"));
+    options.trial = 30ms;
+    EXPECT_EQ(a.adaptation.apply({add("server", "cache")}, options), 2u);
+    EXPECT_TRUE(a.sample().get());
+  });
+}
+
+TEST(AuditLog, keeps_what_was_done_and_notices_what_was_altered) {
+  sim::for_seeds(1, [](sim::Simulation& network, std::uint64_t) {
+    auto& world = network.add_host("node").world();
+    auto const folder = *world.disk().open_directory("/state", true);
+    {
+      auto const log = AuditLog::open(world, *folder, "audit.log");
+      ASSERT_TRUE(log) << log.error().what;
+      EXPECT_TRUE((*log)->append({.who = "ana", .what = "interceptor.add", .reason = "\"why\"\n"}));
+      EXPECT_TRUE(
+          (*log)->append({.who = "control", .what = "component.swap", .outcome = "applied"}));
+    }
+    {
+      auto const log = AuditLog::open(world, *folder, "audit.log");
+      ASSERT_TRUE(log) << log.error().what;
+      ASSERT_EQ((*log)->last(10).size(), 2u);
+      EXPECT_EQ((*log)->last(1)[0].who, "control");
+      EXPECT_EQ((*log)->append({.who = "bea"})->number, 3u);
+    }
+    auto const file = *folder->open("audit.log", {.writable = true});
+    // A line that a crash has cut was never promised to anybody.
+    auto const size = file->info()->size;
+    ASSERT_TRUE(file->write_at(size, base::view_of("{\"number\":4,")));
+    EXPECT_EQ((*AuditLog::open(world, *folder, "audit.log"))->last(10).size(), 3u);
+    ASSERT_TRUE(file->write_at(30, base::view_of("X")));
+    auto const altered = AuditLog::open(world, *folder, "audit.log");
+    ASSERT_FALSE(altered);
+    EXPECT_EQ(altered.error().fault, Fault::corrupt);
+    EXPECT_THAT(altered.error().what, HasSubstr("entry 1"));
+  });
+}
+
+}  // namespace
+}  // namespace mutirao::middleware
