@@ -298,6 +298,65 @@ class Story(unittest.TestCase):
         ana.run("stop")
         self.assertIn("no node runs here", ana.run("thread", "top", code=4).stderr)
 
+    def test_every_interceptor_can_be_taken_out_of_a_running_node_that_goes_on_with_its_work(self):
+        ana, bea = self.home("ana"), self.home("bea")
+        path = self.file(ana, 3 << 20)
+        ana.run("up", "--detach")
+        told = ana.json("interceptor", "list")
+        chains = [(each["side"], each["name"]) for each in told["interceptors"]]
+        self.assertGreaterEqual(len(chains), 9)
+        for side, name in chains:
+            done = ana.json("interceptor", "remove", side, name, "--reason", "does it work without?")
+            left = ana.json("interceptor", "list")
+            self.assertNotIn((side, name), [(each["side"], each["name"]) for each in left["interceptors"]])
+            self.assertEqual(left["revision"], done["revision"])
+            ana.run("status")
+            ana.run("swarm", "list")
+            ana.json("interceptor", "rollback", told["revision"], "--reason", "back to all of them")
+        for side, name in chains:
+            ana.run("interceptor", "remove", side, name, "--reason", "now without any")
+        self.assertEqual(ana.json("interceptor", "list")["interceptors"], [])
+        magnet = re.search(r"magnet:\S+", ana.run("share", path.name).stdout).group(0)
+        bea.run("get", magnet)
+        self.assertEqual(digest(bea.work / path.name), digest(path))
+        history = ana.json("interceptor", "history")["history"]
+        self.assertEqual(history[-1]["reason"], "now without any")
+
+    def test_changes_of_a_node_are_planned_reasoned_confirmed_and_taken_back(self):
+        ana = self.home("ana")
+        ana.run("up", "--detach", "--listen", "127.0.0.1:0")
+        plan = ana.json("interceptor", "add", "server", "rate-limit", "--set", "per-second=50", "--reason", "x",
+                        "--dry-run")["plan"]
+        self.assertIn("rate-limit", plan["server"])
+        self.assertEqual(ana.json("interceptor", "list")["revision"], 1)
+        unreasoned = ana.run("interceptor", "add", "server", "cache", code=2)
+        self.assertIn("--reason", unreasoned.stderr)
+        wrong = ana.run("interceptor", "add", "server", "rate-limit", "--set", "per-second=often", "--reason", "x", code=2)
+        self.assertIn("a number from", wrong.stderr)
+        near = ana.run("interceptor", "remove", "server", "admision", "--reason", "x", code=2)
+        self.assertIn("do you mean admission?", near.stderr)
+        ana.run("interceptor", "add", "server", "rate-limit", "--set", "per-second=50", "--reason", "a try",
+                "--confirm-within", "1")
+        wait_for(lambda: ana.json("interceptor", "list")["revision"] == 3, "the change to be taken back")
+        ana.run("interceptor", "add", "server", "cache", "--reason", "a good one", "--trial", "1", "--confirm-within", "30")
+        ana.run("interceptor", "confirm", "4")
+        ana.run("component", "swap", "library", "--reason", "a new one")
+        again = ana.run("component", "swap", "library", "--reason", "another", code=5)
+        self.assertIn("on probation", again.stderr)
+        components = {each["name"]: each for each in ana.json("component", "list")["components"]}
+        self.assertEqual(components["library"]["swaps"], 1)
+        self.assertEqual(components["library"]["needs"], ["swarm"])
+        ana.run("status")
+        ana.run("stop")
+        # What was done is still known after a restart, and an altered word is noticed.
+        ana.run("up", "--detach")
+        self.assertIn("a good one", ana.run("interceptor", "history").stdout)
+        ana.run("stop")
+        log = ana.state / "audit.log"
+        log.write_text(log.read_text().replace("a good one", "a bad one!"))
+        altered = ana.run("up", "--detach", code=6)
+        self.assertIn("audit.log", altered.stderr)
+
     def test_doctor_version_completions_and_manual(self):
         ana = self.home("ana")
         checks = {one["name"]: one for one in ana.json("doctor")["checks"]}

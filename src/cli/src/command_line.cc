@@ -151,6 +151,65 @@ void add_thread(CLI::App& app) {
        "");
 }
 
+void add_interceptor(CLI::App& app, Options& options) {
+  auto* interceptor = verb(app, "interceptor", "What every call of this node passes", kMore);
+  interceptor->require_subcommand(1);
+  auto const changes = [&](CLI::App* command) {
+    command->add_option("--reason", options.reason, "Why; it is written down")
+        ->type_name("TEXT")
+        ->required();
+    command
+        ->add_option("--confirm-within", options.confirm_within_s,
+                     "Take it back unless it is confirmed within so many seconds")
+        ->type_name("SECONDS");
+  };
+  auto const edits = [&](char const* name, char const* about) {
+    auto* command = verb(*interceptor, name, about, "");
+    command->add_option("SIDE", options.side, "server: calls of others; client: calls of this node")
+        ->required()
+        ->check(CLI::IsMember({"server", "client"}));
+    command->add_option("NAME", options.name, "Name of the interceptor")->required();
+    changes(command);
+    command
+        ->add_option("--trial", options.trial_s,
+                     "Try it on 1 % of the calls, then on 10 %, for so many seconds each; take it "
+                     "back when it does harm")
+        ->type_name("SECONDS");
+    command->add_flag("--dry-run", options.dry_run, "Only say what would be done");
+    return command;
+  };
+  verb(*interceptor, "list", "The chains of both sides, in the order in which calls pass", "");
+  verb(*interceptor, "kinds", "What can be added, and its settings", "");
+  auto* add = edits("add", "Put one into a chain, live");
+  add->add_option("--kind", options.kind, "What it is, when its name does not say so")
+      ->type_name("KIND");
+  add->add_option("--set", options.settings, "A setting; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  edits("remove", "Take one out of a chain, live");
+  auto* confirm = verb(*interceptor, "confirm", "Keep a change that waits for it", "");
+  confirm->add_option("REVISION", options.revision, "The number of the change")->required();
+  auto* rollback = verb(*interceptor, "rollback", "Make the chains what they were", "");
+  rollback->add_option("REVISION", options.revision, "The revision to go back to")->required();
+  rollback->add_option("--reason", options.reason, "Why; it is written down")
+      ->type_name("TEXT")
+      ->required();
+  verb(*interceptor, "history", "What was changed, by whom, why, and what came of it", "");
+}
+
+void add_component(CLI::App& app, Options& options) {
+  auto* component = verb(app, "component", "What this node is made of", kMore);
+  component->require_subcommand(1);
+  verb(*component, "list", "One line for each: its state, and what needs what", "");
+  auto* swap = verb(*component, "swap", "Replace one while calls come", "");
+  swap->add_option("NAME", options.name, "Name of the component")->required();
+  swap->add_option("--kind", options.kind, "What takes its place (default: the same kind, anew)")
+      ->type_name("KIND");
+  swap->add_option("--reason", options.reason, "Why; it is written down")
+      ->type_name("TEXT")
+      ->required();
+}
+
 void add_rest(CLI::App& app, Options& options) {
   verb(app, "status", "This node and its transfers on one screen", kEveryday);
   verb(app, "stop", "End the node; it continues at the next start", kEveryday);
@@ -176,6 +235,8 @@ void add_rest(CLI::App& app, Options& options) {
   demo->add_flag("--keep", options.keep, "Leave the folder with the copies and logs");
   add_swarm(app, options);
   add_thread(app);
+  add_component(app, options);
+  add_interceptor(app, options);
   add_sim(app, options);
   verb(app, "version", "Print the version", kProgram);
   auto* completion = verb(app, "completion", "Print completions for a shell", kProgram);

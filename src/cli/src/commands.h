@@ -40,6 +40,8 @@ int command_status(Context const& context);
 int command_swarm(Context const& context);
 int command_stop(Context const& context);
 int command_thread(Context const& context);
+int command_interceptor(Context const& context);
+int command_component(Context const& context);
 int command_doctor(Context const& context);
 int command_demo(Context const& context);
 int command_sim(Context const& context);

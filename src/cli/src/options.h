@@ -65,6 +65,14 @@ struct Options {
   std::string events;  ///< A..B
   std::string trace;   ///< the hash of an earlier run
 
+  // interceptor, component; --set is the scenario's, NAME and --dry-run those of swarm
+  std::string kind;
+  std::string side;
+  std::string reason;
+  std::uint32_t confirm_within_s = 0;
+  std::uint32_t trial_s = 0;
+  std::uint64_t revision = 0;
+
   // completion, help
   std::string shell;
   std::vector<std::string> topic;

@@ -419,7 +419,7 @@ std::vector<Assembly::Listed> Assembly::list() const {
     listed.name = name;
     listed.kind = part.kind->name;
     listed.about = part.kind->about;
-    listed.state = part.state;
+    listed.state = to_string(part.state);
     listed.swaps = part.swaps;
     listed.restarts = part.restarts;
     listed.on_probation = part.on_probation;

@@ -10,13 +10,13 @@
 #include <fmt/format.h>
 
 #include "mutirao/base/utf8.h"
+#include "mutirao/middleware/json_values.h"
 #include "mutirao/threads/cancel_region.h"
 #include "mutirao/threads/mutex.h"
 #include "mutirao/threads/this_thread.h"
 #include "mutirao/threads/thread.h"
 
 #include "foreign_call.h"
-#include "json_values.h"
 #include "openapi.h"
 
 namespace mutirao::middleware {

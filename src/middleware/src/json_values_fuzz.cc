@@ -5,8 +5,7 @@
 #include "mutirao/base/check.h"
 #include "mutirao/base/utf8.h"
 #include "mutirao/middleware/codec.h"
-
-#include "json_values.h"
+#include "mutirao/middleware/json_values.h"
 
 namespace json_values_fuzz {
 struct Node {

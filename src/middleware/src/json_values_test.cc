@@ -1,4 +1,4 @@
-#include "json_values.h"
+#include "mutirao/middleware/json_values.h"
 
 #include <array>
 #include <cmath>

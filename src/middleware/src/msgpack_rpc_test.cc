@@ -5,11 +5,11 @@
 #include <gtest/gtest.h>
 
 #include "mutirao/base/log.h"
+#include "mutirao/middleware/json_values.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/scope.h"
 #include "mutirao/world/real_world.h"
 
-#include "json_values.h"
 #include "test_ledger.h"
 
 namespace mutirao::middleware {

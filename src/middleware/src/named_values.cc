@@ -7,8 +7,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/base/utf8.h"
-
-#include "json_values.h"
+#include "mutirao/middleware/json_values.h"
 
 namespace mutirao::middleware {
 namespace {

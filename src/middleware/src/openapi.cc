@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "json_values.h"
+#include "mutirao/middleware/json_values.h"
 
 namespace mutirao::middleware {
 namespace {

@@ -6,8 +6,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/middleware/codec.h"
-
-#include "json_values.h"
+#include "mutirao/middleware/json_values.h"
 
 namespace mutirao::middleware {
 

@@ -9,8 +9,7 @@ namespace {
 
 constexpr Duration kStopPoll = 50ms;
 
-/// What a failed call means to somebody at a command line.
-Error told(middleware::Failure failure) {
+Error told_to_a_person(middleware::Failure failure) {
   if (failure.fault == Fault::unreachable && failure.executed == middleware::Executed::no)
     return {Fault::unreachable, fmt::format("no node runs here: {}", failure.what),
             "mutirao up --detach"};
@@ -22,7 +21,7 @@ Error told(middleware::Failure failure) {
 
 template <class T>
 Result<T> result_of(middleware::Outcome<T> outcome) {
-  if (!outcome) return std::unexpected{told(std::move(outcome).error())};
+  if (!outcome) return std::unexpected{told_to_a_person(std::move(outcome).error())};
   if constexpr (std::is_void_v<T>)
     return {};
   else
@@ -49,6 +48,14 @@ ControlClient::ControlClient(world::World& world, std::string socket_path)
     : state_{std::make_unique<State>(world, std::move(socket_path))} {}
 ControlClient::~ControlClient() = default;
 
+Result<middleware::Target> ControlClient::object(std::string_view name) {
+  return state_->broker.find_target(fmt::format("{}@{}", name, state_->socket_path));
+}
+
+Error ControlClient::told(middleware::Failure failure) {
+  return told_to_a_person(std::move(failure));
+}
+
 Result<NodeStatus> ControlClient::status(Deadline deadline) {
   auto const node = MUT_TRY(state_->object<NodeObject>());
   return result_of(node.status.with({.deadline = deadline})());
@@ -64,7 +71,8 @@ Result<void> ControlClient::stop(Deadline deadline) {
   auto const node = MUT_TRY(state_->object<NodeObject>());
   auto const asked = node.stop.with({.deadline = deadline})();
   // It may be quicker to end than to answer.
-  if (!asked && asked.error().fault != Fault::closed) return std::unexpected{told(asked.error())};
+  if (!asked && asked.error().fault != Fault::closed)
+    return std::unexpected{told_to_a_person(asked.error())};
   auto& network = state_->world.network();
   while (network.connect_local(state_->socket_path, earlier(deadline, threads::within(1s)))) {
     if (deadline.passed(threads::now()))

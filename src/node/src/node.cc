@@ -2,7 +2,9 @@
 
 #include <mutex>
 
+#include "mutirao/middleware/adaptation_object.h"
 #include "mutirao/middleware/broker.h"
+#include "mutirao/middleware/interceptors.h"
 #include "mutirao/net/http_server.h"
 #include "mutirao/swarm/hash.h"
 #include "mutirao/swarm/site.h"
@@ -27,6 +29,7 @@ constexpr Duration kFirstByte = 10s;
 constexpr Duration kTend = 3s;
 constexpr std::size_t kConnectionsMax = 2000;
 constexpr char kOwnerFile[] = "node.pid";
+constexpr char kAuditFile[] = "audit.log";
 
 /// Who has the state folder, for a message.
 std::string owner_of(world::Directory& folder) {
@@ -85,6 +88,9 @@ struct Node::State {
   std::optional<LocalLibrary> library;
   std::optional<net::HttpServer> http;
   std::optional<middleware::Broker> broker;
+  std::optional<middleware::Assembly> assembly;
+  std::unique_ptr<middleware::AuditLog> audit;
+  std::optional<middleware::Adaptation> adaptation;
   threads::semaphore connections{kConnectionsMax};
   std::optional<threads::scope> services;
 
@@ -103,6 +109,7 @@ struct Node::State {
   }
 
   Result<void> compose();
+  Result<void> compose_objects();
   void serve();
   Result<void> accept_connections();
   void serve_connection(std::unique_ptr<world::Stream> stream);
@@ -131,13 +138,32 @@ Result<void> Node::State::compose() {
     return site->handle(request, responder);
   });
   broker.emplace(world, middleware::BrokerOptions{.name = "node"});
-  MUT_TRY(offer_objects(broker->objects(), {.library = *library,
-                                            .swarm = *swarm,
-                                            .status = [this] { return status(); },
-                                            .stop = [this] { ask_to_stop(); }}));
+  MUT_TRY(compose_objects());
   MUT_TRY(library->restore());
   control_listener = MUT_TRY(world.network().listen_local(config.control_socket));
   return {};
+}
+
+/// What commands and programs call, what their calls pass, and how both are changed.
+Result<void> Node::State::compose_objects() {
+  assembly.emplace(*broker, middleware::Supervision{}, [this](Error const& why) {
+    world.log().error("node", "{}", why.what);
+    ask_to_stop();
+  });
+  MUT_TRY(add_components(*assembly, {.library = *library,
+                                     .swarm = *swarm,
+                                     .status = [this] { return status(); },
+                                     .stop = [this] { ask_to_stop(); }}));
+  auto const folder = MUT_TRY(world.disk().open_directory(config.state_folder, true));
+  audit = MUT_TRY(middleware::AuditLog::open(world, *folder, kAuditFile));
+  adaptation.emplace(*broker, &*assembly, *audit);
+  for (auto& kind : middleware::shipped_kinds(world, std::make_shared<middleware::Trace>(world)))
+    adaptation->add_kind(std::move(kind));
+  MUT_TRY(adaptation->begin({"trace", "deadline", "cache", "retry", "hedge", "replicate"},
+                            {"trace", "deadline", "admission", "deduplicate"}));
+  return broker->objects().add(std::string{middleware::AdaptationObject::kName},
+                               middleware::adaptation_servant(*adaptation, *assembly),
+                               {.about = "how this node is changed"});
 }
 
 void Node::State::serve() {
@@ -219,6 +245,9 @@ Node::~Node() {
   if (!state_) return;
   threads::shield const finish_even_when_stopped;
   state_->services.reset();
+  // Calls on it may still be ending, and it goes before what they pass.
+  static_cast<void>(
+      state_->broker->objects().remove(middleware::AdaptationObject::kName, Deadline::never()));
   state_->world.log().info("node", "stopped");
 }
 

@@ -71,21 +71,57 @@ std::shared_ptr<middleware::Servant> swarm_servant(swarm::Swarm& swarm) {
           }));
 }
 
+/// A component whose state is elsewhere: it offers one object, made anew when it is replaced.
+class ObjectComponent final : public middleware::Component {
+ public:
+  explicit ObjectComponent(std::shared_ptr<middleware::Servant> servant) noexcept
+      : servant_{std::move(servant)} {}
+  std::shared_ptr<middleware::Servant> port(std::string_view /*the only one*/) override {
+    return servant_;
+  }
+
+ private:
+  std::shared_ptr<middleware::Servant> servant_;
+};
+
+template <class Object>
+middleware::ComponentKind kind_of(std::string about, std::vector<middleware::Need> needs,
+                                  std::function<std::shared_ptr<middleware::Servant>()> make) {
+  std::string const name{Object::kName};
+  return {.name = name,
+          .about = std::move(about),
+          .provides = {{.name = name, .type = std::string{Object::kType}}},
+          .needs = std::move(needs),
+          .make = [make = std::move(make)]() -> Result<std::unique_ptr<middleware::Component>> {
+            return std::make_unique<ObjectComponent>(make());
+          }};
+}
+
+template <class Object>
+middleware::Need need() {
+  return {.port = std::string{Object::kName}, .type = std::string{Object::kType}};
+}
+
 }  // namespace
 
-Result<void> offer_objects(middleware::ObjectAdapter& objects, NodeParts parts) {
-  MUT_TRY(objects.add(std::string{LibraryObject::kName}, library_servant(parts.library),
-                      {.about = "what this node shares and fetches"}));
-  MUT_TRY(objects.add(std::string{SwarmObject::kName}, swarm_servant(parts.swarm),
-                      {.about = "torrents with their peers and trackers"}));
-  MUT_TRY(objects.add(std::string{NodeObject::kName},
-                      servant<NodeObject>(on<&NodeObject::status>(std::move(parts.status)),
-                                          on<&NodeObject::stop>(std::move(parts.stop))),
-                      {.about = "the node itself"}));
-  return objects.add(
-      std::string{ThreadsObject::kName},
-      servant<ThreadsObject>(on<&ThreadsObject::report>(&threads::this_runtime_report)),
-      {.about = "what its threads do and wait for"});
+Result<void> add_components(middleware::Assembly& assembly, NodeParts parts) {
+  auto const add = [&](middleware::ComponentKind kind) {
+    auto const name = kind.name;
+    assembly.add_kind(std::move(kind));
+    return assembly.add(name, name);
+  };
+  MUT_TRY(add(kind_of<SwarmObject>("torrents with their peers and trackers", {},
+                                   [&swarm = parts.swarm] { return swarm_servant(swarm); })));
+  MUT_TRY(
+      add(kind_of<LibraryObject>("what this node shares and fetches", {need<SwarmObject>()},
+                                 [&library = parts.library] { return library_servant(library); })));
+  MUT_TRY(add(kind_of<NodeObject>(
+      "the node itself", {need<LibraryObject>()}, [status = parts.status, stop = parts.stop] {
+        return servant<NodeObject>(on<&NodeObject::status>(status), on<&NodeObject::stop>(stop));
+      })));
+  return add(kind_of<ThreadsObject>("what its threads do and wait for", {}, [] {
+    return servant<ThreadsObject>(on<&ThreadsObject::report>(&threads::this_runtime_report));
+  }));
 }
 
 }  // namespace mutirao::node

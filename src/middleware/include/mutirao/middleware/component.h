@@ -112,7 +112,7 @@ class Assembly {
     std::string name;
     std::string kind;
     std::string about;
-    ComponentState state = ComponentState::stopped;
+    std::string state;  ///< to_string() of it
     std::vector<std::string> ports;
     std::vector<std::string> needs;      ///< ports
     std::vector<std::string> needed_by;  ///< components

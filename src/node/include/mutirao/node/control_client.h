@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "mutirao/middleware/call.h"
 #include "mutirao/node/library.h"
 #include "mutirao/node/node.h"
 #include "mutirao/threads/diagnostics.h"
@@ -16,6 +17,11 @@ class ControlClient final : public Library {
  public:
   ControlClient(world::World& world, std::string socket_path);
   ~ControlClient() override;
+
+  /// Any object of the node, by name.
+  [[nodiscard]] Result<middleware::Target> object(std::string_view name);
+  /// What a failed call of one means to a person.
+  [[nodiscard]] static Error told(middleware::Failure failure);
 
   Result<NodeStatus> status(Deadline deadline);
   /// What the node's threads do and wait for.

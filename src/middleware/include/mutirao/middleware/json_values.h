@@ -7,6 +7,7 @@
 
 #include "mutirao/base/bytes.h"
 #include "mutirao/base/result.h"
+#include "mutirao/middleware/codec.h"
 #include "mutirao/middleware/shape.h"
 #include "mutirao/wire/msgpack.h"
 
@@ -31,6 +32,14 @@ struct JsonLimits {
 /// Exactly one value.
 [[nodiscard]] Result<std::string> json_from(ByteView encoded, Shape const* shape,
                                             JsonLimits const& limits = {});
+
+/// Of a value whose type has a codec, which therefore has a shape.
+template <class T>
+[[nodiscard]] std::string json_of(T const& value) {
+  wire::MsgpackWriter encoded;
+  write(encoded, value);
+  return json_from(encoded.written(), &shape_of<T>).value_or("null");
+}
 
 /// Appends the value to `out`; after a failure, what is there of it means nothing. Errors begin
 /// with where the trouble is, seen from `root`: "arguments[0].x: a string where an integer is
