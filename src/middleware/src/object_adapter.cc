@@ -113,6 +113,15 @@ std::shared_ptr<ObjectAdapter::Object> ObjectAdapter::object_of(std::string_view
   return found == objects_.end() ? nullptr : found->second;
 }
 
+Error ObjectAdapter::no_such_object(std::string_view name) const {
+  std::vector<std::string> names;
+  for (auto const& [known, unused] : objects_) names.push_back(known);
+  auto const near = base::nearest(name, names);
+  return {Fault::not_found, fmt::format("there is no object called {} here", name),
+          near.empty() ? "mutirao object list tells what there is"
+                       : fmt::format("do you mean {}?", near)};
+}
+
 Outcome<ObjectAdapter::Running> ObjectAdapter::enter(Call& call) {
   auto const& target = *call.target;
   std::unique_lock lock{mutex_};
@@ -128,16 +137,9 @@ Outcome<ObjectAdapter::Running> ObjectAdapter::enter(Call& call) {
                   {}}};
     if (object->removed) object = nullptr;
   }
-  if (object == nullptr) {
-    std::vector<std::string> names;
-    for (auto const& [name, unused] : objects_) names.push_back(name);
-    auto const near = base::nearest(target.object, names);
-    return std::unexpected{not_executed(
-        Fault::not_found, fmt::format("there is no object called {} here", target.object),
-        near.empty() ? "mutirao object list tells what there is"
-                     : fmt::format("do you mean {}?", near),
-        Retry::elsewhere)};
-  }
+  if (object == nullptr)
+    return std::unexpected{
+        Failure{no_such_object(target.object), Executed::no, Retry::elsewhere, {}, {}}};
   if (target.epoch != 0 && target.epoch != object->options.epoch)
     return std::unexpected{
         not_executed(Fault::refused,
@@ -153,11 +155,13 @@ Outcome<ObjectAdapter::Running> ObjectAdapter::enter(Call& call) {
   if (method == nullptr) {
     std::vector<std::string> names;
     for (auto const& each : interface.methods) names.emplace_back(each.name);
+    auto const near = base::nearest(call.method_name, names);
     return std::unexpected{
         not_executed(Fault::not_found,
                      fmt::format("{} is a {} and has no method {}", target.object, interface.name,
                                  call.method_name),
-                     fmt::format("it has: {}", fmt::join(names, ", ")))};
+                     near.empty() ? fmt::format("it has: {}", fmt::join(names, ", "))
+                                  : fmt::format("do you mean {}.{}?", target.object, near))};
   }
   object->running.fetch_add(1, std::memory_order_relaxed);
   object->calls.fetch_add(1, std::memory_order_relaxed);
@@ -224,12 +228,9 @@ std::vector<ObjectAdapter::Listed> ObjectAdapter::list() const {
 }
 
 Result<ObjectAdapter::Listed> ObjectAdapter::find(std::string_view name) const {
-  {
-    std::lock_guard const lock{mutex_};
-    if (auto const object = object_of(name)) return object->listed(name);
-  }
-  return fail(Fault::not_found, fmt::format("there is no object called {}", name),
-              "mutirao object list tells what there is");
+  std::lock_guard const lock{mutex_};
+  if (auto const object = object_of(name)) return object->listed(name);
+  return std::unexpected{no_such_object(name)};
 }
 
 Reply ObjectAdapter::execute(Call& call) {

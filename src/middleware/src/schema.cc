@@ -5,38 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "mutirao/middleware/codec.h"
 #include "mutirao/middleware/json_values.h"
 
 namespace mutirao::middleware {
-
-template <>
-inline constexpr auto record_of<SchemaMethod> = record(
-    "SchemaMethod", field(1, "name", &SchemaMethod::name),
-    field(2, "parameters", &SchemaMethod::parameters), field(3, "result", &SchemaMethod::result),
-    field(4, "yields", &SchemaMethod::yields), field(5, "idempotent", &SchemaMethod::idempotent),
-    field(6, "commutative", &SchemaMethod::commutative),
-    field(7, "cacheable_ms", &SchemaMethod::cacheable_ms));
-template <>
-inline constexpr auto record_of<SchemaInterface> =
-    record("SchemaInterface", field(1, "name", &SchemaInterface::name),
-           field(2, "methods", &SchemaInterface::methods));
-template <>
-inline constexpr auto record_of<SchemaField> =
-    record("SchemaField", field(1, "number", &SchemaField::number),
-           field(2, "name", &SchemaField::name), field(3, "type", &SchemaField::type));
-template <>
-inline constexpr auto record_of<SchemaRecord> =
-    record("SchemaRecord", field(1, "name", &SchemaRecord::name),
-           field(2, "fields", &SchemaRecord::fields));
-template <>
-inline constexpr auto record_of<SchemaObject> =
-    record("SchemaObject", field(1, "name", &SchemaObject::name),
-           field(2, "interface", &SchemaObject::interface));
-template <>
-inline constexpr auto record_of<Schema> =
-    record("Schema", field(1, "objects", &Schema::objects),
-           field(2, "interfaces", &Schema::interfaces), field(3, "records", &Schema::records));
 
 namespace {
 

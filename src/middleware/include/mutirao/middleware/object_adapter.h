@@ -74,6 +74,8 @@ class ObjectAdapter {
   class Running;
 
   [[nodiscard]] std::shared_ptr<Object> object_of(std::string_view name) const;
+  /// With the nearest that there is; under the mutex.
+  [[nodiscard]] Error no_such_object(std::string_view name) const;
   /// Counts the call in, and waits while the servant is being replaced.
   Outcome<Running> enter(Call& call);
 

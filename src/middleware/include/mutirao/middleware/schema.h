@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mutirao/base/result.h"
+#include "mutirao/middleware/codec.h"
 #include "mutirao/middleware/object_adapter.h"
 
 /// What a program offers, as a file that is kept: so that a change that would break programs of
@@ -57,5 +58,33 @@ struct Schema {
 /// What callers that were made for `old` would stumble over in `now`, a sentence each; nothing when
 /// all is well. Added objects, methods, fields, and parameters at the end break nobody.
 [[nodiscard]] std::vector<std::string> breaking_changes(Schema const& old, Schema const& now);
+
+template <>
+inline constexpr auto record_of<SchemaMethod> = record(
+    "SchemaMethod", field(1, "name", &SchemaMethod::name),
+    field(2, "parameters", &SchemaMethod::parameters), field(3, "result", &SchemaMethod::result),
+    field(4, "yields", &SchemaMethod::yields), field(5, "idempotent", &SchemaMethod::idempotent),
+    field(6, "commutative", &SchemaMethod::commutative),
+    field(7, "cacheable_ms", &SchemaMethod::cacheable_ms));
+template <>
+inline constexpr auto record_of<SchemaInterface> =
+    record("SchemaInterface", field(1, "name", &SchemaInterface::name),
+           field(2, "methods", &SchemaInterface::methods));
+template <>
+inline constexpr auto record_of<SchemaField> =
+    record("SchemaField", field(1, "number", &SchemaField::number),
+           field(2, "name", &SchemaField::name), field(3, "type", &SchemaField::type));
+template <>
+inline constexpr auto record_of<SchemaRecord> =
+    record("SchemaRecord", field(1, "name", &SchemaRecord::name),
+           field(2, "fields", &SchemaRecord::fields));
+template <>
+inline constexpr auto record_of<SchemaObject> =
+    record("SchemaObject", field(1, "name", &SchemaObject::name),
+           field(2, "interface", &SchemaObject::interface));
+template <>
+inline constexpr auto record_of<Schema> =
+    record("Schema", field(1, "objects", &Schema::objects),
+           field(2, "interfaces", &Schema::interfaces), field(3, "records", &Schema::records));
 
 }  // namespace mutirao::middleware
