@@ -6,11 +6,11 @@
 #include <fmt/format.h>
 
 #include "mutirao/base/bytes.h"
+#include "mutirao/middleware/json_values.h"
 #include "mutirao/middleware/servant.h"
 #include "mutirao/threads/this_thread.h"
 
 #include "foreign_call.h"
-#include "mutirao/middleware/json_values.h"
 
 namespace mutirao::middleware {
 namespace {

@@ -82,6 +82,30 @@ Result<void> ControlClient::stop(Deadline deadline) {
   return {};
 }
 
+Result<std::vector<middleware::ObjectInfo>> ControlClient::objects(Deadline deadline) {
+  auto const meta = MUT_TRY(state_->object<middleware::Meta>());
+  return result_of(meta.list.with({.deadline = deadline})());
+}
+
+Result<middleware::ObjectDetail> ControlClient::object(std::string_view name, Deadline deadline) {
+  auto const meta = MUT_TRY(state_->object<middleware::Meta>());
+  return result_of(meta.show.with({.deadline = deadline})(std::string{name}));
+}
+
+Result<std::string> ControlClient::call(std::string_view object, std::string_view method,
+                                        std::string_view arguments, std::uint32_t items_max,
+                                        Deadline deadline) {
+  auto const meta = MUT_TRY(state_->object<middleware::Meta>());
+  return result_of(meta.call.with({.deadline = deadline})(std::string{object}, std::string{method},
+                                                          std::string{arguments}, items_max, ""));
+}
+
+Result<std::vector<middleware::SpanInfo>> ControlClient::spans(std::uint32_t count,
+                                                               Deadline deadline) {
+  auto const meta = MUT_TRY(state_->object<middleware::Meta>());
+  return result_of(meta.spans.with({.deadline = deadline})(count));
+}
+
 Result<Shared> ControlClient::share(ShareRequest request,
                                     std::function<bool(swarm::MakeProgress)> progress,
                                     Deadline deadline) {

@@ -238,6 +238,8 @@ Error error_from_json(std::string_view text) {
 
 std::string json_string(std::string_view text) { return dump(Json(text)); }
 
+bool is_json(std::string_view text) { return Json::accept(text); }
+
 std::string pretty_json(std::string_view text) {
   return decoded(text, "value", [](Json const& json) { return dump(json, 2); })
       .value_or(std::string{text});

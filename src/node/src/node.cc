@@ -161,6 +161,7 @@ Result<void> Node::State::compose_objects() {
     adaptation->add_kind(std::move(kind));
   MUT_TRY(adaptation->begin({"trace", "deadline", "cache", "retry", "hedge", "replicate"},
                             {"trace", "deadline", "admission", "deduplicate"}));
+  MUT_TRY(middleware::offer_meta(broker->objects()));
   return broker->objects().add(std::string{middleware::AdaptationObject::kName},
                                middleware::adaptation_servant(*adaptation, *assembly),
                                {.about = "how this node is changed"});

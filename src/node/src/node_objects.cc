@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "mutirao/middleware/adaptation_object.h"
+#include "mutirao/middleware/reflection.h"
 #include "mutirao/middleware/servant.h"
 #include "mutirao/node/objects.h"
 
@@ -103,6 +105,28 @@ middleware::Need need() {
 }
 
 }  // namespace
+
+middleware::Schema node_schema() {
+  std::vector<middleware::ObjectAdapter::Listed> objects;
+  auto const add = [&]<class Object>(std::type_identity<Object>) {
+    objects.push_back({.name = std::string{Object::kName},
+                       .interface = &middleware::interface_of<Object>,
+                       .about = {},
+                       .guarded = false,
+                       .epoch = 1,
+                       .calls = 0,
+                       .running = 0});
+  };
+  add(std::type_identity<LibraryObject>{});
+  add(std::type_identity<SwarmObject>{});
+  add(std::type_identity<NodeObject>{});
+  add(std::type_identity<ThreadsObject>{});
+  add(std::type_identity<middleware::Meta>{});
+  add(std::type_identity<middleware::AdaptationObject>{});
+  auto schema = middleware::Schema::of(objects);
+  MUT_ASSERT(schema);  // no two interfaces or records of one name
+  return *std::move(schema);
+}
 
 Result<void> add_components(middleware::Assembly& assembly, NodeParts parts) {
   auto const add = [&](middleware::ComponentKind kind) {

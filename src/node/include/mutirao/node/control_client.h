@@ -2,8 +2,11 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "mutirao/middleware/call.h"
+#include "mutirao/middleware/reflection.h"
 #include "mutirao/node/library.h"
 #include "mutirao/node/node.h"
 #include "mutirao/threads/diagnostics.h"
@@ -28,6 +31,13 @@ class ControlClient final : public Library {
   Result<threads::runtime_report> thread_report(Deadline deadline);
   /// Returns once the node has ended its work.
   Result<void> stop(Deadline deadline);
+
+  // The objects of the node by name, with values as JSON; the rules are those of middleware::Meta.
+  Result<std::vector<middleware::ObjectInfo>> objects(Deadline deadline);
+  Result<middleware::ObjectDetail> object(std::string_view name, Deadline deadline);
+  Result<std::string> call(std::string_view object, std::string_view method,
+                           std::string_view arguments, std::uint32_t items_max, Deadline deadline);
+  Result<std::vector<middleware::SpanInfo>> spans(std::uint32_t count, Deadline deadline);
 
   Result<Shared> share(ShareRequest request, std::function<bool(swarm::MakeProgress)> progress,
                        Deadline deadline) override;

@@ -32,6 +32,9 @@ namespace mutirao::node {
 /// One string in quotes, escaped.
 [[nodiscard]] std::string json_string(std::string_view text);
 
+/// Whether it is exactly one value.
+[[nodiscard]] bool is_json(std::string_view text);
+
 /// Any value laid out for people: two spaces a level.
 [[nodiscard]] std::string pretty_json(std::string_view text);
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mutirao/middleware/interface.h"
+#include "mutirao/middleware/schema.h"
 #include "mutirao/node/library.h"
 #include "mutirao/node/node.h"
 #include "mutirao/node/records.h"
@@ -71,6 +72,10 @@ struct ThreadsObject {
 
   middleware::Method<"report", threads::runtime_report(), middleware::Idempotent> report;
 };
+
+/// What every node of this version offers, "meta" of middleware/reflection.h included.
+/// golden/schema.json is the one that programs of others were made for.
+[[nodiscard]] middleware::Schema node_schema();
 
 }  // namespace mutirao::node
 
