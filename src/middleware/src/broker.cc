@@ -8,6 +8,7 @@
 
 #include "mutirao/middleware/gateway.h"
 #include "mutirao/net/http_server.h"
+#include "mutirao/net/tls_stream.h"
 #include "mutirao/threads/cancel_region.h"
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/this_thread.h"
@@ -20,6 +21,8 @@
 namespace mutirao::middleware {
 
 namespace {
+constexpr std::uint8_t kTlsHandshake = 0x16;  // RFC 8446 5.1
+constexpr Duration kTlsHandshakeMax = std::chrono::seconds{10};
 constexpr Duration kFirstByteTimeout = std::chrono::seconds{10};
 
 /// An array of three or four, in each way to write one.
@@ -111,7 +114,8 @@ Result<std::shared_ptr<Route>> Broker::route_to(std::string_view address) {
                            {.node = state_->options.name,
                             .caller = std::string{address},
                             .opened = true,
-                            .write_timeout = state_->options.write_timeout}};
+                            .write_timeout = state_->options.write_timeout},
+                           state_->options.identity};
     found =
         state_->peers
             .emplace(address, std::make_shared<PeerRoute>(std::move(parts), std::string{address}))
@@ -154,6 +158,14 @@ void Broker::serve_connection(std::unique_ptr<world::Stream> stream, ByteView re
     auto const count = stream->read_some(first, threads::within(kFirstByteTimeout));
     if (!count || *count == 0) return;
     read_ahead = ByteView{first}.first(*count);
+  }
+  if (read_ahead[0] == kTlsHandshake && state_->options.identity) {
+    auto inside = net::tls_accept(std::move(stream), *state_->options.identity,
+                                  {.accepts = state_->options.accepts, .read_ahead = read_ahead},
+                                  threads::within(kTlsHandshakeMax));
+    if (!inside) return;
+    caller = (*inside)->peer_key().fingerprint();
+    return serve_connection(*std::move(inside), {}, std::move(caller));
   }
   if (speaks_msgpack_rpc(read_ahead[0])) {
     static_cast<void>(serve_msgpack_rpc(state_->objects, *stream, read_ahead, caller));

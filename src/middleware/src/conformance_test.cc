@@ -15,23 +15,26 @@ struct Namesake {
   Method<"add", std::int64_t(std::string)> add;
 };
 
-/// Every test runs twice: on an object of this program, and on one at the other end of a socket.
-/// What it shows has to be the same.
+/// Every test runs on an object of this program, and on one at the other end of a TCP connection,
+/// of a TLS connection, and of a Unix socket. What it shows has to be the same.
 class Conformance : public ::testing::TestWithParam<std::string> {
  protected:
   static void with_sample(std::function<void(Ref<Sample>, SampleState&)> const& body) {
     in_the_real_world([&](world::World& world) {
-      SampleServer server{world};
-      if (GetParam() == "here") {
-        body(*server.broker().find<Sample>("sample"), server.state);
-      } else {
-        Broker client{world};
-        body(*client.find<Sample>("sample@" + server.address()), server.state);
-      }
+      SampleServer server{world, {.identity = net::TlsIdentity::make(world.entropy())}};
+      Broker client{world};
+      body(*(GetParam() == "here" ? server.broker() : client).find<Sample>(sample_at(server)),
+           server.state);
     });
   }
+  static std::string sample_at(SampleServer& server) {
+    if (GetParam() == "tcp") return "sample@" + server.address();
+    if (GetParam() == "tls") return "sample@" + server.tls_address();
+    if (GetParam() == "unix") return "sample@" + server.local_address();
+    return "sample";
+  }
 };
-INSTANTIATE_TEST_SUITE_P(Everywhere, Conformance, ::testing::Values("here", "there"),
+INSTANTIATE_TEST_SUITE_P(Everywhere, Conformance, ::testing::Values("here", "tcp", "tls", "unix"),
                          [](auto const& info) { return info.param; });
 
 TEST_P(Conformance, gives_the_result_of_a_method) {
@@ -169,10 +172,10 @@ TEST_P(Conformance, ends_a_servant_whose_values_nobody_wants_any_more) {
 
 TEST_P(Conformance, says_which_objects_and_methods_do_not_exist_and_what_comes_near) {
   in_the_real_world([](world::World& world) {
-    SampleServer server{world};
+    SampleServer server{world, {.identity = net::TlsIdentity::make(world.entropy())}};
     Broker client{world};
     auto& broker = GetParam() == "here" ? server.broker() : client;
-    auto const place = GetParam() == "here" ? "" : "@" + server.address();
+    auto const place = sample_at(server).substr(6);
     auto const missing = broker.find<Sample>("simple" + place)->get();
     ASSERT_FALSE(missing);
     EXPECT_EQ(missing.error().fault, Fault::not_found);
@@ -188,11 +191,10 @@ TEST_P(Conformance, says_which_objects_and_methods_do_not_exist_and_what_comes_n
 
 TEST_P(Conformance, refuses_arguments_of_another_type) {
   in_the_real_world([](world::World& world) {
-    SampleServer server{world};
+    SampleServer server{world, {.identity = net::TlsIdentity::make(world.entropy())}};
     Broker client{world};
     auto& broker = GetParam() == "here" ? server.broker() : client;
-    auto const other =
-        *broker.find<Namesake>("sample" + (GetParam() == "here" ? "" : "@" + server.address()));
+    auto const other = *broker.find<Namesake>(sample_at(server));
     auto const refused = other.add("five");
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().fault, Fault::invalid);

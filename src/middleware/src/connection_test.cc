@@ -249,6 +249,26 @@ TEST(Connection, refuses_more_calls_at_once_than_it_said) {
   });
 }
 
+TEST(Connection, is_refused_by_tls_when_either_side_does_not_want_the_key_of_the_other) {
+  in_the_real_world([](world::World& world) {
+    auto const good = net::TlsIdentity::make(world.entropy());
+    SampleServer server{world,
+                        {.identity = net::TlsIdentity::make(world.entropy()),
+                         .accepts = [&](auto const& key) { return key == good.public_key(); }}};
+    Broker friendly{world, {.identity = good}};
+    Broker stranger{world};
+    EXPECT_TRUE(friendly.find<Sample>("sample@" + server.tls_address())->get());
+    auto const unknown = stranger.find<Sample>("sample@" + server.tls_address())->get();
+    ASSERT_FALSE(unknown);
+    EXPECT_EQ(unknown.error().fault, Fault::refused);
+    auto const other = "sample@tls://" + good.public_key().fingerprint() + "@" + server.address();
+    auto const wrong = friendly.find<Sample>(other)->get();
+    ASSERT_FALSE(wrong);
+    EXPECT_EQ(wrong.error().executed, Executed::no);
+    EXPECT_THAT(wrong.error().what, testing::HasSubstr("key"));
+  });
+}
+
 TEST(Connection, finds_out_that_the_other_side_is_no_node) {
   in_the_real_world([](world::World& world) {
     auto const listener = world.network().listen({world::IpAddress::loopback(), 0});

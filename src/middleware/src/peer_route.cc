@@ -2,16 +2,18 @@
 
 #include <fmt/format.h>
 
+#include "mutirao/net/tls_stream.h"
 #include "mutirao/threads/this_thread.h"
 
 namespace mutirao::middleware {
 
 namespace {
 constexpr Duration kConnectMax = std::chrono::seconds{10};
+constexpr std::string_view kTls = "tls://";
 
 /// "host:port", "[v6]:port", or a path.
-Result<std::unique_ptr<world::Stream>> open_stream(world::World& world, std::string const& address,
-                                                   Deadline deadline) {
+Result<std::unique_ptr<world::Stream>> open_plain(world::World& world, std::string const& address,
+                                                  Deadline deadline) {
   auto& network = world.network();
   if (address.starts_with('/')) return network.connect_local(address, deadline);
   if (auto const endpoint = world::Endpoint::parse(address))
@@ -31,6 +33,31 @@ Result<std::unique_ptr<world::Stream>> open_stream(world::World& world, std::str
     if (stream) break;
   }
   return stream;
+}
+
+/// Behind kTls: "[fingerprint@]address".
+Result<std::unique_ptr<world::Stream>> open_tls(world::World& world, std::string const& place,
+                                                std::optional<net::TlsIdentity> const& identity,
+                                                Deadline deadline) {
+  net::TlsOptions options;
+  auto const at = place.find('@');
+  if (at != std::string::npos) {
+    options.expected = net::PublicKey::parse(place.substr(0, at));
+    if (!options.expected)
+      return fail(Fault::invalid, fmt::format("{} is no key of a node", place.substr(0, at)),
+                  "such as ed25519:..., as the node tells it");
+  }
+  auto stream =
+      MUT_TRY(open_plain(world, place.substr(at == std::string::npos ? 0 : at + 1), deadline));
+  auto const& ours = identity ? *identity : net::TlsIdentity::make(world.entropy());
+  return MUT_TRY(net::tls_connect(std::move(stream), ours, options, deadline));
+}
+
+Result<std::unique_ptr<world::Stream>> open_stream(world::World& world, std::string const& address,
+                                                   std::optional<net::TlsIdentity> const& identity,
+                                                   Deadline deadline) {
+  if (!address.starts_with(kTls)) return open_plain(world, address, deadline);
+  return open_tls(world, address.substr(kTls.size()), identity, deadline);
 }
 }  // namespace
 
@@ -61,7 +88,7 @@ Result<std::shared_ptr<Connection>> PeerRoute::connection(Deadline deadline) {
 }
 
 Result<std::shared_ptr<Connection>> PeerRoute::connect(Deadline deadline) {
-  auto stream = open_stream(parts_.world, address_, deadline);
+  auto stream = open_stream(parts_.world, address_, parts_.identity, deadline);
   if (!stream) {
     auto why = std::move(stream).error().during(fmt::format("cannot reach {}", address_));
     if (why.fault == Fault::not_found || why.fault == Fault::refused || why.fault == Fault::closed)

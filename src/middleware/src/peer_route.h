@@ -1,9 +1,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "mutirao/middleware/call.h"
+#include "mutirao/net/tls_identity.h"
 #include "mutirao/threads/mutex.h"
 #include "mutirao/threads/scope.h"
 #include "mutirao/world/world.h"
@@ -20,6 +22,7 @@ class PeerRoute final : public Route {
     Dispatcher& dispatcher;
     threads::scope& connections;
     Connection::Options options;
+    std::optional<net::TlsIdentity> identity;
   };
   PeerRoute(Parts parts, std::string address);
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "mutirao/base/log.h"
@@ -96,24 +97,36 @@ inline void in_the_real_world(std::function<void(world::World&)> const& body) {
 class SampleServer {
  public:
   explicit SampleServer(world::World& world, BrokerOptions options = {})
-      : broker_{world, std::move(options)} {
+      : key_{options.identity}, broker_{world, std::move(options)} {
+    local_ = *world.network().listen_local(local_address());
+    serving_.spawn("server", [this] { static_cast<void>(broker_.serve(*local_)); });
     listener_ = *world.network().listen({world::IpAddress::loopback(), 0});
     EXPECT_TRUE(broker_.objects().add("sample", sample_servant(state)));
     serving_.spawn("server", [this] { static_cast<void>(broker_.serve(*listener_)); });
   }
   ~SampleServer() {
     listener_->close();
+    local_->close();
     static_cast<void>(serving_.join());
   }
   [[nodiscard]] world::Endpoint endpoint() const { return listener_->local(); }
   [[nodiscard]] std::string address() const { return endpoint().to_string(); }
+  [[nodiscard]] std::string tls_address() const {
+    return "tls://" + key_->public_key().fingerprint() + "@" + address();
+  }
+  [[nodiscard]] std::string local_address() const {
+    return fmt::format("{}/mutirao-sample-{}.sock", ::testing::TempDir(),
+                       reinterpret_cast<std::uintptr_t>(this));
+  }
   [[nodiscard]] Broker& broker() noexcept { return broker_; }
   void stop_accepting() { listener_->close(); }
 
   SampleState state;
 
  private:
+  std::optional<net::TlsIdentity> key_;
   Broker broker_;
+  std::unique_ptr<world::Listener> local_;
   std::unique_ptr<world::Listener> listener_;
   threads::scope serving_;
 };

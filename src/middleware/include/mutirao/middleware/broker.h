@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -10,6 +12,7 @@
 #include "mutirao/middleware/object_adapter.h"
 #include "mutirao/middleware/reference.h"
 #include "mutirao/middleware/servant.h"
+#include "mutirao/net/tls_identity.h"
 #include "mutirao/world/world.h"
 
 namespace mutirao::middleware {
@@ -19,6 +22,11 @@ struct BrokerOptions {
   std::size_t threads_max = 10'000;  ///< calls of others that run at once
   /// A peer that takes nothing for so long is gone.
   Duration write_timeout = std::chrono::seconds{30};
+  /// Who this node is, when it speaks TLS. Without one it takes no TLS connections, and shows those
+  /// that it calls by TLS a key made for the purpose.
+  std::optional<net::TlsIdentity> identity{};
+  /// Whose TLS connections it takes; empty: all. Interceptors know them by their fingerprints.
+  std::function<bool(net::PublicKey const&)> accepts{};
 };
 
 /// The object request broker of a node: offers its objects, and reaches those of others.
@@ -30,8 +38,9 @@ struct BrokerOptions {
 ///   auto counter = broker.find<Counter>("counter@10.0.0.3:7000", deadline);
 ///   counter->add(5);
 ///
-/// One port speaks the protocol of Mutirão nodes, msgpack-rpc, and HTTP with JSON; the first byte
-/// tells them apart. Made and destroyed on one user thread; any number of threads may use it.
+/// One port speaks the protocol of Mutirão nodes, msgpack-rpc, and HTTP with JSON, each also inside
+/// TLS; the first byte tells them apart. Made and destroyed on one user thread; any number of
+/// threads may use it.
 class Broker {
  public:
   explicit Broker(world::World& world, BrokerOptions options = {});
@@ -48,8 +57,9 @@ class Broker {
   void serve_connection(std::unique_ptr<world::Stream> stream, ByteView read_ahead,
                         std::string caller);
 
-  /// The way to another node: "10.0.0.3:7000", "[::1]:7000", "localhost:7000" or the path of a Unix
-  /// socket. Connects when it is first needed, and again when the connection was lost; one
+  /// The way to another node: "10.0.0.3:7000", "[::1]:7000", "localhost:7000", the path of a Unix
+  /// socket, or by TLS "tls://10.0.0.3:7000", "tls://ed25519:KEY@10.0.0.3:7000" (and only if it has
+  /// that key). Connects when it is first needed, and again when the connection was lost; one
   /// connection is used by all.
   [[nodiscard]] Result<std::shared_ptr<Route>> route_to(std::string_view address);
   /// The way to the objects of this node.
