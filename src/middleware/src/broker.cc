@@ -65,6 +65,7 @@ struct Broker::State {
   ObjectAdapter objects;
   std::shared_ptr<Interceptor> last = std::make_shared<Depart>();
   std::shared_ptr<LiveChain> chain = std::make_shared<LiveChain>(*Chain::make({}, last));
+  std::shared_ptr<MessageChain> messages = std::make_shared<MessageChain>();
   std::shared_ptr<Route> here = std::make_shared<LocalRoute>(objects);
   Dispatcher dispatcher;
   Gateway gateway;
@@ -91,6 +92,7 @@ Broker::~Broker() = default;
 
 ObjectAdapter& Broker::objects() noexcept { return state_->objects; }
 LiveChain& Broker::chain() noexcept { return *state_->chain; }
+MessageChain& Broker::messages() noexcept { return *state_->messages; }
 std::shared_ptr<Interceptor> const& Broker::last() const noexcept { return state_->last; }
 std::shared_ptr<Route> const& Broker::here() const noexcept { return state_->here; }
 
@@ -114,7 +116,8 @@ Result<std::shared_ptr<Route>> Broker::route_to(std::string_view address) {
                            {.node = state_->options.name,
                             .caller = std::string{address},
                             .opened = true,
-                            .write_timeout = state_->options.write_timeout},
+                            .write_timeout = state_->options.write_timeout,
+                            .messages = state_->messages},
                            state_->options.identity};
     found =
         state_->peers
@@ -177,7 +180,8 @@ void Broker::serve_connection(std::unique_ptr<world::Stream> stream, ByteView re
       std::move(stream), &state_->dispatcher,
       Connection::Options{.node = state_->options.name,
                           .caller = std::move(caller),
-                          .write_timeout = state_->options.write_timeout});
+                          .write_timeout = state_->options.write_timeout,
+                          .messages = state_->messages});
   static_cast<void>(connection->serve(read_ahead));
 }
 

@@ -19,10 +19,17 @@ constexpr std::size_t kShortKept = 256 << 10;         // of the writer's buffers
 constexpr std::size_t kEncodedInPlaceMax = 16 << 10;  // longer calls are encoded outside the lock
 constexpr std::size_t kIncomingBytesMax = 64 << 20;   // of long messages that are not whole yet
 constexpr std::size_t kOutgoingBytesMax = 128 << 20;  // of long messages that nobody takes
+constexpr std::size_t kJobBytesMax = 128 << 20;       // of calls that are being executed
 constexpr std::size_t kShortBytesMax = 4 << 20;       // short ones that nobody takes: no more calls
 
 std::uint64_t key_of(FrameHead head) noexcept {
   return std::uint64_t{std::to_underlying(head.kind)} << 32 | head.id;
+}
+
+/// What the other side should hear of before the connection ends.
+bool is_their_doing(Fault fault) noexcept {
+  return fault == Fault::corrupt || fault == Fault::exhausted || fault == Fault::refused ||
+         fault == Fault::unsupported;
 }
 
 Failure failed(Error error, Executed executed, Retry retry = Retry::never) {
@@ -93,9 +100,12 @@ struct Connection::Incoming {
 Connection::Connection(std::unique_ptr<world::Stream> stream, Dispatcher* dispatcher,
                        Options options)
     : stream_{std::move(stream)}, dispatcher_{dispatcher}, options_{std::move(options)} {
+  if (options_.messages == nullptr) options_.messages = std::make_shared<MessageChain>();
   if (options_.opened) short_.raw(kPreface);
   wire::MsgpackWriter hello;
-  write_hello(hello, {.node = options_.node, .calls_max = options_.calls_max});
+  write_hello(hello, {.node = options_.node,
+                      .calls_max = options_.calls_max,
+                      .reads = options_.messages->readable()});
   put_frame({.kind = FrameKind::hello, .flags = kWhole}, hello.written());
 }
 
@@ -191,6 +201,59 @@ void Connection::collect_long(std::vector<ByteView>& out) {
   }
 }
 
+/// Waits when what is about to be written has to go more slowly.
+Result<void> Connection::hold(std::vector<ByteView> const& parts) const {
+  std::size_t bytes = 0;
+  for (auto const each : parts) bytes += each.size();
+  auto const wait = options_.messages->hold(bytes, threads::now());
+  if (wait == Duration{}) return {};
+  return threads::sleep_for(wait);
+}
+
+std::optional<Bytes> Connection::changed(ByteView message) const {
+  if (!options_.messages->wants(message.size())) return std::nullopt;
+  return options_.messages->outgoing(message, their_reads_);
+}
+
+std::optional<Bytes> Connection::changed(wire::MsgpackWriter const& message) const {
+  std::size_t size = message.written().size();
+  for (auto const& each : message.references()) size += each.content.size();
+  if (!options_.messages->wants(size)) return std::nullopt;
+  Bytes whole;
+  whole.reserve(size);
+  for (auto const part : message.gathered()) whole.insert(whole.end(), part.begin(), part.end());
+  return options_.messages->outgoing(whole, their_reads_);
+}
+
+/// One that interceptors have changed.
+void Connection::put_message(FrameHead head, Bytes message) {
+  head.flags |= kChanged;
+  if (message.size() <= kFrameBytesMax) {
+    head.flags |= kWhole;
+    put_frame(head, message);
+    return;
+  }
+  auto out = std::make_unique<Outgoing>();
+  out->head = head;
+  out->message = std::move(message);
+  out->set_parts({out->message});
+  put_long(std::move(out));
+}
+
+/// Before the other side has said what it can undo, nothing may be done to messages; when something
+/// has to be, nothing may go.
+Result<void> Connection::wait_for_hello(Lock& lock, Deadline deadline) {
+  auto const name = options_.messages->required();
+  if (!name) return {};
+  MUT_TRY(hello_.wait(lock, [&] { return opened_up_ || why_closed_; }, deadline));
+  if (why_closed_) return std::unexpected{*why_closed_};
+  if (std::ranges::find(their_reads_, *name) != their_reads_.end()) return {};
+  return fail(
+      Fault::refused,
+      fmt::format("{} does not have {}, without which nothing goes out", options_.caller, *name),
+      "give both nodes the same message-level interceptors");
+}
+
 Result<void> Connection::write_all_out() {
   std::vector<ByteView> parts;
   for (;;) {
@@ -226,6 +289,7 @@ Result<void> Connection::write_all_out() {
       if (!writing_.written().empty()) parts.push_back(writing_.written());
       collect_long(parts);
     }
+    MUT_TRY(hold(parts));
     auto const written = stream_->write_all(parts, threads::within(options_.write_timeout));
     Lock lock{mutex_};
     if (writing_.written().size() > kShortKept)
@@ -247,11 +311,12 @@ Result<void> Connection::write_all_out() {
 Result<void> Connection::serve(ByteView read_ahead) {
   threads::scope writer;
   writer.spawn("call writer", [this] {
-    if (auto const wrote = write_all_out(); !wrote) close(wrote.error());
+    auto const wrote = write_all_out();
+    // When the other side has gone, what it said last is the better reason: the reader is told.
+    if (!wrote && wrote.error().fault != Fault::closed) close(wrote.error());
   });
   auto ended = read_frames(read_ahead);
-  if (!ended && (ended.error().fault == Fault::corrupt || ended.error().fault == Fault::exhausted))
-    say_why(ended.error());
+  if (!ended && !told_why_ && is_their_doing(ended.error().fault)) say_why(ended.error());
   {
     Lock const lock{mutex_};
     finishing_ = true;
@@ -428,12 +493,31 @@ Result<void> Connection::go_on_with_part(ByteView bytes, std::size_t& used, JobL
 
 Result<void> Connection::take_message(FrameHead head, ByteView whole, Bytes* owned, JobLine& jobs,
                                       std::vector<threads::park_token*>& woken) {
+  bool const content =
+      head.kind == FrameKind::call || head.kind == FrameKind::reply || head.kind == FrameKind::item;
+  if (!content) return take_plain(head, whole, owned, jobs, woken);
+  if ((head.flags & kChanged) != 0) {
+    auto plain = MUT_TRY(options_.messages->incoming(whole));
+    return take_plain(head, plain, plain.size() > kFrameBytesMax ? &plain : nullptr, jobs, woken);
+  }
+  if (options_.messages->wants(0))
+    if (auto const name = options_.messages->required())
+      return fail(Fault::refused, fmt::format("a message came without {}", *name),
+                  "give both nodes the same message-level interceptors");
+  return take_plain(head, whole, owned, jobs, woken);
+}
+
+/// As it was before interceptors changed it.
+Result<void> Connection::take_plain(FrameHead head, ByteView whole, Bytes* owned, JobLine& jobs,
+                                    std::vector<threads::park_token*>& woken) {
   switch (head.kind) {
     case FrameKind::hello: {
       if (opened_up_) return fail(Fault::corrupt, "the other side said hello twice");
       auto const hello = MUT_TRY(read_hello(whole));
       their_calls_max_ = hello.calls_max;
+      their_reads_ = hello.reads;
       opened_up_ = true;
+      hello_.notify_all();
       return {};
     }
     case FrameKind::call:
@@ -460,6 +544,7 @@ Result<void> Connection::take_message(FrameHead head, ByteView whole, Bytes* own
       return {};
     case FrameKind::go_away: {
       auto const why = read_failure(whole);
+      told_why_ = true;
       return fail(why.fault, fmt::format("{} ends the connection: {}", options_.caller, why.what),
                   why.mend);
     }
@@ -480,7 +565,16 @@ Result<void> Connection::take_call(std::uint32_t id, ByteView message, Bytes* ow
     put_frame({.kind = FrameKind::reply, .flags = kWhole | kFailed, .id = id}, failure.written());
     return {};
   }
+  if (job_bytes_ + message.size() > kJobBytesMax) {
+    wire::MsgpackWriter failure;
+    write_failure(failure, not_executed(Fault::exhausted, "too many long calls at once",
+                                        "make fewer at once", Retry::later));
+    put_frame({.kind = FrameKind::reply, .flags = kWhole | kFailed, .id = id}, failure.written());
+    return {};
+  }
+  job_bytes_ += message.size();
   auto& job = dispatcher_->make_job();
+  job.bytes = message.size();
   job.from = shared_from_this();
   job.id = id;
   job.arrived = threads::now();
@@ -490,7 +584,6 @@ Result<void> Connection::take_call(std::uint32_t id, ByteView message, Bytes* ow
   else
     job.message.assign(message);
   jobs_[place] = &job;
-  ++jobs_under_way_;
   jobs.add(job);
   return {};
 }
@@ -577,7 +670,10 @@ void Connection::answer(Job& job, Reply reply, wire::MsgpackWriter& scratch) {
     write_failure(failure, why);
     head.flags = kFailed;
   };
-  auto message = long_answer(job, reply, scratch);
+  std::optional<Bytes> other;
+  if (!reply.failed())
+    other = reply.gathered() != nullptr ? changed(*reply.gathered()) : changed(reply.body());
+  auto message = other ? nullptr : long_answer(job, reply, scratch);
   if (reply.failed()) {
     fail_with(reply.failure());
   } else if (message != nullptr && message->size > kMessageBytesMax) {
@@ -591,7 +687,7 @@ void Connection::answer(Job& job, Reply reply, wire::MsgpackWriter& scratch) {
   auto const place = job.id & kPlaceMask;
   MUT_ASSERT(jobs_[place] == &job);
   jobs_[place] = nullptr;
-  --jobs_under_way_;
+  job_bytes_ -= job.bytes;
   if (why_closed_) return;
   if (message != nullptr && long_bytes_ > kOutgoingBytesMax) {
     message.reset();
@@ -599,7 +695,10 @@ void Connection::answer(Job& job, Reply reply, wire::MsgpackWriter& scratch) {
         failed(Error{Fault::exhausted, "the caller does not take the answers that it has", {}},
                Executed::yes));
   }
-  if (message != nullptr) {
+  if ((head.flags & kFailed) != 0) other = changed(failure.written());
+  if (other) {
+    put_message(head, *std::move(other));
+  } else if (message != nullptr) {
     message->head = head;
     put_long(std::move(message));
   } else {
@@ -633,14 +732,18 @@ Outcome<void> Connection::yield_item(Job& job, ByteView item) {
   }
   if (why_closed_) return std::unexpected{failed(*why_closed_, Executed::maybe)};
   job.item_credit -= static_cast<std::int64_t>(item.size() + kFrameHeadBytes);
-  FrameHead const head{.kind = FrameKind::item, .flags = kWhole, .id = job.id};
+  auto other = changed(item);
+  if (other) item = *other;
+  std::uint8_t const how = other ? kChanged : 0;
+  FrameHead const head{
+      .kind = FrameKind::item, .flags = static_cast<std::uint8_t>(kWhole | how), .id = job.id};
   if (item.size() <= kFrameBytesMax) {
     put_frame(head, item);
     return {};
   }
   // It has to have gone before what comes after it.
   auto message = std::make_unique<Outgoing>();
-  message->head = {.kind = FrameKind::item, .id = job.id};
+  message->head = {.kind = FrameKind::item, .flags = how, .id = job.id};
   message->set_parts({item});
   threads::park_token gone;
   auto* under_way = message.get();
@@ -696,13 +799,17 @@ Reply Connection::send(Call& call) {
   waiting.takes_items = call.items != nullptr;
   std::unique_ptr<Outgoing> message;
   auto const now = threads::now();
-  if (call.arguments.size_hint() > kEncodedInPlaceMax) {
+  auto const size_hint = call.arguments.size_hint();
+  if (size_hint > kEncodedInPlaceMax || options_.messages->wants(size_hint)) {
     message = std::make_unique<Outgoing>();
     message->own.refer_from(kEncodedInPlaceMax / 4);
     write_call(message->own, call, now);
     message->send_own();
   }
   Lock lock{mutex_};
+  if (options_.messages->wants(0))
+    if (auto const ready = wait_for_hello(lock, call.deadline); !ready)
+      return call.fail(Failure{ready.error(), Executed::no, Retry::never, {}, {}});
   if (message != nullptr && long_bytes_ > kOutgoingBytesMax)
     return call.fail(not_executed(Fault::exhausted, "too many long calls wait for their way out",
                                   "make fewer at once", Retry::later));
@@ -735,6 +842,11 @@ Reply Connection::send(Call& call) {
                                     fmt::format("at most {}", kMessageBytesMax)));
     }
     head.flags = 0;
+    if (auto other = changed(message->own)) {
+      put_message(head, *std::move(other));
+      auto const reply = wait_for(lock, waiting, id, call);
+      return reply;
+    }
     message->head = head;
     waiting.message = message.get();
     message->link = &waiting.message;

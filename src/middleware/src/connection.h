@@ -12,6 +12,7 @@
 
 #include "mutirao/base/result.h"
 #include "mutirao/middleware/call.h"
+#include "mutirao/middleware/message_interceptor.h"
 #include "mutirao/threads/mutex.h"
 #include "mutirao/threads/park.h"
 #include "mutirao/threads/scope.h"
@@ -42,6 +43,7 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
     bool opened = false;  ///< we made the connection: the preface is ours to send
     std::uint32_t calls_max = kCallsMax;
     Duration write_timeout = std::chrono::seconds{30};
+    std::shared_ptr<MessageChain> messages{};
   };
   /// Without a dispatcher nobody is served here: calls are answered not_found.
   Connection(std::unique_ptr<world::Stream> stream, Dispatcher* dispatcher, Options options);
@@ -96,11 +98,20 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
                                std::vector<threads::park_token*>& woken);
   Result<void> take_message(FrameHead head, ByteView whole, Bytes* owned, JobLine& jobs,
                             std::vector<threads::park_token*>& woken);
+  Result<void> take_plain(FrameHead head, ByteView whole, Bytes* owned, JobLine& jobs,
+                          std::vector<threads::park_token*>& woken);
   Result<void> take_call(std::uint32_t id, ByteView message, Bytes* owned, JobLine& jobs);
   void take_reply(FrameHead head, ByteView message, Bytes* owned,
                   std::vector<threads::park_token*>& woken);
   Result<void> take_item(std::uint32_t id, ByteView item, std::vector<threads::park_token*>& woken);
   void take_credit(std::uint32_t id, std::uint32_t bytes, std::vector<threads::park_token*>& woken);
+
+  // Messages, before they are cut into frames
+  [[nodiscard]] std::optional<Bytes> changed(wire::MsgpackWriter const& message) const;
+  [[nodiscard]] std::optional<Bytes> changed(ByteView message) const;
+  void put_message(FrameHead head, Bytes message);
+  [[nodiscard]] Result<void> hold(std::vector<ByteView> const& parts) const;
+  [[nodiscard]] Result<void> wait_for_hello(Lock& lock, Deadline deadline);
 
   // Calling
   Result<std::uint32_t> enter(Lock& lock, Waiting& waiting, Deadline deadline);
@@ -118,6 +129,8 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
   bool finishing_ = false;  // the writer ends when all has gone
   bool opened_up_ = false;  // their hello has come
   std::uint32_t their_calls_max_ = kCallsMax;
+  std::vector<std::string> their_reads_;  // set before opened_up_, and never again
+  threads::condition_variable hello_;
 
   wire::MsgpackWriter short_;    // whole frames, the next to go out
   wire::MsgpackWriter writing_;  // those that go out now; the writer's
@@ -134,10 +147,11 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
   std::vector<std::uint32_t> free_places_;
   threads::condition_variable place_free_;
 
-  std::vector<Job*> jobs_;  // under way, by the place that their caller gave them
-  std::size_t jobs_under_way_ = 0;
+  std::vector<Job*> jobs_;     // under way, by the place that their caller gave them
+  std::size_t job_bytes_ = 0;  // of their messages
 
   // The reader's:
+  bool told_why_ = false;  // the other side ends it
   std::unordered_map<std::uint64_t, Incoming> incoming_;
   std::size_t incoming_bytes_ = 0;
   Incoming* part_ = nullptr;  // whose frame is being read

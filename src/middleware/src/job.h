@@ -19,6 +19,7 @@ struct Job {
   std::uint32_t id = 0;
   TimePoint arrived;
   MessageBytes message;
+  std::size_t bytes = 0;  ///< of the message
 
   /// The caller, or the connection's end, took it back: from any thread. The region is there while
   /// the job is under way, and the connection's lock is held by whoever looks.

@@ -21,7 +21,7 @@ constexpr std::size_t kTraceBytes = 16 + 8 + 1;
 constexpr std::size_t kKeyBytes = 16;
 constexpr std::int64_t kTimeLeftMax_us = std::int64_t{86'400} * 1'000'000 * 365;
 
-enum class HelloKey : std::uint8_t { node = 1, calls_max = 2 };
+enum class HelloKey : std::uint8_t { node = 1, calls_max = 2, reads = 3 };
 
 void write_about(wire::MsgpackWriter& out, About about) { out.integer(std::to_underlying(about)); }
 
@@ -119,9 +119,11 @@ Result<FrameHead> load_head(ByteView bytes) {
 }
 
 void write_hello(wire::MsgpackWriter& out, Hello const& hello) {
-  out.map(2);
+  out.map(3);
   out.integer(std::to_underlying(HelloKey::node)).string(hello.node);
   out.integer(std::to_underlying(HelloKey::calls_max)).integer(hello.calls_max);
+  out.integer(std::to_underlying(HelloKey::reads));
+  write(out, hello.reads);
 }
 
 Result<Hello> read_hello(ByteView payload) {
@@ -135,6 +137,10 @@ Result<Hello> read_hello(ByteView payload) {
         break;
       case HelloKey::calls_max:
         hello.calls_max = std::clamp<std::uint32_t>(from.in.integer<std::uint32_t>(), 1, kCallsMax);
+        break;
+      case HelloKey::reads:
+        hello.reads = read<std::vector<std::string>>(from);
+        if (hello.reads.size() > Hello::kReadsMax) from.refuse("too many names in a hello");
         break;
       default:
         from.in.skip();

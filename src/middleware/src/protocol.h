@@ -43,10 +43,11 @@ enum class FrameKind : std::uint8_t {
 inline constexpr std::uint8_t kFrameKinds = 8;
 
 // Flags in the high half of the kind's byte.
-inline constexpr std::uint8_t kLast = 0x10;    ///< no frame of this message follows
-inline constexpr std::uint8_t kFirst = 0x20;   ///< none came before
-inline constexpr std::uint8_t kFailed = 0x40;  ///< of a reply
-inline constexpr std::uint8_t kAnswer = 0x40;  ///< of a ping
+inline constexpr std::uint8_t kLast = 0x10;     ///< no frame of this message follows
+inline constexpr std::uint8_t kFirst = 0x20;    ///< none came before
+inline constexpr std::uint8_t kFailed = 0x40;   ///< of a reply
+inline constexpr std::uint8_t kAnswer = 0x40;   ///< of a ping
+inline constexpr std::uint8_t kChanged = 0x80;  ///< of calls, replies and items: see MessageChain
 inline constexpr std::uint8_t kWhole = kFirst | kLast;
 
 struct FrameHead {
@@ -63,6 +64,8 @@ void store_head(MutableBytes at, FrameHead head) noexcept;
 struct Hello {
   std::string node;
   std::uint32_t calls_max = kCallsMax;
+  std::vector<std::string> reads{};  ///< what message-level interceptors may do to what comes here
+  static constexpr std::size_t kReadsMax = 16;
 };
 void write_hello(wire::MsgpackWriter& out, Hello const& hello);
 [[nodiscard]] Result<Hello> read_hello(ByteView payload);

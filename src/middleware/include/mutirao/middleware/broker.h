@@ -9,6 +9,7 @@
 
 #include "mutirao/base/result.h"
 #include "mutirao/middleware/chain.h"
+#include "mutirao/middleware/message_interceptor.h"
 #include "mutirao/middleware/object_adapter.h"
 #include "mutirao/middleware/reference.h"
 #include "mutirao/middleware/servant.h"
@@ -50,6 +51,8 @@ class Broker {
   /// What calls of this node pass before they go their way.
   [[nodiscard]] LiveChain& chain() noexcept;
   [[nodiscard]] std::shared_ptr<Interceptor> const& last() const noexcept;
+  /// What messages of all connections pass.
+  [[nodiscard]] MessageChain& messages() noexcept;
 
   /// Serves whoever connects, until the thread is asked to stop or the listener is closed.
   Result<void> serve(world::Listener& listener);
