@@ -1,5 +1,7 @@
 #include "command_line.h"
 
+#include <algorithm>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -151,6 +153,30 @@ void add_thread(CLI::App& app) {
        "");
 }
 
+void add_object(CLI::App& app, Options& options) {
+  auto* object = verb(app, "object", "What this node can be asked to do, and to do it", kMore);
+  object->require_subcommand(1);
+  verb(*object, "list", "One line for each object", "");
+  verb(*object, "show", "Methods of an object, and the records they speak of", "")
+      ->add_option("NAME", options.name, "Name of the object: library")
+      ->required();
+  auto* call = verb(*object, "call", "Call a method; prints its value as JSON", "");
+  call->add_option("NAME.METHOD", options.name, "The method of an object: library.list")
+      ->required();
+  call->add_option("JSON", options.arguments,
+                   "A JSON value for each parameter; a string may go without its quotes");
+  call->add_option("--items", options.items,
+                   "End a method that yields after so many values (default 100)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 100'000));
+  call->add_option("--timeout", options.timeout_s,
+                   "Give up waiting after so many seconds (default 60)")
+      ->type_name("SECONDS");
+  verb(*object, "trace", "The last calls and the calls that they made, as trees", "")
+      ->add_flag("--follow", options.follow, "Go on with those that come, until Ctrl-C");
+  verb(*object, "schema", "Print all that a node of this version offers; asks no node", "");
+}
+
 void add_interceptor(CLI::App& app, Options& options) {
   auto* interceptor = verb(app, "interceptor", "What every call of this node passes", kMore);
   interceptor->require_subcommand(1);
@@ -235,6 +261,7 @@ void add_rest(CLI::App& app, Options& options) {
   demo->add_flag("--keep", options.keep, "Leave the folder with the copies and logs");
   add_swarm(app, options);
   add_thread(app);
+  add_object(app, options);
   add_component(app, options);
   add_interceptor(app, options);
   add_sim(app, options);
@@ -246,6 +273,24 @@ void add_rest(CLI::App& app, Options& options) {
   verb(app, "manpage", "Print the manual page", kProgram);
   auto* help = verb(app, "help", "Explain a command", kProgram);
   help->add_option("COMMAND", options.topic, "The command to explain");
+}
+
+/// CLI11 takes "[1,2]" for a list of two words where several may stand. A mark in front of it keeps
+/// the word whole, and is taken off before anybody sees it.
+constexpr char kWholeWord = '\x1f';
+
+std::string marked_whole(std::string const& word) {
+  return word.starts_with('[') && word.ends_with(']') ? kWholeWord + word : word;
+}
+
+void take_words_whole(CLI::App& app) {
+  for (auto* option : app.get_options())
+    option->transform([](std::string word) {
+      if (word.starts_with(kWholeWord)) word.erase(0, 1);
+      return word;
+    });
+  for (auto* command : app.get_subcommands([](CLI::App*) { return true; }))
+    take_words_whole(*command);
 }
 
 struct Grammar {
@@ -269,6 +314,7 @@ struct Grammar {
     add_share(app, options);
     add_get(app, options);
     add_rest(app, options);
+    take_words_whole(app);
   }
 };
 
@@ -321,7 +367,8 @@ Result<Options> parse_command_line(std::vector<std::string> const& words) {
   if (auto known = check_words(command_tree(), words); !known)
     return std::unexpected{std::move(known).error()};
   Grammar grammar;
-  std::vector<std::string> reversed(words.rbegin(), words.rend());
+  std::vector<std::string> reversed;
+  std::ranges::transform(words.rbegin(), words.rend(), std::back_inserter(reversed), marked_whole);
   try {
     grammar.app.parse(reversed);
   } catch (CLI::CallForHelp const&) {
@@ -331,7 +378,9 @@ Result<Options> parse_command_line(std::vector<std::string> const& words) {
   } catch (CLI::Error const& error) {
     std::string command = "mutirao";
     for (auto const& word : chosen(grammar.app)) command += " " + word;
-    return fail(Fault::invalid, error.what(), command + " --help");
+    std::string what = error.what();
+    std::erase(what, kWholeWord);
+    return fail(Fault::invalid, std::move(what), command + " --help");
   }
   if (auto known = check_topic(command_tree(), grammar.options.topic); !known)
     return std::unexpected{std::move(known).error()};

@@ -62,6 +62,17 @@ TEST(CommandLine, takes_the_values_of_get_and_share) {
   EXPECT_EQ(share->format, "v2");
 }
 
+TEST(CommandLine, takes_json_as_it_is) {
+  auto const call = parse_command_line(
+      {"object", "call", "--items", "3", "shop.sell", "[1,2]", "-5", R"({"a": [1]})", "", "text"});
+  ASSERT_TRUE(call) << call.error().what;
+  EXPECT_EQ(call->name, "shop.sell");
+  EXPECT_THAT(call->arguments, testing::ElementsAre("[1,2]", "-5", R"({"a": [1]})", "", "text"));
+  EXPECT_EQ(call->items, 3u);
+  EXPECT_THAT(parse_command_line({"object", "call", "shop.open"})->arguments, testing::IsEmpty());
+  EXPECT_THAT(parse_command_line({"share", "[a,b]"})->paths, testing::ElementsAre("[a,b]"));
+}
+
 TEST(CommandLine, takes_sizes_with_their_unit) {
   auto const plain = parse_command_line({"up", "--upload-limit", "16777216"});
   ASSERT_TRUE(plain) << plain.error().what;

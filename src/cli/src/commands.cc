@@ -90,6 +90,7 @@ int run_command_line(std::vector<std::string> const& words) {
   if (verb == "demo") return command_demo(context);
   if (verb.starts_with("sim ")) return command_sim(context);
   if (verb.starts_with("thread ")) return command_thread(context);
+  if (verb.starts_with("object ")) return command_object(context);
   if (verb.starts_with("interceptor ")) return command_interceptor(context);
   if (verb.starts_with("component ")) return command_component(context);
   return command_swarm(context);

@@ -40,6 +40,7 @@ int command_status(Context const& context);
 int command_swarm(Context const& context);
 int command_stop(Context const& context);
 int command_thread(Context const& context);
+int command_object(Context const& context);
 int command_interceptor(Context const& context);
 int command_component(Context const& context);
 int command_doctor(Context const& context);

@@ -46,6 +46,11 @@ struct Options {
   bool yes = false;
   bool dry_run = false;
 
+  // object; its name is that of swarm, its --timeout that of get
+  std::vector<std::string> arguments;  ///< a JSON value each
+  std::uint32_t items = 100;           ///< at most so many of a method that yields
+  bool follow = false;
+
   // demo
   std::string file;
   std::uint32_t nodes = 7;

@@ -76,7 +76,8 @@ Result<void> check_words(CommandInfo const& root, std::vector<std::string> const
   for (std::size_t i = 0; i < words.size(); ++i) {
     auto const& word = words[i];
     if (word == "--") break;
-    if (word.size() > 1 && word.starts_with('-')) {
+    bool const negative = word.size() > 1 && word[1] >= '0' && word[1] <= '9';  // a number
+    if (word.size() > 1 && word.starts_with('-') && !negative) {
       if (word == "--help" || word == "-h" || word == "--version") return {};
       auto const name = word.starts_with("--") ? word.substr(0, word.find('=')) : word.substr(0, 2);
       auto const* flag = find_flag(*command, name);

@@ -121,6 +121,8 @@ std::string table(std::vector<std::vector<std::string>> const& rows) {
   for (auto const& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i)
       text += i + 1 == row.size() ? row[i] : padded(row[i], widths[i] + 2);
+    // Cells at the end may be empty.
+    while (text.ends_with(' ')) text.pop_back();
     text += '\n';
   }
   return text;
