@@ -357,6 +357,98 @@ class Story(unittest.TestCase):
         altered = ana.run("up", "--detach", code=6)
         self.assertIn("audit.log", altered.stderr)
 
+    def test_objects_are_listed_shown_and_called_by_name(self):
+        ana = self.home("ana")
+        schema = json.loads(ana.run("object", "schema").stdout)  # no node runs yet
+        self.assertIn("no node runs here", ana.run("object", "list", code=4).stderr)
+        ana.run("up", "--detach")
+        shared = ana.json("share", self.file(ana, 1000))
+        objects = {one["name"]: one for one in ana.json("object", "list")["objects"]}
+        self.assertLessEqual({"library", "meta", "node", "swarm", "threads"}, set(objects))
+        self.assertGreater(objects["library"]["calls"], 0)
+        self.assertRegex(ana.run("object", "list").stdout, r"library +Library +\d+ +0 +what this node shares and fetches")
+        shown = ana.run("object", "show", "library").stdout
+        self.assertIn("library is a Library: what this node shares and fetches", shown)
+        self.assertRegex(shown, r"remove\(string, bool\) +Transfer")
+        self.assertRegex(shown, r"share\(ShareRequest\) +a stream of ShareStep")
+        self.assertRegex(shown, r"GetRequest +what +string")
+        methods = [one["name"] for one in ana.json("object", "show", "library")["methods"]]
+        self.assertEqual(methods[:3], ["share", "get", "list"])
+        transfers = json.loads(ana.run("object", "call", "library.list").stdout)
+        self.assertEqual([one["status"]["name"] for one in transfers], ["some file.bin"])
+        for name in ("some file.bin", shared["id"], json.dumps(shared["id"][:12])):
+            self.assertEqual(ana.json("object", "call", "library.show", name)["value"]["status"]["id"], shared["id"])
+        steps = json.loads(ana.run("object", "call", "library.share", json.dumps({"path": str(ana.work / "some file.bin")})).stdout)
+        self.assertEqual(steps[-1]["shared"]["transfer"]["status"]["id"], shared["id"])
+        looks = json.loads(ana.run("object", "call", "library.watch", "", "50000000", "--items", "2").stdout)
+        self.assertEqual(len(looks), 2)
+        # What a program tells without a node is what its node has.
+        self.assertEqual(json.loads(ana.json("object", "call", "meta.schema")["value"]), schema)
+        self.assertEqual(ana.json("object", "schema"), schema)
+
+    def test_a_wrong_call_of_an_object_says_where_it_is_wrong(self):
+        ana = self.home("ana")
+        ana.run("up", "--detach")
+        for words, code, said, mend in [
+                (["show", "libary"], 3, "no object called libary", "do you mean library?"),
+                (["call", "libary.list"], 3, "no object called libary", "do you mean library?"),
+                (["call", "library.lst"], 3, "has no method lst", "do you mean library.list?"),
+                (["call", "library.lst", "text"], 3, "has no method lst", "do you mean library.list?"),
+                (["call", "library"], 2, "names no method", "mutirao object show library"),
+                (["call", "library.remove", "x", "1"], 2, "arguments[1]: an integer where a boolean is wanted", None),
+                (["call", "library.remove", "x", "maybe"], 2, "arguments[1]: maybe is no JSON, and bool is wanted", "such as"),
+                (["call", "library.get", '{"wat": "x"}'], 2, "arguments[0].wat: GetRequest has no such field", "do you mean what?"),
+                (["call", "library.get", '{"what": [1]}'], 2, "arguments[0].what: an array where a string is wanted", None),
+                (["call", "library.list", "1"], 2, "arguments[0]: there are only 0", None),
+                (["call", "library.show", "absent"], 3, "no torrent absent", ""),
+                (["call", "meta.call", "library", "list", "[]"], 2, "meta.call does not call itself", "call what you mean"),
+                (["call", "library.watch", "", "60000000000", "--timeout", "1"], 75, "", None)]:
+            told = ana.run("object", *words, code=code)
+            self.assertRegex(told.stderr, r"^error: [^\n]+\n", words)
+            self.assertIn(said, told.stderr)
+            if mend is not None:
+                self.assertRegex(told.stderr, r"\ntry: [^\n]+\n$", words)
+                self.assertIn(mend, told.stderr)
+        error = json.loads(ana.run("object", "call", "library.lst", "--json", code=3).stdout)["error"]
+        self.assertEqual(error["mend"], "do you mean library.list?")
+
+    def test_object_trace_shows_calls_below_their_callers(self):
+        ana = self.home("ana")
+        ana.run("up", "--detach")
+        ana.run("object", "call", "library.list")
+        ana.run("object", "call", "library.show", "absent", code=3)
+        trees = ana.run("object", "trace").stdout
+        self.assertRegex(trees, r"trace [0-9a-f]{32}, [^\n]+ ago\n  meta\.call +[^\n]+ well\n    library\.list +[^\n]+ well\n")
+        self.assertRegex(trees, r"    library\.show +[^\n]+ no torrent absent")
+        self.assertNotIn("meta.spans", trees)
+        spans = ana.json("object", "trace")["spans"]
+        self.assertIn("library.list", [f"{one['object']}.{one['method']}" for one in spans])
+        follow = ana.start("object", "trace", "--follow", "--json")
+        before = {one["span"] for one in json.loads(follow.stdout.readline())["spans"]}
+        ana.run("status")
+        fresh = json.loads(follow.stdout.readline())["spans"]
+        self.assertEqual([f"{one['object']}.{one['method']}" for one in fresh], ["node.status"])
+        self.assertFalse(before & {one["span"] for one in fresh})
+        follow.send_signal(signal.SIGINT)
+        self.assertEqual(follow.wait(TIMEOUT_S), 0)
+        follow.communicate()
+
+    def test_objects_are_called_by_curl_over_the_socket(self):
+        ana = self.home("ana")
+        ana.run("up", "--detach")
+        shared = ana.json("share", self.file(ana, 1000))
+
+        def curl(*words):
+            done = subprocess.run(["curl", "-s", "--unix-socket", ana.state / "mutirao.sock", *words], capture_output=True, text=True, check=True)
+            return json.loads(done.stdout)
+
+        transfers = curl("-X", "POST", "http://node/o/library/list")
+        self.assertEqual(transfers[0]["status"]["id"], shared["id"])
+        self.assertEqual(curl("-d", '["some file.bin"]', "http://node/o/library/show")["status"]["id"], shared["id"])
+        self.assertIn("meta", [one["name"] for one in curl("http://node/o")["objects"]])
+        self.assertEqual(curl("-d", '["library", "list", "[]"]', "http://node/o/meta/call")[:1], "[")
+        self.assertEqual(curl("-d", "[]", "http://node/o/library/lst")["error"]["mend"], "do you mean library.list?")
+
     def test_doctor_version_completions_and_manual(self):
         ana = self.home("ana")
         checks = {one["name"]: one for one in ana.json("doctor")["checks"]}
