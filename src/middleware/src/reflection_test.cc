@@ -173,6 +173,26 @@ TEST(Reflection, a_call_passes_the_chain_for_whoever_calls_and_ends_with_its_dea
                                                                           "[60000000000]", 0, "");
     ASSERT_FALSE(late);
     EXPECT_EQ(late.error().fault, Fault::timed_out);
+    while (server.state.naps_cut_short < 1) ASSERT_TRUE(threads::sleep_for(1ms));
+  });
+}
+
+TEST(Reflection, a_call_is_taken_back_when_its_caller_is_stopped) {
+  in_the_real_world([](world::World& world) {
+    SampleServer server{world};
+    ASSERT_TRUE(offer_meta(server.broker().objects()));
+    Broker elsewhere{world};
+    auto const meta = elsewhere.find<Meta>("meta@" + server.address()).value();
+    threads::scope callers;
+    callers.spawn("caller", [&] {
+      auto const cut = meta.call("sample", "nap", "[3600000000000]", 0, "");
+      ASSERT_FALSE(cut);
+      EXPECT_EQ(cut.error().fault, Fault::cancelled);
+    });
+    while (server.state.naps_under_way < 1) ASSERT_TRUE(threads::sleep_for(1ms));
+    callers.request_stop();
+    ASSERT_TRUE(callers.join());
+    while (server.state.naps_cut_short < 1) ASSERT_TRUE(threads::sleep_for(1ms));
   });
 }
 
