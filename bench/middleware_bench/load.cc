@@ -43,6 +43,10 @@ Orders orders_of(std::string_view program, int argc, char** argv) {
   bool in_flight_said = false;
   for (int i = 2; i < argc; ++i) {
     std::string_view const option = argv[i];
+    if (option == "--traced") {
+      orders.traced = true;
+      continue;
+    }
     if (option == "--mixed" && !orders.serve) {
       orders.mixed = true;
       continue;

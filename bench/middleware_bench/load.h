@@ -27,6 +27,7 @@ struct Orders {
   /// One further call in flight, of `kSmallBytes`; latencies are of that one. The others are there
   /// to be in its way: 64 of 64 KiB where nothing else is said.
   bool mixed = false;
+  bool traced = false;  ///< with tracing and deadlines; ours alone
   std::size_t interceptors =
       0;  ///< that do nothing, in the chain of this side; ours alone has them
 

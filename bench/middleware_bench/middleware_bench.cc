@@ -10,6 +10,7 @@
 
 #include "mutirao/base/log.h"
 #include "mutirao/middleware/broker.h"
+#include "mutirao/middleware/interceptors.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/this_thread.h"
@@ -47,8 +48,17 @@ std::shared_ptr<Interceptor> nothing(std::size_t number, std::index_sequence<kNu
   return made;
 }
 
-std::unique_ptr<Chain> chain_of(std::size_t interceptors, std::shared_ptr<Interceptor> last) {
+/// `whole`: with the tracing and the deadlines of a node in front.
+std::unique_ptr<Chain> chain_of(std::size_t interceptors, std::shared_ptr<Interceptor> last,
+                                world::World* whole = nullptr) {
   std::vector<Placed> placed;
+  if (whole != nullptr) {
+    placed.push_back(
+        {.name = "trace", .phase = Trace::kPhase, .interceptor = std::make_shared<Trace>(*whole)});
+    placed.push_back({.name = "deadline",
+                      .phase = DefaultDeadline::kPhase,
+                      .interceptor = std::make_shared<DefaultDeadline>()});
+  }
   for (std::size_t i = 0; i < interceptors; ++i)
     placed.push_back({.name = "nothing " + std::to_string(i),
                       .phase = Phase::trace,
@@ -80,7 +90,9 @@ void serve(bench::Orders const& orders) {
              .has_value());
     must(broker.objects()
              .chain()
-             .replace(chain_of(orders.interceptors, broker.objects().last()), 1)
+             .replace(chain_of(orders.interceptors, broker.objects().last(),
+                               orders.traced ? &world : nullptr),
+                      1)
              .has_value());
     bench::say_ready();
     static_cast<void>(broker.serve(**listener));
@@ -90,7 +102,10 @@ void serve(bench::Orders const& orders) {
 void drive(bench::Orders const& orders) {
   in_a_world([&](world::World& world) {
     Broker broker{world};
-    must(broker.chain().replace(chain_of(orders.interceptors, broker.last()), 1).has_value());
+    must(broker.chain()
+             .replace(
+                 chain_of(orders.interceptors, broker.last(), orders.traced ? &world : nullptr), 1)
+             .has_value());
     auto const echo = broker.find<Echo>("echo@127.0.0.1:" + std::to_string(orders.port));
     must(echo.has_value());
     bench::Meter meter{orders};
@@ -318,6 +333,46 @@ void storm(std::uint64_t calls) {
     serving.request_stop();
   });
 }
+/// Calls to eight servers that each take 50 ms, from plain blocking code.
+void fan_out() {
+  in_a_world([](world::World& world) {
+    struct Node {
+      explicit Node(world::World& of) : broker{of} {}
+      Broker broker;
+      std::unique_ptr<world::Listener> listener;
+    };
+    std::vector<std::unique_ptr<Node>> nodes;
+    threads::scope serving;
+    Broker client{world};
+    must(client.chain().replace(chain_of(5, client.last(), &world), 1).has_value());
+    std::vector<Ref<Echo>> echoes;
+    for (int i = 0; i < 8; ++i) {
+      auto& node = *nodes.emplace_back(std::make_unique<Node>(world));
+      node.listener = *world.network().listen({world::IpAddress::loopback(), 0});
+      must(node.broker.objects()
+               .add("echo", servant<Echo>(on<&Echo::echo>([](ByteView bytes) -> Result<Bytes> {
+                      MUT_TRY(threads::sleep_for(50ms));
+                      return Bytes{bytes.begin(), bytes.end()};
+                    })))
+               .has_value());
+      serving.spawn("server", [&node] { static_cast<void>(node.broker.serve(*node.listener)); });
+      echoes.push_back(*client.find<Echo>("echo@" + node.listener->local().to_string()));
+      must(echoes.back().echo(Bytes(32)).has_value());
+    }
+    auto const begun = Clock::now();
+    threads::scope calls;
+    for (auto const& each : echoes)
+      calls.spawn("call", [&each] { must(each.echo(Bytes(32)).has_value()); });
+    must(calls.join().has_value());
+    std::chrono::duration<double, std::milli> const took = Clock::now() - begun;
+    std::printf(R"({"row": "fan-out", "ms": %.4g})"
+                "\n",
+                took.count());
+    std::fflush(stdout);
+    for (auto const& each : nodes) each->listener->close();
+    serving.request_stop();
+  });
+}
 }  // namespace
 
 // Not inlined: the compiler would take the pair of them for a mistake.
@@ -334,6 +389,10 @@ void storm(std::uint64_t calls) {
 int main(int argc, char** argv) {
   if (argc == 2 && std::strcmp(argv[1], "micro") == 0) {
     micro();
+    return 0;
+  }
+  if (argc == 2 && std::strcmp(argv[1], "fan-out") == 0) {
+    fan_out();
     return 0;
   }
   if (argc >= 2 && std::strcmp(argv[1], "storm") == 0) {
