@@ -6,29 +6,13 @@
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/this_thread.h"
 
-#include "testing.h"
+#include "everywhere.h"
 
 namespace mutirao::threads {
 namespace {
 
-class CancelRegion : public ::testing::TestWithParam<std::string> {
- protected:
-  static void run(std::move_only_function<void()> body) {
-    if (GetParam() == "simulated") {
-      run_simulated(7, std::move(body));
-    } else if (GetParam() == "migrating") {
-      run_migrating(3, std::move(body));
-    } else {
-      run_real(2, std::move(body));
-    }
-  }
-};
-INSTANTIATE_TEST_SUITE_P(Everywhere, CancelRegion,
-                         ::testing::Values("real", "migrating", "simulated"),
-                         [](auto const& info) { return info.param; });
-
-TEST_P(CancelRegion, ends_the_wait_inside_it_and_leaves_the_thread_as_it_was) {
-  run([] {
+TEST(CancelRegion, ends_the_wait_inside_it_and_leaves_the_thread_as_it_was) {
+  everywhere([] {
     scope others;
     {
       cancel_region region;
@@ -49,8 +33,8 @@ TEST_P(CancelRegion, ends_the_wait_inside_it_and_leaves_the_thread_as_it_was) {
   });
 }
 
-TEST_P(CancelRegion, has_a_deadline_of_its_own_that_never_outlasts_the_outer_one) {
-  run([] {
+TEST(CancelRegion, has_a_deadline_of_its_own_that_never_outlasts_the_outer_one) {
+  everywhere([] {
     auto const start = now();
     {
       cancel_region outer{within(5ms)};
@@ -64,8 +48,8 @@ TEST_P(CancelRegion, has_a_deadline_of_its_own_that_never_outlasts_the_outer_one
   });
 }
 
-TEST_P(CancelRegion, stops_the_scopes_made_inside_it_and_no_other) {
-  run([] {
+TEST(CancelRegion, stops_the_scopes_made_inside_it_and_no_other) {
+  everywhere([] {
     scope before;
     latch told{1};
     before.spawn("goes on", [&] { EXPECT_TRUE(told.wait(within(1min))); });
@@ -83,8 +67,8 @@ TEST_P(CancelRegion, stops_the_scopes_made_inside_it_and_no_other) {
   });
 }
 
-TEST_P(CancelRegion, lets_a_stop_of_the_thread_through_and_keeps_it) {
-  run([] {
+TEST(CancelRegion, lets_a_stop_of_the_thread_through_and_keeps_it) {
+  everywhere([] {
     scope outer;
     latch inside{1};
     outer.spawn("worker", [&] {
@@ -103,8 +87,8 @@ TEST_P(CancelRegion, lets_a_stop_of_the_thread_through_and_keeps_it) {
   });
 }
 
-TEST_P(CancelRegion, stops_inner_regions_with_the_outer_one_and_keeps_the_outer_stopped) {
-  run([] {
+TEST(CancelRegion, stops_inner_regions_with_the_outer_one_and_keeps_the_outer_stopped) {
+  everywhere([] {
     cancel_region outer;
     {
       cancel_region inner;
