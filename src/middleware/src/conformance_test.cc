@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "mutirao/sim/testing.h"
+
 #include "test_objects.h"
 
 namespace mutirao::middleware {
@@ -20,21 +22,28 @@ struct Namesake {
 class Conformance : public ::testing::TestWithParam<std::string> {
  protected:
   static void with_sample(std::function<void(Ref<Sample>, SampleState&)> const& body) {
-    in_the_real_world([&](world::World& world) {
+    in_its_world([&](world::World& world) {
       SampleServer server{world, {.identity = net::TlsIdentity::make(world.entropy())}};
       Broker client{world};
       body(*(GetParam() == "here" ? server.broker() : client).find<Sample>(sample_at(server)),
            server.state);
     });
   }
+  static void in_its_world(std::function<void(world::World&)> const& body) {
+    if (GetParam() != "simulated") return in_the_real_world(body);
+    sim::for_seeds(3, [&](sim::Simulation& network, std::uint64_t) {
+      body(network.add_host("node").world());
+    });
+  }
   static std::string sample_at(SampleServer& server) {
-    if (GetParam() == "tcp") return "sample@" + server.address();
+    if (GetParam() == "tcp" || GetParam() == "simulated") return "sample@" + server.address();
     if (GetParam() == "tls") return "sample@" + server.tls_address();
     if (GetParam() == "unix") return "sample@" + server.local_address();
     return "sample";
   }
 };
-INSTANTIATE_TEST_SUITE_P(Everywhere, Conformance, ::testing::Values("here", "tcp", "tls", "unix"),
+INSTANTIATE_TEST_SUITE_P(Everywhere, Conformance,
+                         ::testing::Values("here", "tcp", "tls", "unix", "simulated"),
                          [](auto const& info) { return info.param; });
 
 TEST_P(Conformance, gives_the_result_of_a_method) {
@@ -171,7 +180,7 @@ TEST_P(Conformance, ends_a_servant_whose_values_nobody_wants_any_more) {
 }
 
 TEST_P(Conformance, says_which_objects_and_methods_do_not_exist_and_what_comes_near) {
-  in_the_real_world([](world::World& world) {
+  in_its_world([](world::World& world) {
     SampleServer server{world, {.identity = net::TlsIdentity::make(world.entropy())}};
     Broker client{world};
     auto& broker = GetParam() == "here" ? server.broker() : client;
@@ -190,7 +199,7 @@ TEST_P(Conformance, says_which_objects_and_methods_do_not_exist_and_what_comes_n
 }
 
 TEST_P(Conformance, refuses_arguments_of_another_type) {
-  in_the_real_world([](world::World& world) {
+  in_its_world([](world::World& world) {
     SampleServer server{world, {.identity = net::TlsIdentity::make(world.entropy())}};
     Broker client{world};
     auto& broker = GetParam() == "here" ? server.broker() : client;

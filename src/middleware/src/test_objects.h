@@ -98,9 +98,9 @@ class SampleServer {
  public:
   explicit SampleServer(world::World& world, BrokerOptions options = {})
       : key_{options.identity}, broker_{world, std::move(options)} {
+    listener_ = *world.network().listen({world::IpAddress::loopback(), 0});
     local_ = *world.network().listen_local(local_address());
     serving_.spawn("server", [this] { static_cast<void>(broker_.serve(*local_)); });
-    listener_ = *world.network().listen({world::IpAddress::loopback(), 0});
     EXPECT_TRUE(broker_.objects().add("sample", sample_servant(state)));
     serving_.spawn("server", [this] { static_cast<void>(broker_.serve(*listener_)); });
   }
@@ -115,8 +115,7 @@ class SampleServer {
     return "tls://" + key_->public_key().fingerprint() + "@" + address();
   }
   [[nodiscard]] std::string local_address() const {
-    return fmt::format("{}/mutirao-sample-{}.sock", ::testing::TempDir(),
-                       reinterpret_cast<std::uintptr_t>(this));
+    return fmt::format("{}/mutirao-sample-{}.sock", ::testing::TempDir(), endpoint().port);
   }
   [[nodiscard]] Broker& broker() noexcept { return broker_; }
   void stop_accepting() { listener_->close(); }
