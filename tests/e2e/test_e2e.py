@@ -313,6 +313,13 @@ class Story(unittest.TestCase):
             ana.run("status")
             ana.run("swarm", "list")
             ana.json("interceptor", "rollback", told["revision"], "--reason", "back to all of them")
+        # Those that no node begins with: in, and out again.
+        for kind in ana.json("interceptor", "kinds")["kinds"]:
+            for side in ("server", "client"):
+                if kind["side"] in ("both", side) and (side, kind["name"]) not in chains:
+                    ana.run("interceptor", "add", side, kind["name"], "--reason", "does it fit?")
+                    ana.run("status")
+                    ana.run("interceptor", "remove", side, kind["name"], "--reason", "and out again")
         for side, name in chains:
             ana.run("interceptor", "remove", side, name, "--reason", "now without any")
         self.assertEqual(ana.json("interceptor", "list")["interceptors"], [])
