@@ -62,7 +62,7 @@ class MessageBytes {
   void assign(ByteView bytes) {
     trim();
     if (bytes.size() <= kInline) {
-      std::memcpy(inline_, bytes.data(), bytes.size());
+      if (!bytes.empty()) std::memcpy(inline_, bytes.data(), bytes.size());
       size_ = static_cast<std::uint32_t>(bytes.size());
     } else {
       large_.assign(bytes.begin(), bytes.end());
