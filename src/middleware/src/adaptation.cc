@@ -220,9 +220,13 @@ Result<void> Adaptation::put_in_force(Revision const& next, std::chrono::millise
     };
     bool const other_server = !same(*at_server.pin(), next.server);
     bool const other_client = !same(*at_client.pin(), next.client);
+    auto old_server = MUT_TRY(Chain::make(at_server.pin()->placed(), broker_.objects().last()));
     if (other_server) MUT_TRY(try_out(at_server, std::move(server), trial));
-    if (other_client) MUT_TRY(try_out(at_client, std::move(client), trial));
-    return {};
+    if (!other_client) return {};
+    auto const tried = try_out(at_client, std::move(client), trial);
+    if (!tried && other_server)
+      MUT_TRY(at_server.replace(std::move(old_server), at_server.version()));
+    return tried;
   }
   MUT_TRY(at_client.replace(std::move(client), at_client.version()));
   MUT_TRY(at_server.replace(std::move(server), at_server.version()));
@@ -239,11 +243,17 @@ Result<std::uint64_t> Adaptation::apply(std::vector<Edit> const& edits,
         Fault::refused,
         fmt::format("the node is at revision {} by now, not {}", revision(), options.expected),
         "look at it again, and decide again");
+  {
+    std::lock_guard const lock{mutex_};
+    if (unconfirmed_ != 0)
+      return fail(Fault::refused, fmt::format("revision {} waits to be confirmed", unconfirmed_),
+                  fmt::format("mutirao interceptor confirm {}", unconfirmed_));
+  }
   auto made = draft(edits);
   auto const what = fmt::format("{}", fmt::join(made.plan.steps, "; "));
   if (!made.plan.conflicts.empty())
     return fail(Fault::invalid, fmt::format("{}", fmt::join(made.plan.conflicts, "; ")),
-                "nothing was changed");
+                "nothing was changed: mutirao interceptor list, kinds");
   auto const note = [&](std::string outcome) {
     return log_.append({.who = options.who,
                         .what = what,
@@ -295,7 +305,8 @@ Result<void> Adaptation::confirm(std::uint64_t revision, std::string who) {
     std::lock_guard const lock{mutex_};
     if (unconfirmed_ != revision)
       return fail(Fault::not_found, fmt::format("revision {} waits for nobody's word", revision),
-                  "mutirao interceptor history tells what became of it");
+                  unconfirmed_ != 0 ? fmt::format("{} does", unconfirmed_)
+                                    : "mutirao interceptor history tells what became of it");
     unconfirmed_ = 0;
   }
   confirmed_.notify_all();
@@ -308,6 +319,8 @@ Result<void> Adaptation::confirm(std::uint64_t revision, std::string who) {
 
 Result<std::uint64_t> Adaptation::rollback(std::uint64_t to, std::string who, std::string reason) {
   std::lock_guard const one{changing_};
+  if (reason.empty())
+    return fail(Fault::invalid, "a change needs a reason", "say why: --reason TEXT");
   Revision next;
   {
     std::lock_guard const lock{mutex_};
@@ -329,6 +342,7 @@ Result<std::uint64_t> Adaptation::rollback(std::uint64_t to, std::string who, st
   {
     std::lock_guard const lock{mutex_};
     revisions_.push_back(std::move(next));
+    if (revisions_.size() > kRevisionsKept) revisions_.erase(revisions_.begin());
     unconfirmed_ = 0;
   }
   confirmed_.notify_all();

@@ -142,6 +142,31 @@ TEST(Adaptation, takes_a_change_back_that_nobody_confirms) {
   });
 }
 
+TEST(Adaptation, makes_no_change_on_top_of_one_that_waits_for_its_confirmation) {
+  with_adapted([](Adapted& a) {
+    auto options = a.because("let us see");
+    options.confirm_within = 10s;
+    EXPECT_EQ(a.adaptation.apply({add("server", "cache")}, options), 2u);
+    auto const second = a.adaptation.apply({add("client", "cache")}, a.because("and that"));
+    ASSERT_FALSE(second);
+    EXPECT_THAT(second.error().mend, HasSubstr("confirm 2"));
+    EXPECT_TRUE(a.adaptation.confirm(2, "test"));
+    EXPECT_EQ(a.adaptation.apply({add("client", "cache")}, a.because("and that")), 3u);
+    EXPECT_FALSE(a.adaptation.rollback(1, "test", ""));  // no reason
+  });
+}
+
+TEST(Adaptation, can_be_reached_whatever_was_done_to_the_chains) {
+  with_adapted([](Adapted& a) {
+    auto& objects = a.server.broker().objects();
+    SampleState state;
+    ASSERT_TRUE(objects.add("way out", sample_servant(state), {.outside_chain = true}));
+    EXPECT_TRUE(a.adaptation.apply({add("server", "broken")}, a.because("a mistake")));
+    EXPECT_FALSE(a.sample().get());
+    EXPECT_TRUE(a.server.broker().find<Sample>("way out")->get());
+  });
+}
+
 TEST(Adaptation, takes_a_change_back_on_trial_before_it_hurts_more_than_a_few) {
   with_adapted([](Adapted& a) {
     std::atomic<bool> stop = false;

@@ -170,6 +170,8 @@ void Broker::serve_connection(std::unique_ptr<world::Stream> stream, ByteView re
     caller = (*inside)->peer_key().fingerprint();
     return serve_connection(*std::move(inside), {}, std::move(caller));
   }
+  // Other protocols know nothing of what may have to be done to messages.
+  if (read_ahead[0] != kPreface[0] && state_->messages->required()) return;
   if (speaks_msgpack_rpc(read_ahead[0])) {
     static_cast<void>(serve_msgpack_rpc(state_->objects, *stream, read_ahead, caller));
     return;

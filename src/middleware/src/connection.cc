@@ -243,11 +243,17 @@ void Connection::put_message(FrameHead head, Bytes message) {
 /// Before the other side has said what it can undo, nothing may be done to messages; when something
 /// has to be, nothing may go.
 Result<void> Connection::wait_for_hello(Lock& lock, Deadline deadline) {
-  auto const name = options_.messages->required();
-  if (!name) return {};
+  if (!options_.messages->required()) return {};
   MUT_TRY(hello_.wait(lock, [&] { return opened_up_ || why_closed_; }, deadline));
   if (why_closed_) return std::unexpected{*why_closed_};
-  if (std::ranges::find(their_reads_, *name) != their_reads_.end()) return {};
+  return check_required();
+}
+
+/// Nothing may go to somebody who can't undo what has to be done to it.
+Result<void> Connection::check_required() const {
+  if (!options_.messages->wants(0)) return {};
+  auto const name = options_.messages->required();
+  if (!name || std::ranges::find(their_reads_, *name) != their_reads_.end()) return {};
   return fail(
       Fault::refused,
       fmt::format("{} does not have {}, without which nothing goes out", options_.caller, *name),
@@ -516,6 +522,7 @@ Result<void> Connection::take_plain(FrameHead head, ByteView whole, Bytes* owned
       auto const hello = MUT_TRY(read_hello(whole));
       their_calls_max_ = hello.calls_max;
       their_reads_ = hello.reads;
+      MUT_TRY(check_required());
       opened_up_ = true;
       hello_.notify_all();
       return {};
@@ -689,6 +696,11 @@ void Connection::answer(Job& job, Reply reply, wire::MsgpackWriter& scratch) {
   jobs_[place] = nullptr;
   job_bytes_ -= job.bytes;
   if (why_closed_) return;
+  if (auto const may_go = check_required(); !may_go) {
+    lock.unlock();
+    close(may_go.error());
+    return;
+  }
   if (message != nullptr && long_bytes_ > kOutgoingBytesMax) {
     message.reset();
     fail_with(
@@ -731,6 +743,8 @@ Outcome<void> Connection::yield_item(Job& job, ByteView item) {
                Executed::maybe)};
   }
   if (why_closed_) return std::unexpected{failed(*why_closed_, Executed::maybe)};
+  if (auto const may_go = check_required(); !may_go)
+    return std::unexpected{failed(may_go.error(), Executed::maybe)};
   job.item_credit -= static_cast<std::int64_t>(item.size() + kFrameHeadBytes);
   auto other = changed(item);
   if (other) item = *other;
@@ -952,6 +966,7 @@ void Connection::close(Error why) {
     }
     wake_writer();
   }
+  hello_.notify_all();
   place_free_.notify_all();
   drained_.notify_all();
   stream_->close();

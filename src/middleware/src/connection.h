@@ -111,6 +111,7 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
   [[nodiscard]] std::optional<Bytes> changed(ByteView message) const;
   void put_message(FrameHead head, Bytes message);
   [[nodiscard]] Result<void> hold(std::vector<ByteView> const& parts) const;
+  [[nodiscard]] Result<void> check_required() const;
   [[nodiscard]] Result<void> wait_for_hello(Lock& lock, Deadline deadline);
 
   // Calling

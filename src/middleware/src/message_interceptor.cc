@@ -18,6 +18,7 @@ namespace mutirao::middleware {
 namespace {
 constexpr std::size_t kNonceBytes = 12;
 constexpr std::size_t kTagBytes = 16;
+constexpr char kSameOnBothSides[] = "give both nodes the same message-level interceptors";
 
 std::uint8_t bit_of(MessageStage stage) noexcept {
   return static_cast<std::uint8_t>(1u << std::to_underlying(stage));
@@ -221,7 +222,14 @@ Result<Bytes> MessageChain::incoming(ByteView message) const {
   {
     std::lock_guard const lock{mutex_};
     readers = readers_;
+    for (auto const& each : in_force_)
+      if (each->required() && (done & bit_of(each->stage())) == 0)
+        return fail(Fault::refused, fmt::format("a message came without {}", each->name()),
+                    kSameOnBothSides);
   }
+  constexpr auto kKnown = static_cast<std::uint8_t>((1u << 2) - 1);
+  if ((done & ~kKnown) != 0)
+    return fail(Fault::unsupported, "something was done to a message that this node does not know");
   Bytes now{message.begin() + 1, message.end()};
   for (auto const stage : {MessageStage::encrypt, MessageStage::compress}) {
     if ((done & bit_of(stage)) == 0) continue;

@@ -103,7 +103,7 @@ TEST(MessageChain, seals_every_call_and_speaks_to_nobody_without_the_key) {
     Broker open{world};
     auto const plain = open.find<Sample>("sample@" + server.address())->add(5);
     ASSERT_FALSE(plain);
-    EXPECT_THAT(plain.error().what, HasSubstr("came without chacha20-poly1305"));
+    EXPECT_THAT(plain.error().what, HasSubstr("does not have chacha20-poly1305"));
     EXPECT_EQ(server.state.total, 5);
   });
 }
@@ -118,6 +118,26 @@ TEST(MessageChain, says_nothing_to_a_server_that_cannot_open_it) {
     EXPECT_EQ(refused.error().executed, Executed::no);
     EXPECT_THAT(refused.error().what, HasSubstr("does not have chacha20-poly1305"));
     EXPECT_EQ(server.state.total, 0);
+  });
+}
+
+TEST(MessageChain, is_not_taken_in_by_a_message_that_only_says_it_was_changed) {
+  in_the_real_world([](world::World& world) {
+    MessageChain chain;
+    ASSERT_TRUE(chain.set({std::make_shared<Seal>(key_of(1), world.entropy())}));
+    EXPECT_EQ(chain.incoming(Bytes{0x00, 'a', 'b'}).error().fault, Fault::refused);
+    EXPECT_EQ(chain.incoming(Bytes{0x01, 'a', 'b'}).error().fault, Fault::refused);
+    EXPECT_EQ(MessageChain{}.incoming(Bytes{0x40, 'a', 'b'}).error().fault, Fault::unsupported);
+    // Nor does it speak to other protocols.
+    SampleServer server{world};
+    ASSERT_TRUE(
+        server.broker().messages().set({std::make_shared<Seal>(key_of(1), world.entropy())}));
+    auto const stream = *world.network().connect(server.endpoint(), {}, threads::within(5s));
+    ASSERT_TRUE(
+        stream->write_all("GET /o HTTP/1.1\r\nHost: localhost\r\n\r\n", threads::within(5s)));
+    std::array<std::uint8_t, 100> buffer;
+    auto const heard = stream->read_some(buffer, threads::within(5s));
+    EXPECT_TRUE(!heard || *heard == 0);
   });
 }
 

@@ -234,11 +234,15 @@ Result<ObjectAdapter::Listed> ObjectAdapter::find(std::string_view name) const {
 }
 
 Reply ObjectAdapter::execute(Call& call) {
-  if (call.method == nullptr) {
+  bool outside = false;
+  {
     std::lock_guard const lock{mutex_};
-    if (auto const object = object_of(call.target->object))
-      call.method = object->servant->interface().find(call.method_name);
+    if (auto const object = object_of(call.target->object)) {
+      if (call.method == nullptr) call.method = object->servant->interface().find(call.method_name);
+      outside = object->options.outside_chain;
+    }
   }
+  if (outside) return last_->intercept(call, Next{nullptr});
   return chain_(call);
 }
 

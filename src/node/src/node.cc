@@ -164,7 +164,7 @@ Result<void> Node::State::compose_objects() {
   MUT_TRY(middleware::offer_meta(broker->objects()));
   return broker->objects().add(std::string{middleware::AdaptationObject::kName},
                                middleware::adaptation_servant(*adaptation, *assembly),
-                               {.about = "how this node is changed"});
+                               {.about = "how this node is changed", .outside_chain = true});
 }
 
 void Node::State::serve() {

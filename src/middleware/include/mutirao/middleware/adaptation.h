@@ -109,7 +109,9 @@ class Adaptation {
   [[nodiscard]] std::vector<InterceptorStatus> interceptors() const;
   [[nodiscard]] std::vector<InterceptorStatus> kinds() const;
   [[nodiscard]] Plan plan(std::vector<Edit> const& edits) const;
-  /// All of it or nothing. Gives the new revision. With a trial, parks until that is decided.
+  /// The chains change together or not at all; components are replaced before, and stay replaced.
+  /// Gives the new revision. With a trial, parks until that is decided. Refused while an earlier
+  /// change waits to be confirmed.
   Result<std::uint64_t> apply(std::vector<Edit> const& edits, ApplyOptions const& options);
   Result<void> confirm(std::uint64_t revision, std::string who);
   /// Back to what a revision was, as a new one. Components stay as they are.

@@ -115,9 +115,9 @@ class CountMessages final : public MessageInterceptor {
 
 /// The message-level interceptors of a node, the same for all of its connections.
 ///
-/// Each message says what was done to it, and a node can undo whatever it has ever had; so they are
-/// changed while messages pass, with no need to agree on the moment. What the other side can undo
-/// it tells when a connection begins. Compression can always be undone.
+/// Each message says what was done to it, and a node can undo what its last interceptor of each
+/// stage does; so they are changed while messages pass, with no need to agree on the moment. What
+/// the other side can undo it tells when a connection begins. Compression can always be undone.
 class MessageChain {
  public:
   MessageChain();

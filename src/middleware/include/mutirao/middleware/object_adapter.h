@@ -21,6 +21,8 @@ struct ObjectOptions {
   std::string about{};       ///< one line for people
   std::string capability{};  ///< what callers must know; empty: nothing
   std::uint64_t epoch = 1;   ///< of its state: a reference to another epoch is refused
+  /// Calls do not pass the chain: the way to mend a chain must not lead through it.
+  bool outside_chain = false;
 };
 
 /// The objects of a node by name, and the chain that calls to them pass.
