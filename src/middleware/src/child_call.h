@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "mutirao/middleware/call.h"
+#include "mutirao/middleware/interceptor.h"
+#include "mutirao/threads/task.h"
 
 namespace mutirao::middleware {
 
@@ -26,6 +28,18 @@ struct ChildCall {
   wire::MsgpackWriter scratch;
   Call call;
 };
+
+/// Passes it on. Its parent waits for a reply, so what is thrown becomes one.
+[[nodiscard]] inline Reply passed_on(ChildCall& child, Next next) {
+  try {
+    auto const reply = next(child.call);
+    if (!reply.failed()) reply.keep();
+    return reply;
+  } catch (...) {
+    return child.call.fail(
+        Failure{threads::detail::escaped_exception(), Executed::maybe, Retry::never, {}, {}});
+  }
+}
 
 /// The target of a call at one of its places: 0 is the first, then come the replicas.
 [[nodiscard]] inline Target at_place(Target const& target, std::size_t place) {

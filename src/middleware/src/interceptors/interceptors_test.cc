@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "mutirao/threads/cancel_region.h"
+
 #include "../test_objects.h"
 
 namespace mutirao::middleware {
@@ -420,6 +422,83 @@ TEST(DefaultChains, do_without_each_of_their_interceptors) {
         EXPECT_TRUE(till.look());
       }
     }
+  });
+}
+
+/// Throws for the first call.
+class ThrowsOnce final : public Interceptor {
+ public:
+  Reply intercept(Call& call, Next next) override {
+    if (!thrown_.exchange(true)) throw std::runtime_error{"kaboom"};
+    return next(call);
+  }
+
+ private:
+  std::atomic<bool> thrown_{false};
+};
+
+template <class T>
+void put_before_one_that_throws(Broker& client, std::shared_ptr<T> interceptor) {
+  ASSERT_TRUE(client.chain().replace(
+      *Chain::make(
+          {{.name = "it", .phase = T::kPhase, .interceptor = interceptor},
+           {.name = "bad", .phase = Phase::route, .interceptor = std::make_shared<ThrowsOnce>()}},
+          client.last()),
+      client.chain().version()));
+}
+
+TEST(Cache, lets_the_next_try_when_the_call_that_was_to_fill_it_threw) {
+  in_the_real_world([](world::World& world) {
+    Tills tills{world, 1};
+    Broker client{world};
+    put_before_one_that_throws(client, std::make_shared<Cache>());
+    auto const till = tills.all(client, false);
+    EXPECT_THROW(static_cast<void>(till.price("tea")), std::runtime_error);
+    threads::cancel_region const region{threads::within(3s)};
+    EXPECT_TRUE(till.price("tea"));
+  });
+}
+
+TEST(Deduplicate, tells_those_with_the_same_key_that_the_first_call_threw) {
+  in_the_real_world([](world::World& world) {
+    Tills tills{world, 1};
+    Broker client{world};
+    put_before_one_that_throws(client, std::make_shared<Deduplicate>(Deduplicate::Options{}));
+    auto const till = tills.all(client, false);
+    EXPECT_THROW(static_cast<void>(till.pay.with({.key = {1, 2}})(5)), std::runtime_error);
+    threads::cancel_region const region{threads::within(3s)};
+    auto const again = till.pay.with({.key = {1, 2}})(5);
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().executed, Executed::maybe);
+    EXPECT_EQ(again.error().fault, Fault::io);
+  });
+}
+
+TEST(Hedge, fails_when_a_call_throws) {
+  in_the_real_world([](world::World& world) {
+    Tills tills{world, 2};
+    Broker client{world};
+    put_before_one_that_throws(client, std::make_shared<Hedge>(1h));
+    auto const till = tills.all(client, false);
+    threads::cancel_region const region{threads::within(3s)};
+    auto const lost = till.look();
+    ASSERT_FALSE(lost);
+    EXPECT_THAT(lost.error().what, testing::HasSubstr("kaboom"));
+    EXPECT_TRUE(till.look());
+  });
+}
+
+TEST(Replicate, counts_a_call_that_throws_as_one_that_failed) {
+  in_the_real_world([](world::World& world) {
+    Tills tills{world, 2};
+    Broker client{world};
+    put_before_one_that_throws(client, std::make_shared<Replicate>(Replicate::Policy::all));
+    auto const till = tills.all(client, true);
+    threads::cancel_region const region{threads::within(3s)};
+    auto const lost = till.look();
+    ASSERT_FALSE(lost);
+    EXPECT_THAT(lost.error().what, testing::HasSubstr("kaboom"));
+    EXPECT_TRUE(till.look());
   });
 }
 

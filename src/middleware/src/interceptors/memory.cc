@@ -95,9 +95,14 @@ Reply Cache::intercept(Call& call, Next next) {
     by_use_.push_front(entry);
     by_key_.emplace(entry->key, by_use_.begin());
   }
-  auto const reply = encoded_answer(call, next);
-  store(entry, reply, call.method->cacheable);
-  return reply;
+  try {
+    auto const reply = encoded_answer(call, next);
+    store(entry, reply, call.method->cacheable);
+    return reply;
+  } catch (...) {
+    abandon(*entry);
+    throw;
+  }
 }
 
 /// A failure is nobody else's: those who waited try themselves.
@@ -117,6 +122,17 @@ void Cache::store(std::shared_ptr<Entry> const& entry, Reply reply, Duration goo
       if (still_there) bytes_ += entry->bytes;
       while (bytes_ > bytes_max_ && !by_use_.empty()) drop(std::prev(by_use_.end()));
     }
+  }
+  filled_.notify_all();
+}
+
+/// Nobody will fill it: those who wait try themselves.
+void Cache::abandon(Entry& entry) {
+  {
+    std::lock_guard const lock{mutex_};
+    entry.abandoned = true;
+    auto const found = by_key_.find(entry.key);
+    if (found != by_key_.end() && found->second->get() == &entry) drop(found->second);
   }
   filled_.notify_all();
 }
@@ -162,7 +178,22 @@ Reply Deduplicate::intercept(Call& call, Next next) {
       if (other->answered) return other->answer.give(call);
     }
   }
-  auto const reply = encoded_answer(call, next);
+  std::optional<Reply> answered;
+  try {
+    answered = encoded_answer(call, next);
+    if (!answered->failed()) answered->keep();
+  } catch (...) {
+    // It may have been executed: those who wait, and those who come later, are told so.
+    {
+      std::lock_guard const lock{mutex_};
+      known->answer.failure =
+          Failure{threads::detail::escaped_exception(), Executed::maybe, Retry::never, {}, {}};
+      known->answered = true;
+    }
+    answered_.notify_all();
+    throw;
+  }
+  auto const reply = *answered;
   {
     std::lock_guard const lock{mutex_};
     if (reply.failed() && reply.failure().executed == Executed::no) {

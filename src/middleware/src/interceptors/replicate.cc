@@ -24,8 +24,7 @@ class Replicas {
     for (std::size_t i = 0; i < count; ++i) {
       scope_.spawn("replicated call",
                    [this, next, i] {
-                     auto const reply = next(children_[i]->call);
-                     if (!reply.failed()) reply.keep();
+                     auto const reply = passed_on(*children_[i], next);
                      {
                        std::lock_guard const lock{mutex_};
                        replies_[i] = reply;

@@ -109,7 +109,7 @@ Reply Hedge::intercept(Call& call, Next next) {
     ++begun;
     scope.spawn("hedged call",
                 [&, which] {
-                  auto const reply = next((which == 0 ? first : second).call);
+                  auto const reply = passed_on(which == 0 ? first : second, next);
                   {
                     std::lock_guard const lock{mutex};
                     replies[which] = reply;

@@ -153,6 +153,7 @@ class Cache final : public Interceptor {
   struct Entry;
   using Entries = std::list<std::shared_ptr<Entry>>;
   void store(std::shared_ptr<Entry> const& entry, Reply reply, Duration good_for);
+  void abandon(Entry& entry);
   void drop(Entries::iterator entry);
 
   std::size_t bytes_max_;
