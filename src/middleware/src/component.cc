@@ -151,10 +151,14 @@ Result<void> Assembly::check(std::string const& name, ComponentKind const& kind)
 }
 
 Result<std::unique_ptr<Component>> Assembly::make_started(ComponentKind const& kind) const {
-  auto component = MUT_TRY(kind.make());
-  MUT_TRY(component->start());
-  MUT_TRY(component->probe());
-  return component;
+  try {
+    auto component = MUT_TRY(kind.make());
+    MUT_TRY(component->start());
+    MUT_TRY(component->probe());
+    return component;
+  } catch (...) {
+    return std::unexpected{threads::detail::escaped_exception()};
+  }
 }
 
 Result<void> Assembly::add(std::string name, std::string_view kind_name) {
@@ -195,8 +199,8 @@ namespace {
 Result<void> run_whole(Component& component) {
   try {
     MUT_TRY(component.run());
-  } catch (std::exception const& escaped) {
-    return fail(Fault::io, fmt::format("it threw: {}", escaped.what()));
+  } catch (...) {
+    return std::unexpected{threads::detail::escaped_exception()};
   }
   return component.Component::run();  // nothing more to do: until somebody ends it
 }
@@ -250,6 +254,10 @@ Result<void> Assembly::restart(Part& part) {
     }
     MUT_TRY(threads::sleep_for(supervision_.pause));
     std::lock_guard const one{changing_};
+    {
+      std::lock_guard const lock{mutex_};
+      if (part.stopping) return fail(Fault::cancelled, "it was removed");
+    }
     auto fresh = make_started(*part.kind);
     // What it knew may be what it failed of: it begins anew.
     auto done = fresh ? hand_over(part, *part.kind, *std::move(fresh), false, supervision_.within)

@@ -21,12 +21,16 @@ struct Ways {
   std::atomic<bool> well{true};
   std::atomic<bool> imports{true};
   std::atomic<int> runs_that_fail{0};
+  std::atomic<int> start_that_throws{0};  // the second, say
 };
 
 class TallyComponent final : public Component {
  public:
   explicit TallyComponent(Ways& ways) : ways_{ways} {}
-  Result<void> start() override { return ways_.starts; }
+  Result<void> start() override {
+    if (--ways_.start_that_throws == 0) throw std::runtime_error{"kaboom"};
+    return ways_.starts;
+  }
   std::shared_ptr<Servant> port(std::string_view) override {
     return servant<Tally>(on<&Tally::add>([this](std::int64_t n) { return total_ += n; }),
                           on<&Tally::kind>([this] { return ways_.kind; }));
@@ -213,6 +217,38 @@ TEST(Component, refuses_a_circle_and_names_its_path) {
   ASSERT_FALSE(order);
   EXPECT_THAT(order.error().what, testing::HasSubstr("a needs c needs b needs a"));
   EXPECT_THAT(*Assembly::order_of({{"b", &b}, {"a", &a}}), testing::ElementsAre("a", "b"));
+}
+
+TEST(Component, is_started_again_although_the_first_attempt_threw) {
+  with_assembly([](Fixture& f) {
+    f.first.runs_that_fail = 1;
+    f.first.start_that_throws = 2;
+    ASSERT_TRUE(f.assembly.add("tally", "tally"));
+    for (int i = 0; i < 100 && f.assembly.list()[0].restarts < 2; ++i)
+      ASSERT_TRUE(threads::sleep_for(20ms));
+    EXPECT_EQ(f.assembly.list()[0].restarts, 2u);
+    EXPECT_THAT(f.assembly.list()[0].why, testing::HasSubstr("kaboom"));
+    EXPECT_TRUE(f.tally().kind());
+    EXPECT_FALSE(f.given_up);
+  });
+}
+
+TEST(Component, may_be_removed_while_it_is_about_to_be_started_again) {
+  in_the_real_world([](world::World& world) {
+    Ways ways;
+    ways.runs_that_fail = 100;
+    std::atomic<bool> given_up = false;
+    Broker broker{world};
+    Assembly assembly{broker, {.restarts_max = 3, .within = 60s, .pause = 30ms}, [&](Error const&) {
+                        given_up = true;
+                      }};
+    assembly.add_kind(kind_of(ways));
+    ASSERT_TRUE(assembly.add("tally", "tally"));
+    while (assembly.list()[0].restarts < 1) ASSERT_TRUE(threads::sleep_for(1ms));
+    EXPECT_TRUE(assembly.remove("tally", threads::within(5s)));
+    ASSERT_TRUE(threads::sleep_for(300ms));
+    EXPECT_FALSE(given_up);
+  });
 }
 
 }  // namespace
