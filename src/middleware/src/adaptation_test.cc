@@ -230,5 +230,31 @@ TEST(AuditLog, keeps_what_was_done_and_notices_what_was_altered) {
   });
 }
 
+TEST(Adaptation, takes_both_sides_back_when_the_second_fails_on_trial) {
+  with_adapted([](Adapted& a) {
+    std::atomic<bool> stop = false;
+    threads::scope callers;
+    callers.spawn("caller", [&] {
+      auto const sample = a.sample();
+      while (!stop) {
+        static_cast<void>(sample.get());
+        threads::yield();
+      }
+    });
+    auto options = a.because("worth a try");
+    options.trial = 1s;
+    auto const tried = a.adaptation.apply(
+        {add("server", "rate-limit", {{"per-second", "1000000"}, {"burst", "1000000"}}),
+         add("client", "broken")},
+        options);
+    stop = true;
+    EXPECT_TRUE(callers.join());
+    ASSERT_FALSE(tried);
+    EXPECT_EQ(a.adaptation.revision(), 1u);
+    EXPECT_EQ(a.server.broker().objects().chain().pin()->placed().size(), 2u);
+    EXPECT_EQ(a.server.broker().chain().pin()->placed().size(), 3u);
+  });
+}
+
 }  // namespace
 }  // namespace mutirao::middleware
