@@ -78,7 +78,12 @@ Result<std::shared_ptr<Connection>> PeerRoute::connection(Deadline deadline) {
   if (connection_ != nullptr && !connection_->closed()) return connection_;
   connecting_ = true;
   lock.unlock();
-  auto made = connect(earlier(deadline, threads::within(kConnectMax)));
+  Result<std::shared_ptr<Connection>> made;
+  try {
+    made = connect(earlier(deadline, threads::within(kConnectMax)));
+  } catch (...) {  // others wait for the outcome
+    made = std::unexpected{threads::detail::escaped_exception()};
+  }
   lock.lock();
   connecting_ = false;
   if (made) connection_ = *made;
