@@ -84,6 +84,8 @@ struct Broker::State {
              [this](auto const& request, auto& responder) {
                return gateway.handle(request, responder);
              }} {}
+  /// What is being executed may call others until it has ended: over `connections`, to `peers`.
+  ~State() { dispatcher.stop(); }
 };
 
 Broker::Broker(world::World& world, BrokerOptions options)

@@ -18,6 +18,8 @@ constexpr std::size_t kWriteBytes = 128 << 10;        // of long messages in one
 constexpr std::size_t kShortKept = 256 << 10;         // of the writer's buffers
 constexpr std::size_t kEncodedInPlaceMax = 16 << 10;  // longer calls are encoded outside the lock
 constexpr std::size_t kIncomingBytesMax = 64 << 20;   // of long messages that are not whole yet
+// Who fills its frames begins no more than that before it reaches the limit above.
+constexpr std::size_t kIncomingMax = kIncomingBytesMax / kFrameBytesMax;
 constexpr std::size_t kOutgoingBytesMax = 128 << 20;  // of long messages that nobody takes
 constexpr std::size_t kJobBytesMax = 128 << 20;       // of calls that are being executed
 constexpr std::size_t kShortBytesMax = 4 << 20;       // short ones that nobody takes: no more calls
@@ -30,6 +32,16 @@ std::uint64_t key_of(FrameHead head) noexcept {
 bool is_their_doing(Fault fault) noexcept {
   return fault == Fault::corrupt || fault == Fault::exhausted || fault == Fault::refused ||
          fault == Fault::unsupported;
+}
+
+/// What `work` says; what it throws is a failure as well, for somebody waits for its end.
+template <class Work>
+Result<void> or_exception(Work const& work) {
+  try {
+    return work();
+  } catch (...) {
+    return std::unexpected{threads::detail::escaped_exception()};
+  }
 }
 
 Failure failed(Error error, Executed executed, Retry retry = Retry::never) {
@@ -46,6 +58,7 @@ struct Connection::Waiting {
   bool answered = false;
   bool failed = false;
   bool lost = false;            // the connection ended first
+  bool unheard = false;         // and nothing of the call had gone out
   Outgoing* message = nullptr;  // a long call that has not gone out whole: it refers to arguments
 };
 
@@ -317,11 +330,11 @@ Result<void> Connection::write_all_out() {
 Result<void> Connection::serve(ByteView read_ahead) {
   threads::scope writer;
   writer.spawn("call writer", [this] {
-    auto const wrote = write_all_out();
+    auto const wrote = or_exception([&] { return write_all_out(); });
     // When the other side has gone, what it said last is the better reason: the reader is told.
     if (!wrote && wrote.error().fault != Fault::closed) close(wrote.error());
   });
-  auto ended = read_frames(read_ahead);
+  auto ended = or_exception([&] { return read_frames(read_ahead); });
   if (!ended && !told_why_ && is_their_doing(ended.error().fault)) say_why(ended.error());
   {
     Lock const lock{mutex_};
@@ -387,23 +400,10 @@ Result<std::size_t> Connection::take_frames(ByteView bytes) {
   Result<void> well;
   {
     Lock lock{mutex_};
-    if (part_ != nullptr) well = go_on_with_part(bytes, used, jobs, woken);
-    while (well && bytes.size() - used >= kFrameHeadBytes) {
-      auto const head = load_head(bytes.subspan(used));
-      if (!head) {
-        well = std::unexpected{head.error()};
-        break;
-      }
-      auto const payload = bytes.subspan(used + kFrameHeadBytes);
-      if ((head->flags & kWhole) != kWhole && payload.size() >= kLengthBytes) {
-        well = begin_part(*head, payload);
-        used += kFrameHeadBytes + ((head->flags & kFirst) != 0 ? kLengthBytes : 0);
-        if (well) well = go_on_with_part(bytes, used, jobs, woken);
-        continue;
-      }
-      if (payload.size() < head->length) break;
-      well = take(*head, payload.first(head->length), jobs, woken);
-      used += kFrameHeadBytes + head->length;
+    try {
+      well = take_all(bytes, used, jobs, woken);
+    } catch (...) {  // who was chosen to be woken is, and a call that was taken is executed
+      well = std::unexpected{threads::detail::escaped_exception()};
     }
     if (to_grant_ >= kWindowBytes / 4) {
       std::array<std::uint8_t, 4> payload;
@@ -420,6 +420,31 @@ Result<std::size_t> Connection::take_frames(ByteView bytes) {
   if (dispatcher_ != nullptr) dispatcher_->submit(jobs);
   MUT_TRY(std::move(well));
   return used;
+}
+
+Result<void> Connection::take_all(ByteView bytes, std::size_t& used, JobLine& jobs,
+                                  std::vector<threads::park_token*>& woken) {
+  Result<void> well;
+  if (part_ != nullptr) well = go_on_with_part(bytes, used, jobs, woken);
+  while (well && bytes.size() - used >= kFrameHeadBytes) {
+    auto const head = load_head(bytes.subspan(used));
+    if (!head) {
+      well = std::unexpected{head.error()};
+      break;
+    }
+    auto const payload = bytes.subspan(used + kFrameHeadBytes);
+    bool const part = (head->flags & kWhole) != kWhole;
+    if (part && ((head->flags & kFirst) == 0 || payload.size() >= kLengthBytes)) {
+      well = begin_part(*head, payload);
+      used += kFrameHeadBytes + ((head->flags & kFirst) != 0 ? kLengthBytes : 0);
+      if (well) well = go_on_with_part(bytes, used, jobs, woken);
+      continue;
+    }
+    if (payload.size() < head->length) break;
+    well = take(*head, payload.first(head->length), jobs, woken);
+    used += kFrameHeadBytes + head->length;
+  }
+  return well;
 }
 
 Result<void> Connection::take(FrameHead head, ByteView payload, JobLine& jobs,
@@ -452,6 +477,8 @@ Result<void> Connection::begin_part(FrameHead head, ByteView payload) {
     if (total > kMessageBytesMax)
       return fail(Fault::exhausted, fmt::format("a message of {} bytes is too long", total),
                   fmt::format("at most {}; yield it in parts", kMessageBytesMax));
+    if (incoming_.size() >= kIncomingMax)
+      return fail(Fault::exhausted, "too many long messages at once");
     auto const [at, fresh] = incoming_.try_emplace(key);
     if (!fresh) return fail(Fault::corrupt, "a message begins inside itself");
     at->second.total = total;
@@ -600,12 +627,15 @@ void Connection::take_reply(FrameHead head, ByteView message, Bytes* owned,
   auto const index = head.id & kPlaceMask;
   if (index >= places_.size() || !places_[index].taken || places_[index].id != head.id) return;
   auto* const waiting = places_[index].waiting;
-  leave(head.id);
-  if (waiting == nullptr) return;
+  if (waiting == nullptr) {
+    leave(head.id);
+    return;
+  }
   if (owned != nullptr)
     waiting->into->adopt(std::move(*owned), buffers_);
   else
     waiting->into->assign(message);
+  leave(head.id);
   waiting->failed = (head.flags & kFailed) != 0;
   waiting->answered = true;
   if (waiting->token != nullptr) woken.push_back(std::exchange(waiting->token, nullptr));
@@ -719,6 +749,18 @@ void Connection::answer(Job& job, Reply reply, wire::MsgpackWriter& scratch) {
   }
 }
 
+void Connection::give_up(Job& job, Error why) {
+  {
+    Lock const lock{mutex_};
+    auto const place = job.id & kPlaceMask;
+    if (jobs_[place] == &job) {
+      jobs_[place] = nullptr;
+      job_bytes_ -= job.bytes;
+    }
+  }
+  close(std::move(why));
+}
+
 Outcome<void> Connection::yield_item(Job& job, ByteView item) {
   if (item.size() > kMessageBytesMax)
     return std::unexpected{
@@ -777,9 +819,9 @@ void Connection::leave(std::uint32_t id) noexcept {
   place_free_.notify_one();
 }
 
-Failure Connection::lost() const {
+Failure Connection::lost(Executed executed) const {
   auto why = *why_closed_;
-  return Failure{std::move(why), Executed::maybe, Retry::elsewhere, {}, {}};
+  return Failure{std::move(why), executed, Retry::elsewhere, {}, {}};
 }
 
 /// A number for the call. Ids of one place differ from call to call, so that what comes late for
@@ -835,7 +877,13 @@ Reply Connection::send(Call& call) {
     auto const start = short_.written().size();
     std::array<std::uint8_t, kFrameHeadBytes> const room{};
     short_.raw(room);
-    write_call(short_, call, now);
+    try {
+      write_call(short_, call, now);
+    } catch (...) {
+      short_.truncate(start);
+      leave(id);
+      throw;
+    }
     auto const length = short_.written().size() - start - kFrameHeadBytes;
     if (length <= kFrameBytesMax) {
       head.length = static_cast<std::uint32_t>(length);
@@ -867,26 +915,33 @@ Reply Connection::send(Call& call) {
     put_long(std::move(message));
   }
   auto reply = wait_for(lock, waiting, id, call);
-  let_go(lock, waiting, id);
+  if (let_go(lock, waiting, id) && reply.failed()) reply.failure().executed = Executed::no;
   return reply;
 }
 
-/// The caller goes, and with it what its call refers to.
-void Connection::let_go(Lock& lock, Waiting& waiting, std::uint32_t id) {
+/// The caller goes, and with it what its call refers to. Whether nobody has heard of the call.
+bool Connection::let_go(Lock& lock, Waiting& waiting, std::uint32_t id) {
   if (waiting.message == nullptr) [[likely]]
-    return;
+    return false;
   wait_for_write(lock, waiting.message);
   auto* const message = waiting.message;
-  if (message == nullptr) return;
+  if (message == nullptr) return false;
   if (message->sent > 0 || waiting.answered) {
     message->take_over();
     message->link = nullptr;
-    return;
+    return false;
   }
-  // Nobody has heard of it.
   leave(id);
   long_bytes_ -= message->size;
   std::erase_if(long_, [&](auto const& each) { return each.get() == message; });
+  return true;
+}
+
+/// The caller wants the reply no more. The reply that is still to come frees the place.
+void Connection::forsake(Waiting const& waiting, std::uint32_t id) {
+  if (waiting.answered || waiting.lost) return;
+  places_[id & kPlaceMask].waiting = nullptr;
+  if (!why_closed_) put_frame({.kind = FrameKind::cancel, .flags = kWhole, .id = id}, {});
 }
 
 Reply Connection::wait_for(Lock& lock, Waiting& waiting, std::uint32_t id, Call& call) {
@@ -896,27 +951,31 @@ Reply Connection::wait_for(Lock& lock, Waiting& waiting, std::uint32_t id, Call&
       auto const bytes = static_cast<std::uint32_t>(std::exchange(waiting.item_bytes, 0));
       lock.unlock();
       Outcome<void> taken;
-      for (auto const& item : items)
-        if (taken) taken = call.items->put(item);
+      try {
+        for (auto const& item : items)
+          if (taken) taken = call.items->put(item);
+      } catch (...) {
+        lock.lock();
+        forsake(waiting, id);
+        static_cast<void>(let_go(lock, waiting, id));
+        throw;
+      }
       lock.lock();
       if (!waiting.answered && !waiting.lost) {
         std::array<std::uint8_t, 4> payload;
         base::store_be<std::uint32_t>(payload, bytes);
         if (!why_closed_)
           put_frame({.kind = FrameKind::credit, .flags = kWhole, .id = id}, payload);
-        if (!taken) {
-          places_[id & kPlaceMask].waiting = nullptr;
-          put_frame({.kind = FrameKind::cancel, .flags = kWhole, .id = id}, {});
-          return call.fail(std::move(taken).error());
-        }
+        if (!taken) forsake(waiting, id);
       }
+      if (!taken) return call.fail(std::move(taken).error());
       continue;
     }
     if (waiting.answered) {
       if (waiting.failed) return call.fail(read_failure(call.received.view()));
       return call.answer(call.received.view());
     }
-    if (waiting.lost) return call.fail(lost());
+    if (waiting.lost) return call.fail(lost(waiting.unheard ? Executed::no : Executed::maybe));
     threads::park_token token;
     waiting.token = &token;
     lock.unlock();
@@ -929,9 +988,7 @@ Reply Connection::wait_for(Lock& lock, Waiting& waiting, std::uint32_t id, Call&
       lock.lock();
       continue;
     }
-    // The reply that is still to come frees the place.
-    places_[id & kPlaceMask].waiting = nullptr;
-    if (!why_closed_) put_frame({.kind = FrameKind::cancel, .flags = kWhole, .id = id}, {});
+    forsake(waiting, id);
     return call.fail(
         failed(reason == threads::wake_reason::stopped
                    ? Error{Fault::cancelled, "the caller was asked to stop", {}}
@@ -956,6 +1013,8 @@ void Connection::close(Error why) {
     for (auto& place : places_) {
       if (place.waiting == nullptr) continue;
       place.waiting->lost = true;
+      auto const* const message = place.waiting->message;
+      place.waiting->unheard = message != nullptr && message->sent == 0;
       if (auto* const token = std::exchange(place.waiting->token, nullptr)) token->unpark();
       place.waiting = nullptr;
     }

@@ -63,6 +63,8 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
   /// The reply to a job; each has one. `scratch` may be taken, when the reply lies there and is
   /// long.
   void answer(Job& job, Reply reply, wire::MsgpackWriter& scratch);
+  /// For a job that can't be answered: its caller learns from the connection's end.
+  void give_up(Job& job, Error why);
   /// One value that it yields. Parks while the caller has not taken what came before.
   Outcome<void> yield_item(Job& job, ByteView item);
 
@@ -89,6 +91,8 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
   // Receiving
   Result<void> read_frames(ByteView read_ahead);
   Result<std::size_t> take_frames(ByteView bytes);
+  Result<void> take_all(ByteView bytes, std::size_t& used, JobLine& jobs,
+                        std::vector<threads::park_token*>& woken);
   Result<void> take(FrameHead head, ByteView payload, JobLine& jobs,
                     std::vector<threads::park_token*>& woken);
   void make_room(Bytes& bytes, std::size_t size);
@@ -117,9 +121,10 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
   // Calling
   Result<std::uint32_t> enter(Lock& lock, Waiting& waiting, Deadline deadline);
   Reply wait_for(Lock& lock, Waiting& waiting, std::uint32_t id, Call& call);
-  void let_go(Lock& lock, Waiting& waiting, std::uint32_t id);
+  void forsake(Waiting const& waiting, std::uint32_t id);
+  bool let_go(Lock& lock, Waiting& waiting, std::uint32_t id);
   void leave(std::uint32_t id) noexcept;
-  Failure lost() const;
+  Failure lost(Executed executed) const;
 
   std::unique_ptr<world::Stream> stream_;
   Dispatcher* dispatcher_;

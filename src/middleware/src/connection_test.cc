@@ -1,5 +1,7 @@
 #include "connection.h"
 
+#include <stdexcept>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -35,6 +37,14 @@ Bytes call_of(std::string_view object, std::string_view method, ByteView argumen
   wire::MsgpackWriter call;
   call.array(3).string(object).string(method).raw(arguments);
   return {call.written().begin(), call.written().end()};
+}
+
+/// So many long messages of which nothing but the beginning comes.
+Bytes begun(std::uint32_t count) {
+  Bytes all;
+  for (std::uint32_t id = 1; id <= count; ++id)
+    all = std::move(all) + frame(FrameKind::call, kFirst, id, Bytes{0, 0, 1, 0});
+  return all;
 }
 
 /// A peer that says whatever bytes it likes.
@@ -160,6 +170,7 @@ TEST(Connection, answers_a_frame_that_lies_with_a_reason_and_serves_all_others) 
       {frame(FrameKind::call, kFirst, 1, four) + frame(FrameKind::call, kLast, 1, Bytes(8)),
        "shorter than it said"},
       {frame(FrameKind::ping, kFirst, 1, four), "come in parts"},
+      {begun(10'000), "too many long messages at once"},
       {frame(FrameKind::ping, kWhole, 1, Bytes(100)), "a ping is short"},
       {frame(FrameKind::credit, kWhole, 0, Bytes(3)), "a credit is a number"},
       {frame(FrameKind::call, kWhole, 4095,
@@ -286,6 +297,289 @@ TEST(Connection, finds_out_that_the_other_side_is_no_node) {
     ASSERT_FALSE(lost);
     EXPECT_EQ(lost.error().fault, Fault::corrupt);
     EXPECT_THAT(lost.error().mend, testing::HasSubstr("is it a Mutirão node"));
+  });
+}
+
+/// Listens once, says `said` after the first bytes of the caller have come, and hands on the
+/// stream.
+class RawServer {
+ public:
+  RawServer(world::World& world, Bytes said, bool leaves)
+      : listener_{*world.network().listen({world::IpAddress::loopback(), 0})} {
+    serving_.spawn("raw server", [this, said = std::move(said), leaves] {
+      stream_ = *listener_->accept(threads::within(5s));
+      std::array<std::uint8_t, 4096> buffer;
+      std::string heard;
+      while (!heard.contains("sample") && !leaves) {
+        auto const got = stream_->read_some(buffer, threads::within(5s));
+        if (!got || *got == 0) return;
+        heard += base::text_of(ByteView{buffer}.first(*got));
+      }
+      static_cast<void>(stream_->write_all(said, threads::within(5s)));
+      if (!leaves) return;
+      static_cast<void>(threads::sleep_for(100ms));
+      stream_.reset();
+    });
+  }
+  [[nodiscard]] std::string address() const { return listener_->local().to_string(); }
+  void leave() {
+    static_cast<void>(serving_.join());
+    stream_.reset();
+  }
+
+ private:
+  std::unique_ptr<world::Listener> listener_;
+  std::unique_ptr<world::Stream> stream_;
+  threads::scope serving_;
+};
+
+Bytes hello_frame() {
+  auto const whole = opening();
+  return {whole.begin() + kPreface.size(), whole.end()};
+}
+
+constexpr std::uint32_t kFirstId = kCallsMax;
+
+TEST(Connection, carries_messages_whose_last_frame_is_a_few_bytes) {
+  in_the_real_world([](world::World& world) {
+    SampleServer server{world};
+    Broker client{world};
+    auto const sample = *client.find<Sample>("sample@" + server.address());
+    threads::cancel_region const region{threads::within(20s)};
+    for (std::size_t size = 2 * kFrameBytesMax - 64; size < 2 * kFrameBytesMax + 8; ++size) {
+      auto const echoed = sample.echo(Bytes(size));
+      ASSERT_TRUE(echoed) << size << ": " << echoed.error().what;
+      EXPECT_EQ(echoed->size(), size);
+    }
+  });
+}
+
+/// Changes nothing of messages that pass it, but has to be there.
+class Needed : public MessageInterceptor {
+ public:
+  [[nodiscard]] std::string_view name() const noexcept override { return "needed"; }
+  [[nodiscard]] MessageStage stage() const noexcept override { return MessageStage::encrypt; }
+  [[nodiscard]] bool required() const noexcept override { return true; }
+  [[nodiscard]] std::optional<Bytes> outgoing(ByteView message) override {
+    return Bytes{message.begin(), message.end()};
+  }
+};
+
+TEST(Connection, tells_callers_that_wait_for_the_first_word_of_a_peer_that_it_has_gone) {
+  in_the_real_world([](world::World& world) {
+    RawServer server{world, {}, true};
+    Broker client{world};
+    ASSERT_TRUE(client.messages().set({std::make_shared<Needed>()}));
+    auto const sample = *client.find<Sample>("sample@" + server.address());
+    threads::cancel_region const region{threads::within(3s)};
+    auto const lost = sample.get();
+    ASSERT_FALSE(lost);
+    EXPECT_EQ(lost.error().fault, Fault::closed);
+    EXPECT_EQ(lost.error().executed, Executed::no);
+  });
+}
+
+TEST(Connection, ends_with_a_reason_when_an_interceptor_of_messages_throws) {
+  class Tripping final : public Needed {
+   public:
+    [[nodiscard]] Result<Bytes> incoming(ByteView) override { throw std::runtime_error{"kaboom"}; }
+  };
+  class Falling final : public MessageInterceptor {
+   public:
+    [[nodiscard]] std::string_view name() const noexcept override { return ""; }
+    [[nodiscard]] MessageStage stage() const noexcept override { return MessageStage::shape; }
+    [[nodiscard]] Duration hold(std::size_t, TimePoint) override {
+      throw std::runtime_error{"kaboom"};
+    }
+  };
+  std::vector<std::shared_ptr<MessageInterceptor>> const bad{std::make_shared<Tripping>(),
+                                                             std::make_shared<Falling>()};
+  for (auto const& each : bad) {
+    in_the_real_world([&](world::World& world) {
+      SampleServer server{world};
+      ASSERT_TRUE(server.broker().messages().set({std::make_shared<Needed>()}));
+      Broker client{world};
+      ASSERT_TRUE(client.messages().set({each}));
+      auto const sample = *client.find<Sample>("sample@" + server.address());
+      threads::cancel_region const region{threads::within(3s)};
+      auto const lost = sample.get();
+      ASSERT_FALSE(lost);
+      EXPECT_THAT(lost.error().what, testing::HasSubstr("kaboom"));
+    });
+  }
+}
+
+TEST(Connection, fails_a_call_whose_values_make_no_sense_even_when_its_answer_has_come) {
+  in_the_real_world([](world::World& world) {
+    Bytes const text{0xa1, 'x'};
+    Bytes const nothing{0xc0};
+    RawServer server{world,
+                     hello_frame() + frame(FrameKind::item, kWhole, kFirstId, text) +
+                         frame(FrameKind::reply, kWhole, kFirstId, nothing),
+                     false};
+    Broker client{world};
+    auto const sample = *client.find<Sample>("sample@" + server.address());
+    auto numbers = sample.count(1);
+    auto const first = numbers.next(threads::within(5s));
+    ASSERT_FALSE(first);
+    EXPECT_EQ(first.error().executed, Executed::yes);
+  });
+}
+
+TEST(Connection, forgets_a_call_whose_taker_of_values_threw) {
+  class Throwing final : public ItemSink {
+   public:
+    Outcome<void> put(ByteView) override { throw std::runtime_error{"kaboom"}; }
+  };
+  in_the_real_world([](world::World& world) {
+    SampleServer server{world};
+    Broker client{world};
+    auto const target = *client.find_target("sample@" + server.address());
+    Bytes const many{0x91, 0xcd, 0x03, 0xe8};
+    for (int i = 0; i < 5; ++i) {
+      Throwing sink;
+      wire::MsgpackWriter scratch;
+      Call call{target, "count", nullptr, Arguments{many}};
+      call.items = &sink;
+      call.scratch = &scratch;
+      EXPECT_THROW(static_cast<void>(send(call)), std::runtime_error);
+    }
+    EXPECT_TRUE(client.find<Sample>("sample@" + server.address())->get());
+  });
+}
+
+TEST(Connection, knows_that_a_long_call_of_which_nothing_went_out_was_not_executed) {
+  in_the_real_world([](world::World& world) {
+    RawServer server{world, hello_frame(), false};
+    Broker client{world};
+    auto const sample = *client.find<Sample>("sample@" + server.address());
+    threads::scope callers;
+    callers.spawn("first", [&] {
+      auto const lost = sample.echo(Bytes(2 * kWindowBytes));
+      ASSERT_FALSE(lost);
+      EXPECT_EQ(lost.error().executed, Executed::maybe);
+    });
+    ASSERT_TRUE(threads::sleep_for(200ms));
+    callers.spawn("second", [&] {
+      auto const lost = sample.echo(Bytes(100'000));
+      ASSERT_FALSE(lost);
+      EXPECT_EQ(lost.error().executed, Executed::no);
+    });
+    ASSERT_TRUE(threads::sleep_for(100ms));
+    server.leave();
+    EXPECT_TRUE(callers.join());
+  });
+}
+
+/// Throws for the first so many calls.
+class Kaboom final : public Interceptor {
+ public:
+  explicit Kaboom(int times) : left_{times} {}
+  Reply intercept(Call& call, Next next) override {
+    if (left_-- > 0) throw std::runtime_error{"kaboom"};
+    return next(call);
+  }
+
+ private:
+  std::atomic<int> left_;
+};
+
+TEST(Dispatcher, answers_a_call_when_an_interceptor_throws_and_serves_the_next) {
+  in_the_real_world([](world::World& world) {
+    SampleServer server{world};
+    auto& objects = server.broker().objects();
+    ASSERT_TRUE(objects.chain().replace(
+        *Chain::make({{.name = "it", .interceptor = std::make_shared<Kaboom>(3)}}, objects.last()),
+        objects.chain().version()));
+    Broker client{world};
+    auto const sample = *client.find<Sample>("sample@" + server.address());
+    threads::cancel_region const region{threads::within(3s)};
+    for (int i = 0; i < 3; ++i) {
+      auto const lost = sample.get();
+      ASSERT_FALSE(lost);
+      EXPECT_THAT(lost.error().what, testing::HasSubstr("kaboom"));
+      EXPECT_EQ(lost.error().executed, Executed::maybe);
+    }
+    EXPECT_TRUE(sample.get());
+  });
+}
+
+TEST(Stream, fails_when_an_interceptor_throws) {
+  in_the_real_world([](world::World& world) {
+    SampleServer server{world};
+    auto& chain = server.broker().chain();
+    ASSERT_TRUE(
+        chain.replace(*Chain::make({{.name = "it", .interceptor = std::make_shared<Kaboom>(1)}},
+                                   server.broker().last()),
+                      chain.version()));
+    auto numbers = server.broker().find<Sample>("sample")->count(3);
+    auto const first = numbers.next(threads::within(3s));
+    ASSERT_FALSE(first);
+    EXPECT_THAT(first.error().what, testing::HasSubstr("kaboom"));
+  });
+}
+
+struct Relay {
+  static constexpr std::string_view kType = "Relay";
+  Method<"pass", std::int64_t()> pass;
+};
+
+TEST(Broker, lets_what_it_executes_call_others_until_it_has_ended) {
+  in_the_real_world([](world::World& world) {
+    SampleServer other{world};
+    auto middle = std::make_unique<Broker>(world);
+    std::atomic<bool> inside = false;
+    std::atomic<bool> reached = false;
+    ASSERT_TRUE(middle->objects().add(
+        "relay", servant<Relay>(on<&Relay::pass>([&, middle = middle.get()] {
+          threads::shield const finish_even_when_stopped;
+          inside = true;
+          static_cast<void>(threads::sleep_for(300ms));
+          auto const sample = middle->find<Sample>("sample@" + other.address());
+          reached = sample && sample->get().has_value();
+          return std::int64_t{0};
+        }))));
+    auto const listener = *world.network().listen({world::IpAddress::loopback(), 0});
+    {
+      threads::scope serving;
+      serving.spawn("server", [&] { static_cast<void>(middle->serve(*listener)); });
+      Broker client{world};
+      threads::scope callers;
+      callers.spawn("caller", [&] {
+        static_cast<void>(client.find<Relay>("relay@" + listener->local().to_string())->pass());
+      });
+      while (!inside) ASSERT_TRUE(threads::sleep_for(1ms));
+      listener->close();
+    }
+    middle.reset();
+    EXPECT_TRUE(reached);
+  });
+}
+
+TEST(ObjectAdapter, lets_calls_in_again_when_a_successor_throws) {
+  in_the_real_world([](world::World& world) {
+    SampleServer server{world};
+    auto& objects = server.broker().objects();
+    auto const replaced = objects.replace(
+        "sample", sample_servant(server.state),
+        []() -> Result<void> { throw std::runtime_error{"kaboom"}; }, threads::within(3s));
+    ASSERT_FALSE(replaced);
+    EXPECT_THAT(replaced.error().what, testing::HasSubstr("kaboom"));
+    threads::cancel_region const region{threads::within(3s)};
+    EXPECT_TRUE(server.broker().find<Sample>("sample")->get());
+  });
+}
+
+TEST(ObjectAdapter, may_be_used_by_the_destructor_of_an_object_that_is_removed) {
+  in_the_real_world([](world::World& world) {
+    Broker broker{world};
+    SampleState state;
+    auto inside = sample_servant(state);
+    ASSERT_TRUE(broker.objects().add(
+        "sample", std::shared_ptr<Servant>{inside.get(), [&, inside](Servant*) {
+                                             EXPECT_EQ(broker.objects().list().size(), 0u);
+                                           }}));
+    EXPECT_TRUE(broker.objects().remove("sample", Deadline::never()));
   });
 }
 

@@ -17,6 +17,11 @@ Dispatcher::Dispatcher(ObjectAdapter& adapter, Options options)
     : adapter_{adapter}, options_{options} {}
 
 Dispatcher::~Dispatcher() {
+  stop();
+  while (auto* const job = line_.take()) delete job;
+}
+
+void Dispatcher::stop() {
   std::unique_lock lock{mutex_};
   closed_ = true;
   for (auto* each = idle_; each != nullptr;) {
@@ -29,7 +34,6 @@ Dispatcher::~Dispatcher() {
   lock.unlock();
   scope_.request_stop();
   static_cast<void>(scope_.join());
-  while (auto* const job = line_.take()) delete job;
 }
 
 Job& Dispatcher::make_job() {
@@ -154,7 +158,11 @@ void Dispatcher::run(Job& job) {
     threads::cancel_region region{call.deadline};
     job.region.store(&region, std::memory_order_seq_cst);
     if (job.taken_back.load(std::memory_order_seq_cst)) region.request_stop();
-    connection.answer(job, execute(call, job, now), scratch);  // after which nobody takes it back
+    try {
+      connection.answer(job, execute(call, job, now), scratch);  // after which nobody takes it back
+    } catch (...) {
+      connection.give_up(job, threads::detail::escaped_exception());
+    }
     job.region.store(nullptr, std::memory_order_relaxed);
   }
   recycle(job);
@@ -165,7 +173,12 @@ Reply Dispatcher::execute(Call& call, Job const& job, TimePoint now) {
     return call.fail(not_executed(Fault::cancelled, "the caller took the call back"));
   if (call.deadline.passed(now))
     return call.fail(not_executed(Fault::timed_out, "the call's time was over before it began"));
-  return adapter_.execute(call);
+  try {
+    return adapter_.execute(call);
+  } catch (...) {  // an interceptor: what objects throw does not come so far
+    return call.fail(
+        Failure{threads::detail::escaped_exception(), Executed::maybe, Retry::never, {}, {}});
+  }
 }
 
 }  // namespace mutirao::middleware

@@ -52,7 +52,9 @@ class Dispatcher {
     Duration rest_max = std::chrono::seconds{10};  ///< a thread that nobody needed for so long ends
   };
   Dispatcher(ObjectAdapter& adapter, Options options);
-  ~Dispatcher();  ///< takes back what is under way, and waits for it
+  ~Dispatcher();  ///< stop()
+  /// Takes back what is under way, and waits for it. What arrives later is left lying.
+  void stop();
 
   /// Called for each message that arrives; any thread.
   [[nodiscard]] Job& make_job();

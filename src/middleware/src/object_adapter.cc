@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/base/spelling.h"
+#include "mutirao/threads/task.h"
 #include "mutirao/threads/this_thread.h"
 
 namespace mutirao::middleware {
@@ -189,7 +190,11 @@ Result<void> ObjectAdapter::replace(std::string_view name, std::shared_ptr<Serva
   if (done) {
     // Nobody is inside and nobody comes in: the lock need not be held.
     lock.unlock();
-    if (hand_over) done = hand_over();
+    try {
+      if (hand_over) done = hand_over();
+    } catch (...) {  // calls wait for the outcome
+      done = std::unexpected{threads::detail::escaped_exception()};
+    }
     lock.lock();
     if (done) object->servant.swap(next);
   } else {
@@ -205,11 +210,12 @@ Result<void> ObjectAdapter::replace(std::string_view name, std::shared_ptr<Serva
 }
 
 Result<void> ObjectAdapter::remove(std::string_view name, Deadline deadline) {
+  std::shared_ptr<Object> object;  // gone after the lock: what it ends may call us
   std::unique_lock lock{mutex_};
   auto const found = objects_.find(name);
   if (found == objects_.end())
     return fail(Fault::not_found, fmt::format("there is no object called {}", name));
-  auto const object = found->second;
+  object = found->second;
   object->removed = true;
   objects_.erase(found);
   object->awaited.store(true, std::memory_order_seq_cst);

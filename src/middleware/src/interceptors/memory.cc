@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/middleware/interceptors.h"
+#include "mutirao/threads/task.h"
 #include "mutirao/threads/this_thread.h"
 
 namespace mutirao::middleware {

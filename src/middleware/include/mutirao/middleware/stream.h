@@ -72,8 +72,13 @@ class Stream {
           call.items = state.get();
           wire::MsgpackWriter scratch;
           call.scratch = &scratch;
-          auto reply = send(call);
-          if (reply.failed()) state->failure = std::move(reply.failure());
+          try {
+            auto reply = send(call);
+            if (reply.failed()) state->failure = std::move(reply.failure());
+          } catch (...) {
+            state->failure = Failure{
+                threads::detail::escaped_exception(), Executed::maybe, Retry::never, {}, {}};
+          }
           state->items.close();
         }};
     return stream;
