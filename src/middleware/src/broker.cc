@@ -13,10 +13,10 @@
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/this_thread.h"
 
-#include "connection.h"
-#include "dispatcher.h"
+#include "connection/connection.h"
+#include "connection/dispatcher.h"
+#include "connection/peer_route.h"
 #include "msgpack_rpc.h"
-#include "peer_route.h"
 
 namespace mutirao::middleware {
 

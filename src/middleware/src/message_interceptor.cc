@@ -11,7 +11,7 @@
 
 #include "mutirao/base/check.h"
 
-#include "protocol.h"
+#include "connection/protocol.h"
 
 namespace mutirao::middleware {
 

@@ -5,7 +5,7 @@
 #include "mutirao/base/check.h"
 #include "mutirao/middleware/message_interceptor.h"
 
-#include "protocol.h"
+#include "connection/protocol.h"
 
 using namespace mutirao;
 using namespace mutirao::middleware;

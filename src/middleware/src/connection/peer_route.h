@@ -10,7 +10,7 @@
 #include "mutirao/threads/scope.h"
 #include "mutirao/world/world.h"
 
-#include "connection.h"
+#include "connection/connection.h"
 
 namespace mutirao::middleware {
 

@@ -1,4 +1,4 @@
-#include "protocol.h"
+#include "connection/protocol.h"
 
 #include <fmt/format.h>
 

@@ -10,7 +10,7 @@
 #include "mutirao/threads/park.h"
 #include "mutirao/threads/scope.h"
 
-#include "job.h"
+#include "connection/job.h"
 
 namespace mutirao::middleware {
 

@@ -1,4 +1,4 @@
-#include "peer_route.h"
+#include "connection/peer_route.h"
 
 #include <fmt/format.h>
 

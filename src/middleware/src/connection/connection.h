@@ -19,9 +19,9 @@
 #include "mutirao/wire/msgpack.h"
 #include "mutirao/world/network.h"
 
-#include "dispatcher.h"
-#include "job.h"
-#include "protocol.h"
+#include "connection/dispatcher.h"
+#include "connection/job.h"
+#include "connection/protocol.h"
 
 namespace mutirao::middleware {
 

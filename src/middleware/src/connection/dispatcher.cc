@@ -1,11 +1,11 @@
-#include "dispatcher.h"
+#include "connection/dispatcher.h"
 
 #include <mutex>
 
 #include "mutirao/threads/this_thread.h"
 
-#include "connection.h"
-#include "protocol.h"
+#include "connection/connection.h"
+#include "connection/protocol.h"
 
 namespace mutirao::middleware {
 

@@ -8,8 +8,8 @@
 #include "mutirao/middleware/object_adapter.h"
 #include "mutirao/threads/runtime.h"
 
-#include "connection.h"
-#include "dispatcher.h"
+#include "connection/connection.h"
+#include "connection/dispatcher.h"
 
 using namespace mutirao;
 using namespace mutirao::middleware;

@@ -4,7 +4,7 @@
 
 #include "mutirao/base/check.h"
 
-#include "protocol.h"
+#include "connection/protocol.h"
 
 using namespace mutirao;
 using namespace mutirao::middleware;
