@@ -12,6 +12,8 @@ namespace mutirao::middleware {
 
 namespace {
 constexpr std::string_view kTraceVersion = "00";
+constexpr std::size_t kNameBytesMax = 64;
+constexpr std::size_t kReasonBytesMax = 256;
 
 /// A permutation that scatters (splitmix64, Steele, Lea and Flood 2014).
 std::uint64_t scattered(std::uint64_t x) noexcept {
@@ -68,12 +70,13 @@ void Trace::remember(Call const& call, TraceContext const& own, std::uint64_t pa
   span.id = own.span;
   span.parent = parent;
   span.incoming = call.incoming;
-  span.object.assign(call.target->object);  // into the room of the one that was here
-  span.method.assign(call.method_name);
+  // Into the room of the one that was here; a stranger's names may be as long as a message.
+  span.object.assign(call.target->object, 0, kNameBytesMax);
+  span.method.assign(call.method_name.substr(0, kNameBytesMax));
   span.started = started;
   span.took = took;
   span.failure.clear();
-  if (reply.failed()) span.failure = reply.failure().what;
+  if (reply.failed()) span.failure.assign(reply.failure().what, 0, kReasonBytesMax);
 }
 
 std::vector<Trace::Span> Trace::spans() const {

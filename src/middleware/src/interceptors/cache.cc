@@ -1,47 +1,11 @@
-// Those that remember answers.
 #include <mutex>
 
-#include <fmt/format.h>
-
 #include "mutirao/middleware/interceptors.h"
-#include "mutirao/threads/task.h"
 #include "mutirao/threads/this_thread.h"
 
+#include "interceptors/kept_answer.h"
+
 namespace mutirao::middleware {
-
-namespace {
-/// What an answer is worth keeping of, so that it can be given to another call.
-struct KeptAnswer {
-  ByteView body;
-  std::shared_ptr<void const> owner;
-  std::optional<Failure> failure;
-
-  static KeptAnswer of(Reply reply) {
-    if (reply.failed()) return {.body = {}, .owner = nullptr, .failure = reply.failure()};
-    auto owner = reply.keep();
-    return {.body = reply.body(), .owner = std::move(owner), .failure = std::nullopt};
-  }
-  [[nodiscard]] Reply give(Call& call) const {
-    return failure ? call.fail(*failure) : call.answer(body, owner);
-  }
-};
-
-/// Somebody else needs the answer as well, so it has to be an encoded one.
-Reply encoded_answer(Call& call, Next next) {
-  auto* const typed = std::exchange(call.typed_result, nullptr);
-  auto const reply = next(call);
-  call.typed_result = typed;
-  return reply;
-}
-
-Failure gave_up_waiting(Error error) {
-  return Failure{std::move(error).during("waiting for the same call of another"),
-                 Executed::maybe,
-                 Retry::never,
-                 {},
-                 {}};
-}
-}  // namespace
 
 struct Cache::Entry {
   std::string key;
@@ -142,72 +106,6 @@ void Cache::drop(Entries::iterator entry) {
   bytes_ -= (*entry)->bytes;
   by_key_.erase((*entry)->key);
   by_use_.erase(entry);
-}
-
-struct Deduplicate::Known {
-  bool answered = false;
-  bool again = false;  // it was not executed: the next one may
-  KeptAnswer answer;
-};
-
-void Deduplicate::forget_old(TimePoint now) {
-  while (!by_age_.empty() &&
-         (by_age_.front().first + options_.kept < now || by_age_.size() > options_.keys_max)) {
-    known_.erase(by_age_.front().second);
-    by_age_.pop_front();
-  }
-}
-
-Reply Deduplicate::intercept(Call& call, Next next) {
-  if (!call.key.present() || call.items != nullptr) return next(call);
-  std::shared_ptr<Known> known;
-  {
-    std::unique_lock lock{mutex_};
-    forget_old(threads::now());
-    for (;;) {
-      auto const [at, fresh] = known_.try_emplace(call.key, nullptr);
-      if (fresh) {
-        at->second = known = std::make_shared<Known>();
-        by_age_.emplace_back(threads::now(), call.key);
-        break;
-      }
-      auto const other = at->second;
-      if (auto waited = answered_.wait(
-              lock, [&] { return other->answered || other->again; }, call.deadline);
-          !waited)
-        return call.fail(gave_up_waiting(std::move(waited).error()));
-      if (other->answered) return other->answer.give(call);
-    }
-  }
-  std::optional<Reply> answered;
-  try {
-    answered = encoded_answer(call, next);
-    if (!answered->failed()) answered->keep();
-  } catch (...) {
-    // It may have been executed: those who wait, and those who come later, are told so.
-    {
-      std::lock_guard const lock{mutex_};
-      known->answer.failure =
-          Failure{threads::detail::escaped_exception(), Executed::maybe, Retry::never, {}, {}};
-      known->answered = true;
-    }
-    answered_.notify_all();
-    throw;
-  }
-  auto const reply = *answered;
-  {
-    std::lock_guard const lock{mutex_};
-    if (reply.failed() && reply.failure().executed == Executed::no) {
-      known->again = true;
-      known_.erase(call.key);
-      std::erase_if(by_age_, [&](auto const& each) { return each.second == call.key; });
-    } else {
-      known->answer = KeptAnswer::of(reply);
-      known->answered = true;
-    }
-  }
-  answered_.notify_all();
-  return reply;
 }
 
 }  // namespace mutirao::middleware
