@@ -268,30 +268,45 @@ Result<void> Assembly::restart(Part& part) {
   }
 }
 
-/// Puts `next` behind all ports of the part. All or nothing.
+namespace {
+/// Puts `component` behind all ports of its kind. All or nothing: they are parts of one thing, so
+/// each is held until the last is, and then `between` runs.
+Result<void> replace_ports(ObjectAdapter& objects, ComponentKind const& kind, Component& component,
+                           std::function<Result<void>()> const& between, Deadline deadline,
+                           std::size_t first = 0) {
+  if (first == kind.provides.size()) return between();
+  auto const& port = kind.provides[first].name;
+  return objects.replace(
+      port, component.port(port),
+      [&] { return replace_ports(objects, kind, component, between, deadline, first + 1); },
+      deadline);
+}
+
+Result<void> probe_of(Component& component) {
+  try {
+    return component.probe();
+  } catch (...) {
+    return std::unexpected{threads::detail::escaped_exception()};
+  }
+}
+}  // namespace
+
+/// Puts `next` in the part's place.
 Result<void> Assembly::hand_over(Part& part, ComponentKind const& kind,
                                  std::unique_ptr<Component> next, bool with_state, Duration drain) {
   std::shared_ptr<Component> const fresh = std::move(next);
-  auto const deadline = threads::within(drain);
-  auto& objects = broker_.objects();
-  // All ports are held while state moves: they are parts of one thing.
-  auto const& ports = kind.provides;
-  auto const move_state = [&]() -> Result<void> {
-    if (!with_state) return {};
-    auto const state = MUT_TRY(part.component->export_state());
-    return fresh->import_state(state);
-  };
-  auto const from = [&](auto const& self, std::size_t index) -> Result<void> {
-    if (index == ports.size()) return move_state();
-    auto const& port = ports[index].name;
-    return objects.replace(
-        port, fresh->port(port), [&] { return self(self, index + 1); }, deadline);
-  };
   {
     std::lock_guard const lock{mutex_};
     part.state = ComponentState::quiescing;
   }
-  auto done = from(from, 0);
+  auto done = replace_ports(
+      broker_.objects(), kind, *fresh,
+      [&]() -> Result<void> {
+        if (!with_state) return {};
+        auto const state = MUT_TRY(part.component->export_state());
+        return fresh->import_state(state);
+      },
+      threads::within(drain));
   std::lock_guard const lock{mutex_};
   part.state = ComponentState::active;
   if (done) {
@@ -355,7 +370,7 @@ void Assembly::follow_probation(std::shared_ptr<Part> part, Duration probation) 
       std::lock_guard const lock{mutex_};
       component = part->component;
     }
-    if (auto const well = component->probe(); !well) unwell = well.error();
+    if (auto const well = probe_of(*component); !well) unwell = well.error();
   }
   std::lock_guard const one{changing_};
   std::shared_ptr<Component> old;
@@ -368,25 +383,37 @@ void Assembly::follow_probation(std::shared_ptr<Part> part, Duration probation) 
     if (!unwell || old == nullptr) return;
     part->why = unwell->what;
   }
-  // With what the new one has learnt, if it can still tell.
-  auto& objects = broker_.objects();
-  auto const& ports = old_kind->provides;
-  auto const from = [&](auto const& self, std::size_t index) -> Result<void> {
-    if (index == ports.size()) {
-      if (auto const state = part->component->export_state())
-        static_cast<void>(old->import_state(*state));
-      return {};
-    }
-    auto const& port = ports[index].name;
-    return objects.replace(
-        port, old->port(port), [&] { return self(self, index + 1); },
-        threads::within(supervision_.within));
-  };
-  if (!from(from, 0)) return;
+  auto const returned = replace_ports(
+      broker_.objects(), *old_kind, *old,
+      [&]() -> Result<void> {
+        // With what the new one has learnt, if it can still tell.
+        if (auto const state = part->component->export_state())
+          static_cast<void>(old->import_state(*state));
+        return {};
+      },
+      threads::within(supervision_.within));
+  if (!returned) return;
   std::lock_guard const lock{mutex_};
   part->component = std::move(old);
   part->kind = old_kind;
   part->end_run();
+}
+
+/// All of them; when one is still being called at the deadline, all are there again.
+Result<void> Assembly::remove_ports(Part& part, Deadline deadline) {
+  auto& objects = broker_.objects();
+  std::vector<std::string> removed;
+  Result<void> done;
+  for (auto const& port : part.kind->provides) {
+    if (!done) break;
+    removed.push_back(port.name);
+    done = objects.remove(port.name, deadline);
+  }
+  if (done) return {};
+  for (auto const& name : removed)
+    MUT_TRY(objects.add(name, part.component->port(name), {.about = part.kind->about}));
+  return std::unexpected{std::move(done).error().during(
+      fmt::format("{} is still being called, and stays", part.name))};
 }
 
 Result<void> Assembly::remove(std::string_view name, Deadline deadline) {
@@ -408,8 +435,11 @@ Result<void> Assembly::remove(std::string_view name, Deadline deadline) {
     }
     part->stopping = true;
   }
-  for (auto const& port : part->kind->provides)
-    MUT_TRY(broker_.objects().remove(port.name, deadline));
+  if (auto done = remove_ports(*part, deadline); !done) {
+    std::lock_guard const lock{mutex_};
+    part->stopping = false;
+    return done;
+  }
   std::lock_guard const lock{mutex_};
   part->state = ComponentState::stopped;
   part->end_run();

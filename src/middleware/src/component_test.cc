@@ -21,6 +21,8 @@ struct Ways {
   std::atomic<bool> well{true};
   std::atomic<bool> imports{true};
   std::atomic<int> runs_that_fail{0};
+  Duration takes{};
+  std::atomic<int> calls{0};
   std::atomic<int> start_that_throws{0};  // the second, say
 };
 
@@ -32,7 +34,13 @@ class TallyComponent final : public Component {
     return ways_.starts;
   }
   std::shared_ptr<Servant> port(std::string_view) override {
-    return servant<Tally>(on<&Tally::add>([this](std::int64_t n) { return total_ += n; }),
+    return servant<Tally>(on<&Tally::add>([this](std::int64_t n) {
+                            ++ways_.calls;
+                            auto const total = total_ += n;
+                            if (ways_.takes > Duration{})
+                              static_cast<void>(threads::sleep_for(ways_.takes));
+                            return total;
+                          }),
                           on<&Tally::kind>([this] { return ways_.kind; }));
   }
   Result<void> probe() override {
@@ -184,6 +192,22 @@ TEST(Component, is_started_again_when_it_fails_and_given_up_when_that_happens_to
     while (!f.given_up) ASSERT_TRUE(threads::sleep_for(1ms));
     EXPECT_THAT(f.given_up->what, testing::HasSubstr("failed 4 times within 60 s: it fell over"));
     EXPECT_EQ(f.assembly.list()[0].state, "failed");
+  });
+}
+
+TEST(Component, stays_when_it_is_still_being_called_at_the_deadline_of_its_removal) {
+  with_assembly([](Fixture& f) {
+    ASSERT_TRUE(f.assembly.add("tally", "tally"));
+    threads::scope callers;
+    f.first.takes = 100ms;
+    callers.spawn("caller", [&] { EXPECT_EQ(f.tally().add(5), 5); });
+    while (f.first.calls == 0) ASSERT_TRUE(threads::sleep_for(1ms));
+    auto const busy = f.assembly.remove("tally", threads::within(10ms));
+    ASSERT_FALSE(busy);
+    EXPECT_THAT(busy.error().what, testing::HasSubstr("still being called, and stays"));
+    EXPECT_EQ(f.tally().add(1), 6);
+    EXPECT_TRUE(callers.join());
+    EXPECT_TRUE(f.assembly.remove("tally", threads::within(5s)));
   });
 }
 

@@ -137,6 +137,7 @@ class Assembly {
   [[nodiscard]] Result<std::unique_ptr<Component>> make_started(ComponentKind const& kind) const;
   Result<void> hand_over(Part& part, ComponentKind const& kind, std::unique_ptr<Component> next,
                          bool with_state, Duration drain);
+  Result<void> remove_ports(Part& part, Deadline deadline);
   void supervise(std::shared_ptr<Part> part);
   Result<void> restart(Part& part);
   void follow_probation(std::shared_ptr<Part> part, Duration probation);
