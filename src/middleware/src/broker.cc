@@ -21,6 +21,7 @@
 namespace mutirao::middleware {
 
 namespace {
+constexpr std::string_view kLocalCaller = "a program of this machine";
 constexpr std::uint8_t kTlsHandshake = 0x16;  // RFC 8446 5.1
 constexpr Duration kTlsHandshakeMax = std::chrono::seconds{10};
 constexpr Duration kFirstByteTimeout = std::chrono::seconds{10};
@@ -147,7 +148,9 @@ Result<void> Broker::serve(world::Listener& listener) {
       if (stream.error().fault == Fault::closed) return {};
       return std::unexpected{std::move(stream).error()};
     }
-    auto caller = (*stream)->remote().to_string();
+    // A Unix socket has no address at its other end.
+    auto const remote = (*stream)->remote();
+    auto caller = remote == world::Endpoint{} ? std::string{kLocalCaller} : remote.to_string();
     connections.spawn("connection",
                       [this, stream = *std::move(stream), caller = std::move(caller)]() mutable {
                         serve_connection(std::move(stream), {}, std::move(caller));

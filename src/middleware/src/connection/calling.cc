@@ -64,9 +64,15 @@ Reply Connection::send(Call& call) {
     message->send_own();
   }
   Lock lock{mutex_};
-  if (options_.messages->wants(0))
-    if (auto const ready = wait_for_hello(lock, call.deadline); !ready)
+  if (options_.messages->wants(0)) {
+    if (auto const ready = wait_for_hello(lock, call.deadline); !ready) {
+      lock.unlock();
+      // Perhaps the other side has by now what it did not name in its hello: the next call asks
+      // anew.
+      if (ready.error().fault == Fault::refused) close(ready.error());
       return call.fail(Failure{ready.error(), Executed::no, Retry::never, {}, {}});
+    }
+  }
   if (message != nullptr && long_bytes_ > kOutgoingBytesMax)
     return call.fail(not_executed(Fault::exhausted, "too many long calls wait for their way out",
                                   "make fewer at once", Retry::later));
