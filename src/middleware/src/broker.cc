@@ -16,7 +16,7 @@
 #include "connection/connection.h"
 #include "connection/dispatcher.h"
 #include "connection/peer_route.h"
-#include "msgpack_rpc.h"
+#include "gateways/msgpack_rpc.h"
 
 namespace mutirao::middleware {
 

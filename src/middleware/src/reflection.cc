@@ -10,7 +10,7 @@
 #include "mutirao/middleware/servant.h"
 #include "mutirao/threads/this_thread.h"
 
-#include "foreign_call.h"
+#include "gateways/foreign_call.h"
 
 namespace mutirao::middleware {
 namespace {

@@ -9,7 +9,7 @@
 #include "mutirao/middleware/codec.h"
 #include "mutirao/threads/runtime.h"
 
-#include "named_values.h"
+#include "gateways/named_values.h"
 
 namespace mutirao::middleware {
 

@@ -5,7 +5,7 @@
 #include "mutirao/base/check.h"
 #include "mutirao/middleware/codec.h"
 
-#include "named_values.h"
+#include "gateways/named_values.h"
 
 namespace named_values_fuzz {
 struct Node {

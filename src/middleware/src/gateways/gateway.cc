@@ -16,8 +16,8 @@
 #include "mutirao/threads/this_thread.h"
 #include "mutirao/threads/thread.h"
 
-#include "foreign_call.h"
-#include "openapi.h"
+#include "gateways/foreign_call.h"
+#include "gateways/openapi.h"
 
 namespace mutirao::middleware {
 namespace {

@@ -1,4 +1,4 @@
-#include "msgpack_rpc.h"
+#include "gateways/msgpack_rpc.h"
 
 #include <algorithm>
 #include <array>
@@ -14,9 +14,9 @@
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/this_thread.h"
 
-#include "foreign_call.h"
-#include "message_scanner.h"
-#include "named_values.h"
+#include "gateways/foreign_call.h"
+#include "gateways/message_scanner.h"
+#include "gateways/named_values.h"
 
 namespace mutirao::middleware {
 namespace {

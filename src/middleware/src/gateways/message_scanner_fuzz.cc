@@ -6,7 +6,7 @@
 #include "mutirao/base/check.h"
 #include "mutirao/wire/msgpack.h"
 
-#include "message_scanner.h"
+#include "gateways/message_scanner.h"
 
 namespace {
 using namespace mutirao;

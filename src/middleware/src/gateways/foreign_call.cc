@@ -1,4 +1,4 @@
-#include "foreign_call.h"
+#include "gateways/foreign_call.h"
 
 #include <array>
 

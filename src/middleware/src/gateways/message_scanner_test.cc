@@ -1,4 +1,4 @@
-#include "message_scanner.h"
+#include "gateways/message_scanner.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "named_values.h"
+#include "gateways/named_values.h"
 
 #include <array>
 #include <optional>

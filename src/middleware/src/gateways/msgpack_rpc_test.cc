@@ -1,4 +1,4 @@
-#include "msgpack_rpc.h"
+#include "gateways/msgpack_rpc.h"
 
 #include <set>
 

@@ -1,4 +1,4 @@
-#include "openapi.h"
+#include "gateways/openapi.h"
 
 #include <map>
 #include <set>
