@@ -50,11 +50,12 @@ class Home:
         self.environment.update(HOME=str(self.work), MUTIRAO_STATE_DIR=str(self.state))
 
     def start(self, *arguments, **options):
-        return subprocess.Popen([BINARY, *map(str, arguments)], cwd=self.work, env=self.environment, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+        options = {"stdin": subprocess.DEVNULL, "text": True} | options
+        return subprocess.Popen([BINARY, *map(str, arguments)], cwd=self.work, env=self.environment,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
-    def run(self, *arguments, code=0):
-        done = subprocess.run([BINARY, *map(str, arguments)], cwd=self.work, env=self.environment, stdin=subprocess.DEVNULL,
+    def run(self, *arguments, code=0, stdin=subprocess.DEVNULL):
+        done = subprocess.run([BINARY, *map(str, arguments)], cwd=self.work, env=self.environment, stdin=stdin,
                               capture_output=True, text=True, timeout=TIMEOUT_S)
         if code is not None and done.returncode != code:
             raise AssertionError(f"mutirao {arguments}: exit {done.returncode}, not {code}\n{done.stdout}{done.stderr}\n{self.log()}")
@@ -133,6 +134,33 @@ class Story(unittest.TestCase):
         for copy in (rui.work / "here" / "photos", eva.work / "photos"):
             for file in sorted((folder / "2026").iterdir()):
                 self.assertEqual(digest(file), digest(copy / "2026" / file.name))
+
+    def test_share_takes_what_is_piped_into_it_and_keeps_nothing_of_half_of_it(self):
+        ana, rui = self.home("ana"), self.home("rui")
+        path = self.file(ana, 30 << 20)
+        with open(path, "rb") as content:
+            shared = json.loads(ana.run("share", "-", "--name", "piped.bin", "--json", stdin=content).stdout.strip().splitlines()[-1])
+        self.assertEqual(digest(path), digest(pathlib.Path(shared["folder"]) / "piped.bin"))
+        rui.run("get", shared["magnet"])
+        self.assertEqual(digest(path), digest(rui.work / "piped.bin"))
+        # A name that is taken is refused before anything is read.
+        taken = ana.run("share", "-", "--name", "piped.bin", stdin=subprocess.DEVNULL, code=5)
+        self.assertIn("try: choose another name", taken.stderr)
+        # Whoever pipes goes away in the middle: nothing is left.
+        half = ana.start("share", "-", "--name", "half.bin", stdin=subprocess.PIPE, text=False)
+        half.stdin.write(bytes(8 << 20))
+        half.stdin.flush()
+        part = pathlib.Path(shared["folder"]) / "half.bin.part"
+        wait_for(lambda: part.exists() and part.stat().st_size > 1 << 20, "a part of half.bin")
+        half.kill()
+        half.wait()
+        half.stdin.close()
+        wait_for(lambda: not part.exists(), "the part to be gone")
+        self.assertFalse((pathlib.Path(shared["folder"]) / "half.bin").exists())
+        done = subprocess.run(["curl", "-s", "--unix-socket", ana.state / "mutirao.sock", "-H", "Content-Type: application/octet-stream",
+                               "--data-binary", "three words here", 'http://node/o/library/put?arguments=%5B%22note.txt%22%5D'],
+                              capture_output=True, text=True, check=True)
+        self.assertEqual(json.loads(done.stdout)[-1]["shared"]["transfer"]["status"]["name"], "note.txt")
 
     def test_ctrl_c_pauses_a_get_and_a_second_get_resumes(self):
         ana, rui = self.home("ana"), self.home("rui")

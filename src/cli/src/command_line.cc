@@ -49,7 +49,9 @@ void add_up(CLI::App& app, Options& options) {
 
 void add_share(CLI::App& app, Options& options) {
   auto* share = verb(app, "share", "Publish files or folders; prints links to them", kEveryday);
-  share->add_option("PATH", options.paths, "Files or folders; they stay where they are")
+  share
+      ->add_option("PATH", options.paths,
+                   "Files or folders, which stay where they are; - is standard input")
       ->required();
   share->add_option("--format", options.format, "Kind of torrent: hybrid (default), v1 or v2")
       ->type_name("KIND")
@@ -62,6 +64,10 @@ void add_share(CLI::App& app, Options& options) {
       ->allow_extra_args(false);
   share->add_flag("--private", options.is_private, "Only the trackers may introduce peers");
   share->add_option("--comment", options.comment, "A text for those who get it")->type_name("TEXT");
+  share
+      ->add_option("--name", options.as,
+                   "Name of what comes from standard input; the node keeps it in its folder")
+      ->type_name("NAME");
 }
 
 void add_get(CLI::App& app, Options& options) {

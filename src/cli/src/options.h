@@ -34,6 +34,7 @@ struct Options {
   std::vector<std::string> trackers;
   bool is_private = false;
   std::string comment;
+  std::string as;  ///< the name of what comes from standard input
 
   // get
   std::string what;

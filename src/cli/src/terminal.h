@@ -10,6 +10,7 @@ namespace mutirao::cli {
 
 /// Between two reports of progress where lines can't be redrawn.
 inline constexpr Duration kPlainInterval = std::chrono::seconds{5};
+inline constexpr Duration kScreenInterval = std::chrono::milliseconds{100};
 
 /// The screen that a person looks at, if there is one: whether, how wide, and lines that stay in
 /// place while their text changes. Progress goes to standard error, so that results can be piped.

@@ -8,8 +8,8 @@
 
 namespace mutirao::middleware {
 
-/// The same call once more, for another place. Lives on its own: its answer is encoded, and its
-/// parent may take() it.
+/// The same call once more, for another place; what it brings along can't go to two. Lives on its
+/// own: its answer is encoded, and its parent may take() it.
 struct ChildCall {
   ChildCall(Call const& parent, Target to)
       : target{std::move(to)}, call{target, parent.method_name, parent.method, parent.arguments} {

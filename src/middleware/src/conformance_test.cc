@@ -79,6 +79,103 @@ TEST_P(Conformance, carries_bytes_of_every_length) {
   });
 }
 
+/// Gives so many bytes, in pieces of odd sizes, and then ends or fails.
+class Counting final : public ByteSource {
+ public:
+  explicit Counting(std::size_t bytes, std::optional<Failure> failure = std::nullopt)
+      : left_{bytes}, failure_{std::move(failure)} {}
+  std::uint64_t sum = 0;
+  std::atomic<std::size_t> given{0};
+
+ private:
+  Outcome<ByteView> take() override {
+    if (left_ == 0 && failure_) return std::unexpected{*failure_};
+    piece_.resize(std::min(left_, (pieces_++ * 7919) % 300'000 + 1));
+    for (auto& each : piece_) {
+      each = static_cast<std::uint8_t>(next_++ * 7 >> 3);
+      sum = sum * 31 + each;
+    }
+    left_ -= piece_.size();
+    given += piece_.size();
+    return ByteView{piece_};
+  }
+  std::size_t left_;
+  std::optional<Failure> failure_;
+  std::size_t pieces_ = 0;
+  std::size_t next_ = 0;
+  Bytes piece_;
+};
+
+TEST_P(Conformance, brings_along_bytes_of_any_length) {
+  with_sample([](Ref<Sample> sample, SampleState&) {
+    for (std::size_t const size : {0u, 1u, 16'384u, 16'385u, 1'000'000u, 40'000'000u}) {
+      auto const source = std::make_shared<Counting>(size);
+      auto const weighed = sample.weigh(UINT64_MAX, Attachment{source});
+      ASSERT_TRUE(weighed) << size << ": " << weighed.error().what;
+      EXPECT_EQ(*weighed, (std::tuple<std::uint64_t, std::uint64_t>{size, source->sum}));
+    }
+    Bytes const bytes(3'000'000, 1);
+    auto const weighed = sample.weigh(UINT64_MAX, Attachment::of(bytes));
+    ASSERT_TRUE(weighed) << weighed.error().what;
+    EXPECT_EQ(std::get<0>(*weighed), bytes.size());
+  });
+}
+
+TEST_P(Conformance, answers_before_all_that_is_attached_has_come) {
+  with_sample([](Ref<Sample> sample, SampleState&) {
+    auto const source = std::make_shared<Counting>(1u << 30);
+    auto const weighed = sample.weigh(1'000'000, Attachment{source});
+    ASSERT_TRUE(weighed) << weighed.error().what;
+    EXPECT_GE(std::get<0>(*weighed), 1'000'000u);
+    EXPECT_LT(source->given, 4'000'000u);  // what nobody asked for is not taken
+    EXPECT_EQ(sample.add(1), 1);
+  });
+}
+
+TEST_P(Conformance, takes_nothing_of_what_is_attached_to_a_call_that_does_not_want_it) {
+  with_sample([](Ref<Sample> sample, SampleState&) {
+    auto const source = std::make_shared<Counting>(1'000'000);
+    auto const weighed = sample.weigh(0, Attachment{source});
+    ASSERT_TRUE(weighed) << weighed.error().what;
+    EXPECT_EQ(source->given, 0u);
+    EXPECT_TRUE(source->rewind());
+  });
+}
+
+TEST_P(Conformance, tells_both_sides_why_what_is_attached_has_no_end) {
+  with_sample([](Ref<Sample> sample, SampleState& state) {
+    auto const source = std::make_shared<Counting>(
+        500'000,
+        Failure{Error{Fault::io, "the disk is gone", "plug it in"}, Executed::yes, {}, {}, {}});
+    auto const weighed = sample.weigh(UINT64_MAX, Attachment{source});
+    ASSERT_FALSE(weighed);
+    EXPECT_EQ(weighed.error().what, "the disk is gone");
+    EXPECT_EQ(weighed.error().mend, "plug it in");
+    EXPECT_EQ(state.weighed, 500'000u);
+    auto const without = sample.weigh(UINT64_MAX, Attachment{});
+    ASSERT_FALSE(without);
+    EXPECT_EQ(without.error().fault, Fault::invalid);
+  });
+}
+
+/// Never has anything.
+class Silent final : public ByteSource {
+  Outcome<ByteView> take() override {
+    auto const slept = threads::sleep_for(1h);
+    return std::unexpected{Failure{slept.error(), Executed::maybe, {}, {}, {}}};
+  }
+};
+
+TEST_P(Conformance, ends_at_its_deadline_a_call_whose_attachment_does_not_come) {
+  with_sample([](Ref<Sample> sample, SampleState&) {
+    auto const late = sample.weigh.with({.deadline = threads::within(20ms)})(
+        UINT64_MAX, Attachment{std::make_shared<Silent>()});
+    ASSERT_FALSE(late);
+    EXPECT_EQ(late.error().fault, Fault::timed_out) << late.error().what;
+    EXPECT_EQ(sample.add(1), 1);
+  });
+}
+
 TEST_P(Conformance, tells_why_a_method_failed_and_that_it_was_executed) {
   with_sample([](Ref<Sample> sample, SampleState&) {
     auto const refused = sample.refuse("not today");

@@ -108,6 +108,24 @@ TEST(MessageChain, seals_every_call_and_speaks_to_nobody_without_the_key) {
   });
 }
 
+TEST(MessageChain, compresses_and_seals_what_is_attached) {
+  in_the_real_world([](world::World& world) {
+    auto const both = [&]() -> std::vector<std::shared_ptr<MessageInterceptor>> {
+      return {std::make_shared<Seal>(key_of(1), world.entropy()), std::make_shared<Compress>()};
+    };
+    SampleServer server{world};
+    ASSERT_TRUE(server.broker().messages().set(both()));
+    Broker client{world};
+    ASSERT_TRUE(client.messages().set(both()));
+    auto const sample = *client.find<Sample>("sample@" + server.address());
+    auto const text = text_of_size(2'000'000);
+    auto const weighed = sample.weigh(UINT64_MAX, Attachment::of(text));
+    ASSERT_TRUE(weighed) << weighed.error().what;
+    EXPECT_EQ(*weighed,
+              server.broker().find<Sample>("sample")->weigh(UINT64_MAX, Attachment::of(text)));
+  });
+}
+
 TEST(MessageChain, says_nothing_to_a_server_that_cannot_open_it) {
   in_the_real_world([](world::World& world) {
     SampleServer server{world};

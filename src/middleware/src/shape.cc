@@ -33,6 +33,8 @@ std::string to_string(Shape const& shape) {
     }
     case ShapeKind::record:
       return std::string{shape.name};
+    case ShapeKind::attachment:
+      return "attachment";
   }
   return "nothing";
 }

@@ -43,6 +43,8 @@ struct Sample {
   Method<"nap", void(std::chrono::milliseconds)> nap;
   Method<"refuse", void(std::string)> refuse;
   Method<"explode", void()> explode;
+  /// How many bytes come along, and what they add up to; looks at no more than so many.
+  Method<"weigh", std::tuple<std::uint64_t, std::uint64_t>(std::uint64_t, Attachment)> weigh;
 };
 
 /// What its servant has seen.
@@ -51,6 +53,7 @@ struct SampleState {
   std::atomic<std::int64_t> yielded{0};
   std::atomic<std::int64_t> naps_cut_short{0};
   std::atomic<std::int64_t> naps_under_way{0};
+  std::atomic<std::uint64_t> weighed{0};
 };
 
 inline std::shared_ptr<Servant> sample_servant(SampleState& state) {
@@ -80,7 +83,21 @@ inline std::shared_ptr<Servant> sample_servant(SampleState& state) {
       on<&Sample::refuse>([](std::string const& why) -> Result<void> {
         return fail(Fault::refused, why, "ask nicely");
       }),
-      on<&Sample::explode>([] { throw std::runtime_error{"kaboom"}; }));
+      on<&Sample::explode>([] { throw std::runtime_error{"kaboom"}; }),
+      on<&Sample::weigh>([&state](std::uint64_t bytes_max, Attachment const& attachment)
+                             -> Outcome<std::tuple<std::uint64_t, std::uint64_t>> {
+        std::uint64_t bytes = 0;
+        std::uint64_t sum = 0;
+        while (bytes < bytes_max) {
+          auto const piece = attachment.next();
+          if (!piece) return std::unexpected{piece.error()};
+          if (piece->empty()) break;
+          for (auto const each : *piece) sum = sum * 31 + each;
+          bytes += piece->size();
+          state.weighed += piece->size();
+        }
+        return std::tuple{bytes, sum};
+      }));
 }
 
 /// Runs `body` on a user thread of the real world.

@@ -28,6 +28,21 @@ Result<T> result_of(middleware::Outcome<T> outcome) {
     return *std::move(outcome);
 }
 
+/// Follows the sharing to its end.
+Result<Shared> last_of(middleware::Stream<ShareStep> steps,
+                       std::function<bool(swarm::MakeProgress)> const& progress,
+                       Deadline deadline) {
+  for (;;) {
+    auto step = MUT_TRY(result_of(steps.next(deadline)));
+    if (!step)
+      return fail(Fault::closed, "the node went away while it hashed",
+                  "see its log: mutirao doctor names the file");
+    if (step->shared) return *std::move(step->shared);
+    if (step->hashing && progress && !progress(*step->hashing))
+      return fail(Fault::cancelled, "sharing was given up");
+  }
+}
+
 }  // namespace
 
 struct ControlClient::State {
@@ -110,16 +125,16 @@ Result<Shared> ControlClient::share(ShareRequest request,
                                     std::function<bool(swarm::MakeProgress)> progress,
                                     Deadline deadline) {
   auto const library = MUT_TRY(state_->object<LibraryObject>());
-  auto steps = library.share.with({.deadline = deadline})(request);
-  for (;;) {
-    auto step = MUT_TRY(result_of(steps.next(deadline)));
-    if (!step)
-      return fail(Fault::closed, "the node went away while it hashed",
-                  "see its log: mutirao doctor names the file");
-    if (step->shared) return *std::move(step->shared);
-    if (step->hashing && progress && !progress(*step->hashing))
-      return fail(Fault::cancelled, "sharing was given up");
-  }
+  return last_of(library.share.with({.deadline = deadline})(request), progress, deadline);
+}
+
+Result<Shared> ControlClient::put(std::string name, ShareRequest request,
+                                  middleware::Attachment const& content,
+                                  std::function<bool(swarm::MakeProgress)> progress,
+                                  Deadline deadline) {
+  auto const library = MUT_TRY(state_->object<LibraryObject>());
+  return last_of(library.put.with({.deadline = deadline})(name, request, content), progress,
+                 deadline);
 }
 
 Result<Started> ControlClient::get(GetRequest request, Deadline deadline) {

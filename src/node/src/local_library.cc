@@ -9,6 +9,8 @@
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/this_thread.h"
 
+#include "stored_file.h"
+
 namespace mutirao::node {
 namespace {
 
@@ -150,6 +152,14 @@ Result<Shared> LocalLibrary::share(ShareRequest request,
     world_.log().info("node", "shares {} ({} bytes)", metainfo->name(), metainfo->total_size());
   }
   return Shared{MUT_TRY(describe(metainfo->info_hash().id())), std::move(skipped)};
+}
+
+Result<Shared> LocalLibrary::put(std::string name, ShareRequest request,
+                                 middleware::Attachment const& content,
+                                 std::function<bool(swarm::MakeProgress)> progress,
+                                 Deadline deadline) {
+  request.path = MUT_TRY(store_file(world_, config_.download_folder, name, content));
+  return share(std::move(request), std::move(progress), deadline);
 }
 
 Result<Started> LocalLibrary::get(GetRequest request, Deadline deadline) {

@@ -34,6 +34,8 @@ class LocalLibrary final : public Library {
 
   Result<Shared> share(ShareRequest request, std::function<bool(swarm::MakeProgress)> progress,
                        Deadline deadline) override;
+  Result<Shared> put(std::string name, ShareRequest request, middleware::Attachment const& content,
+                     std::function<bool(swarm::MakeProgress)> progress, Deadline deadline) override;
   Result<Started> get(GetRequest request, Deadline deadline) override;
   Result<std::vector<Transfer>> list(Deadline deadline) override;
   Result<Transfer> show(std::string_view name, Deadline deadline) override;

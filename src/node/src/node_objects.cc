@@ -19,19 +19,28 @@ using middleware::on;
 using middleware::servant;
 using middleware::Yield;
 
+std::function<bool(swarm::MakeProgress)> hashing_to(Yield<ShareStep>& yield) {
+  return [&yield](swarm::MakeProgress progress) {
+    return yield({.hashing = progress, .shared = std::nullopt}).has_value();
+  };
+}
+
 std::shared_ptr<middleware::Servant> library_servant(Library& library) {
   return servant<LibraryObject>(
       on<&LibraryObject::share>(
           [&library](ShareRequest request, Yield<ShareStep>& yield) -> Result<void> {
-            auto shared = MUT_TRY(library.share(
-                std::move(request),
-                [&](swarm::MakeProgress progress) {
-                  return yield({.hashing = progress, .shared = std::nullopt}).has_value();
-                },
-                kOfTheCall));
+            auto shared = MUT_TRY(library.share(std::move(request), hashing_to(yield), kOfTheCall));
             MUT_TRY(yield({.hashing = std::nullopt, .shared = std::move(shared)}));
             return {};
           }),
+      on<&LibraryObject::put>([&library](std::string name, ShareRequest request,
+                                         middleware::Attachment const& content,
+                                         Yield<ShareStep>& yield) -> Result<void> {
+        auto shared = MUT_TRY(library.put(std::move(name), std::move(request), content,
+                                          hashing_to(yield), kOfTheCall));
+        MUT_TRY(yield({.hashing = std::nullopt, .shared = std::move(shared)}));
+        return {};
+      }),
       on<&LibraryObject::get>(
           [&library](GetRequest request) { return library.get(std::move(request), kOfTheCall); }),
       on<&LibraryObject::list>([&library] { return library.list(kOfTheCall); }),

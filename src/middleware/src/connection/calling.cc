@@ -113,15 +113,14 @@ Reply Connection::send(Call& call) {
     head.flags = 0;
     if (auto other = changed(message->own)) {
       put_message(head, *std::move(other));
-      auto const reply = wait_for(lock, waiting, id, call);
-      return reply;
+      return attach_and_wait(lock, waiting, id, call);
     }
     message->head = head;
     waiting.message = message.get();
     message->link = &waiting.message;
     put_long(std::move(message));
   }
-  auto reply = wait_for(lock, waiting, id, call);
+  auto reply = attach_and_wait(lock, waiting, id, call);
   if (let_go(lock, waiting, id) && reply.failed()) reply.failure().executed = Executed::no;
   return reply;
 }
@@ -130,17 +129,24 @@ Reply Connection::send(Call& call) {
 bool Connection::let_go(Lock& lock, Waiting& waiting, std::uint32_t id) {
   if (waiting.message == nullptr) [[likely]]
     return false;
-  wait_for_write(lock, waiting.message);
-  auto* const message = waiting.message;
+  if (!withdraw(lock, waiting.message) || waiting.answered) return false;
+  leave(id);
+  return true;
+}
+
+/// Nothing that `message` refers to is looked at any more. Whether nothing of it had gone out; what
+/// has begun is sent to its end.
+bool Connection::withdraw(Lock& lock, Outgoing*& message) {
+  wait_for_write(lock, message);
   if (message == nullptr) return false;
-  if (message->sent > 0 || waiting.answered) {
-    message->take_over();
-    message->link = nullptr;
+  auto& gone = *std::exchange(message, nullptr);
+  gone.link = nullptr;
+  if (gone.sent > 0) {
+    gone.take_over();
     return false;
   }
-  leave(id);
-  long_bytes_ -= message->size;
-  std::erase_if(long_, [&](auto const& each) { return each.get() == message; });
+  long_bytes_ -= gone.size;
+  std::erase_if(long_, [&](auto const& each) { return each.get() == &gone; });
   return true;
 }
 

@@ -117,6 +117,8 @@ void Connection::close(Error why) {
       if (job == nullptr) continue;
       job->take_back();
       if (auto* const token = std::exchange(job->waits_for_credit, nullptr)) token->unpark();
+      if (job->attached != nullptr)
+        if (auto* const token = std::exchange(job->attached->waits, nullptr)) token->unpark();
     }
     wake_writer();
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "mutirao/base/result.h"
+#include "mutirao/middleware/attachment.h"
 #include "mutirao/middleware/call.h"
 #include "mutirao/middleware/message_interceptor.h"
 #include "mutirao/threads/mutex.h"
@@ -67,6 +68,8 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
   void give_up(Job& job, Error why);
   /// One value that it yields. Parks while the caller has not taken what came before.
   Outcome<void> yield_item(Job& job, ByteView item);
+  /// The next piece of what the caller attached; empty at the end. Parks until it comes.
+  Outcome<ByteView> next_attached(Job& job);
 
  private:
   struct Waiting;   // a caller of this side
@@ -108,7 +111,13 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
   void take_reply(FrameHead head, ByteView message, Bytes* owned,
                   std::vector<threads::park_token*>& woken);
   Result<void> take_item(std::uint32_t id, ByteView item, std::vector<threads::park_token*>& woken);
-  void take_credit(std::uint32_t id, std::uint32_t bytes, std::vector<threads::park_token*>& woken);
+  Result<void> take_attached(FrameHead head, ByteView piece, Bytes* owned,
+                             std::vector<threads::park_token*>& woken);
+  void take_credit(FrameHead head, std::uint32_t bytes, std::vector<threads::park_token*>& woken);
+  void take_item_credit(std::uint32_t id, std::uint32_t bytes,
+                        std::vector<threads::park_token*>& woken);
+  void take_attachment_credit(std::uint32_t id, std::uint32_t bytes,
+                              std::vector<threads::park_token*>& woken);
 
   // Messages, before they are cut into frames
   [[nodiscard]] std::optional<Bytes> changed(wire::MsgpackWriter const& message) const;
@@ -121,8 +130,14 @@ class Connection final : public Route, public std::enable_shared_from_this<Conne
   // Calling
   Result<std::uint32_t> enter(Lock& lock, Waiting& waiting, Deadline deadline);
   Reply wait_for(Lock& lock, Waiting& waiting, std::uint32_t id, Call& call);
+  Reply attach_and_wait(Lock& lock, Waiting& waiting, std::uint32_t id, Call& call);
+  void attach(Waiting& waiting, std::uint32_t id, ByteSource& source);
+  std::size_t wait_to_attach(Waiting& waiting);
+  bool put_attached(Waiting& waiting, FrameHead head, ByteView piece, std::uint8_t flags);
+  void allow_attached(Job& job, std::size_t bytes);
   void forsake(Waiting const& waiting, std::uint32_t id);
   bool let_go(Lock& lock, Waiting& waiting, std::uint32_t id);
+  bool withdraw(Lock& lock, Outgoing*& message);
   void leave(std::uint32_t id) noexcept;
   Failure lost(Executed executed) const;
 
@@ -174,6 +189,19 @@ class ConnectionSink final : public ItemSink {
   Outcome<void> put(ByteView item) override { return connection_.yield_item(job_, item); }
 
  private:
+  Connection& connection_;
+  Job& job_;
+};
+
+/// What a caller attached, on its way to the servant.
+class ConnectionSource final : public ByteSource {
+ public:
+  ConnectionSource(Connection& connection, Job& job) noexcept
+      : connection_{connection}, job_{job} {}
+
+ private:
+  Outcome<ByteView> take() override { return connection_.next_attached(job_); }
+
   Connection& connection_;
   Job& job_;
 };

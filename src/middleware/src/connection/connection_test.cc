@@ -195,6 +195,25 @@ TEST(Connection, answers_a_frame_that_lies_with_a_reason_and_serves_all_others) 
   });
 }
 
+TEST(Connection, ends_one_that_attaches_more_than_was_asked_for) {
+  in_the_real_world([](world::World& world) {
+    SampleServer server{world};
+    wire::MsgpackWriter call;
+    call.array(4).string("sample").string("weigh");
+    call.array(2).integer(std::uint64_t{1} << 40).nil();
+    call.map(1).integer(8).boolean(true);  // something comes along
+    Bytes const piece(16 << 10);
+    auto flood = opening() + frame(FrameKind::attached, kWhole, 77, piece) +  // of no call
+                 frame(FrameKind::call, kWhole, kCallsMax, call.written());
+    for (int i = 0; i < 40; ++i)
+      flood = std::move(flood) + frame(FrameKind::attached, kWhole, kCallsMax, piece);
+    RawPeer peer{world, server.endpoint()};
+    peer.say(flood);
+    EXPECT_THAT(peer.hear_to_the_end(), testing::HasSubstr("more is attached"));
+    EXPECT_EQ(server.broker().find<Sample>("sample")->add(1), 1);
+  });
+}
+
 TEST(Connection, answers_a_call_that_makes_no_sense_and_goes_on) {
   Bytes const bomb{0x91, 0xdd, 0xff, 0xff, 0xff, 0xff};  // four thousand million values
   Bytes deep(100'00, 0x91);                              // arrays in arrays

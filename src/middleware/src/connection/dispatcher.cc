@@ -52,6 +52,7 @@ void Dispatcher::recycle(Job& job) noexcept {
   std::unique_ptr<Job> mine{&job};
   job.from.reset();
   job.message.trim();
+  job.attached.reset();
   job.taken_back.store(false, std::memory_order_relaxed);
   std::lock_guard const lock{mutex_};
   if (spare_.size() < kSpareJobs) spare_.push_back(std::move(mine));
@@ -154,6 +155,8 @@ void Dispatcher::run(Job& job) {
   call.scratch = &scratch;
   ConnectionSink sink{connection, job};
   if (message->wants_items) call.items = &sink;
+  ConnectionSource source{connection, job};
+  if (message->brings) call.attachment = &source;
   {
     threads::cancel_region region{call.deadline};
     job.region.store(&region, std::memory_order_seq_cst);

@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <optional>
 
 #include "mutirao/base/time.h"
 #include "mutirao/middleware/call.h"
@@ -11,6 +13,19 @@
 namespace mutirao::middleware {
 
 class Connection;
+
+/// What a caller has attached to its call, as far as it has come and was not taken. Under the
+/// connection's lock.
+struct Attached {
+  std::deque<Bytes> pieces;
+  Bytes taken;                  ///< the one that the servant looks at
+  std::size_t window = 0;       ///< how much may lie here
+  std::size_t allowed = 0;      ///< that may still come
+  std::size_t taken_bytes = 0;  ///< since the caller was last told to send more
+  bool whole = false;
+  std::optional<Failure> failure;
+  threads::park_token* waits = nullptr;
+};
 
 /// A call that came over a connection, from its arrival to its reply.
 struct Job {
@@ -33,6 +48,7 @@ struct Job {
   // Of a method that yields, under the connection's lock:
   std::int64_t item_credit = 0;
   threads::park_token* waits_for_credit = nullptr;
+  std::unique_ptr<Attached> attached;  ///< once the servant has asked for it
 };
 
 }  // namespace mutirao::middleware

@@ -14,6 +14,7 @@ namespace mutirao::middleware {
 inline constexpr std::uint32_t kPlaceMask = kCallsMax - 1;
 static_assert((kCallsMax & kPlaceMask) == 0);
 inline constexpr std::size_t kLengthBytes = 4;               // how long a long message will be
+inline constexpr std::size_t kJobBytesMax = 128 << 20;       // of calls that are being executed
 inline constexpr std::size_t kOutgoingBytesMax = 128 << 20;  // of long messages that nobody takes
 
 [[nodiscard]] inline Failure failed(Error error, Executed executed, Retry retry = Retry::never) {
@@ -29,8 +30,10 @@ struct Connection::Waiting {
   bool takes_items = false;
   bool answered = false;
   bool failed = false;
-  bool lost = false;            // the connection ended first
-  bool unheard = false;         // and nothing of the call had gone out
+  bool lost = false;                         // the connection ended first
+  bool unheard = false;                      // and nothing of the call had gone out
+  std::int64_t attachment_credit = 0;        // what the other side has asked for
+  threads::park_token* attaching = nullptr;  // waits for more of that
   Outgoing* message = nullptr;  // a long call that has not gone out whole: it refers to arguments
 };
 

@@ -16,6 +16,7 @@ enum class About : std::uint8_t {
   epoch = 5,
   fields = 6,  // text to text
   wants_items = 7,
+  brings = 8,
 };
 constexpr std::size_t kTraceBytes = 16 + 8 + 1;
 constexpr std::size_t kKeyBytes = 16;
@@ -94,6 +95,9 @@ void read_about(Decoder& from, CallMessage& call) {
       case About::wants_items:
         call.wants_items = from.in.boolean();
         break;
+      case About::brings:
+        call.brings = from.in.boolean();
+        break;
       default:
         from.in.skip();
     }
@@ -157,7 +161,8 @@ void write_call(wire::MsgpackWriter& out, Call const& call, TimePoint now) {
   bool const keyed = call.key.present();
   std::size_t const about = static_cast<std::size_t>(limited) + traced + keyed +
                             !target.capability.empty() + (target.epoch != 0) +
-                            !call.fields.empty() + (call.items != nullptr);
+                            !call.fields.empty() + (call.items != nullptr) +
+                            (call.attachment != nullptr);
   out.array(about == 0 ? 3 : 4);
   out.string(target.object).string(call.method_name);
   call.arguments.write(out);
@@ -186,6 +191,10 @@ void write_call(wire::MsgpackWriter& out, Call const& call, TimePoint now) {
   }
   if (call.items != nullptr) {
     write_about(out, About::wants_items);
+    out.boolean(true);
+  }
+  if (call.attachment != nullptr) {
+    write_about(out, About::brings);
     out.boolean(true);
   }
   if (!call.fields.empty()) {

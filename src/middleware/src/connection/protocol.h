@@ -39,14 +39,18 @@ enum class FrameKind : std::uint8_t {
   cancel,   ///< the caller does not want the answer any more; there is a reply still
   ping,     ///< to be sent back, with kAnswer
   go_away,  ///< the connection ends, and why
+  /// A piece of what a call brings along, after there is credit for it; an empty one is the end,
+  /// and one with kFailed says why there is no more.
+  attached,
 };
-inline constexpr std::uint8_t kFrameKinds = 8;
+inline constexpr std::uint8_t kFrameKinds = 9;
 
 // Flags in the high half of the kind's byte.
-inline constexpr std::uint8_t kLast = 0x10;     ///< no frame of this message follows
-inline constexpr std::uint8_t kFirst = 0x20;    ///< none came before
-inline constexpr std::uint8_t kFailed = 0x40;   ///< of a reply
-inline constexpr std::uint8_t kAnswer = 0x40;   ///< of a ping
+inline constexpr std::uint8_t kLast = 0x10;        ///< no frame of this message follows
+inline constexpr std::uint8_t kFirst = 0x20;       ///< none came before
+inline constexpr std::uint8_t kFailed = 0x40;      ///< of a reply, or of what is attached
+inline constexpr std::uint8_t kAnswer = 0x40;      ///< of a ping
+inline constexpr std::uint8_t kOfAttached = 0x40;  ///< of a credit: to the caller, for such pieces
 inline constexpr std::uint8_t kChanged = 0x80;  ///< of calls, replies and items: see MessageChain
 inline constexpr std::uint8_t kWhole = kFirst | kLast;
 
@@ -81,6 +85,7 @@ struct CallMessage {
   std::string_view capability;
   std::uint64_t epoch = 0;
   bool wants_items = false;  ///< the caller takes what a method yields
+  bool brings = false;       ///< bytes will be attached
   std::vector<std::pair<std::string, std::string>> fields;
 
   static constexpr std::size_t kFieldsMax = 64;

@@ -13,8 +13,13 @@ constexpr std::size_t kReadBytes = 64 << 10;
 constexpr std::size_t kIncomingBytesMax = 64 << 20;  // of long messages that are not whole yet
 // Who fills its frames begins no more than that before it reaches the limit above.
 constexpr std::size_t kIncomingMax = kIncomingBytesMax / kFrameBytesMax;
-constexpr std::size_t kJobBytesMax = 128 << 20;  // of calls that are being executed
 constexpr std::size_t kShortBytesMax = 4 << 20;  // short ones that nobody takes: no more calls
+
+/// What interceptors may change, and what may be long.
+bool carries_content(FrameKind kind) noexcept {
+  return kind == FrameKind::call || kind == FrameKind::reply || kind == FrameKind::item ||
+         kind == FrameKind::attached;
+}
 
 std::uint64_t key_of(FrameHead head) noexcept {
   return std::uint64_t{std::to_underlying(head.kind)} << 32 | head.id;
@@ -123,8 +128,8 @@ Result<void> Connection::check_opening(FrameHead head) const {
 /// to move it.
 Result<void> Connection::begin_part(FrameHead head, ByteView payload) {
   MUT_TRY(check_opening(head));
-  if (head.kind != FrameKind::call && head.kind != FrameKind::reply && head.kind != FrameKind::item)
-    return fail(Fault::corrupt, "only calls, replies and items come in parts");
+  if (!carries_content(head.kind))
+    return fail(Fault::corrupt, "only calls, replies, items and attachments come in parts");
   auto const key = key_of(head);
   part_head_ = head;
   part_left_ = head.length;
@@ -185,9 +190,7 @@ Result<void> Connection::go_on_with_part(ByteView bytes, std::size_t& used, JobL
 
 Result<void> Connection::take_message(FrameHead head, ByteView whole, Bytes* owned, JobLine& jobs,
                                       std::vector<threads::park_token*>& woken) {
-  bool const content =
-      head.kind == FrameKind::call || head.kind == FrameKind::reply || head.kind == FrameKind::item;
-  if (!content) return take_plain(head, whole, owned, jobs, woken);
+  if (!carries_content(head.kind)) return take_plain(head, whole, owned, jobs, woken);
   if ((head.flags & kChanged) != 0) {
     auto plain = MUT_TRY(options_.messages->incoming(whole));
     return take_plain(head, plain, plain.size() > kFrameBytesMax ? &plain : nullptr, jobs, woken);
@@ -222,8 +225,10 @@ Result<void> Connection::take_plain(FrameHead head, ByteView whole, Bytes* owned
       return take_item(head.id, whole, woken);
     case FrameKind::credit:
       if (whole.size() != 4) return fail(Fault::corrupt, "a credit is a number");
-      take_credit(head.id, base::load_be<std::uint32_t>(whole), woken);
+      take_credit(head, base::load_be<std::uint32_t>(whole), woken);
       return {};
+    case FrameKind::attached:
+      return take_attached(head, whole, owned, woken);
     case FrameKind::cancel: {
       auto const place = head.id & kPlaceMask;
       if (place < jobs_.size() && jobs_[place] != nullptr && jobs_[place]->id == head.id)
@@ -315,13 +320,55 @@ Result<void> Connection::take_item(std::uint32_t id, ByteView item,
   return {};
 }
 
-void Connection::take_credit(std::uint32_t id, std::uint32_t bytes,
-                             std::vector<threads::park_token*>& woken) {
-  if (id == 0) {
-    window_ = std::min<std::int64_t>(window_ + bytes, kMessageBytesMax);
-    if (!long_.empty()) wake_writer();
-    return;
+Result<void> Connection::take_attached(FrameHead head, ByteView piece, Bytes* owned,
+                                       std::vector<threads::park_token*>& woken) {
+  auto const place = head.id & kPlaceMask;
+  // It may have been answered while they were on their way.
+  if (place >= jobs_.size() || jobs_[place] == nullptr || jobs_[place]->id != head.id) return {};
+  auto* const attached = jobs_[place]->attached.get();
+  bool const no_more = (head.flags & kFailed) != 0;
+  if (attached == nullptr || attached->whole || (!no_more && piece.size() > attached->allowed))
+    return fail(Fault::corrupt, "more is attached than was asked for");
+  if (no_more) {
+    attached->failure = read_failure(piece);
+    attached->whole = true;
+  } else if (piece.empty()) {
+    attached->whole = true;
+  } else {
+    attached->allowed -= piece.size();
+    auto& pieces = attached->pieces;
+    if (owned != nullptr)
+      pieces.push_back(std::move(*owned));
+    else if (!pieces.empty() && pieces.back().size() + piece.size() <= kFrameBytesMax)
+      pieces.back().insert(pieces.back().end(), piece.begin(), piece.end());
+    else
+      pieces.emplace_back(piece.begin(), piece.end());
   }
+  if (attached->waits != nullptr) woken.push_back(std::exchange(attached->waits, nullptr));
+  return {};
+}
+
+void Connection::take_credit(FrameHead head, std::uint32_t bytes,
+                             std::vector<threads::park_token*>& woken) {
+  if ((head.flags & kOfAttached) != 0) return take_attachment_credit(head.id, bytes, woken);
+  if (head.id != 0) return take_item_credit(head.id, bytes, woken);
+  window_ = std::min<std::int64_t>(window_ + bytes, kMessageBytesMax);
+  if (!long_.empty()) wake_writer();
+}
+
+void Connection::take_attachment_credit(std::uint32_t id, std::uint32_t bytes,
+                                        std::vector<threads::park_token*>& woken) {
+  auto const index = id & kPlaceMask;
+  if (index >= places_.size() || !places_[index].taken || places_[index].id != id) return;
+  auto* const waiting = places_[index].waiting;
+  if (waiting == nullptr) return;
+  waiting->attachment_credit =
+      std::min<std::int64_t>(waiting->attachment_credit + bytes, kMessageBytesMax);
+  if (waiting->attaching != nullptr) woken.push_back(std::exchange(waiting->attaching, nullptr));
+}
+
+void Connection::take_item_credit(std::uint32_t id, std::uint32_t bytes,
+                                  std::vector<threads::park_token*>& woken) {
   auto const place = id & kPlaceMask;
   if (place >= jobs_.size() || jobs_[place] == nullptr || jobs_[place]->id != id) return;
   auto& job = *jobs_[place];

@@ -24,6 +24,7 @@ Outcome<void> execute(ObjectAdapter& adapter, ForeignCall const& foreign,
   call.incoming = true;
   call.caller = foreign.caller;
   call.items = foreign.items;
+  call.attachment = foreign.attachment;
   wire::MsgpackWriter scratch;
   call.scratch = &scratch;
   threads::cancel_region const region{call.deadline};

@@ -22,6 +22,7 @@ struct ForeignCall {
   TraceContext trace{};
   IdempotencyKey key{};
   ItemSink* items = nullptr;
+  ByteSource* attachment = nullptr;
 };
 
 /// Runs it within its deadline, and hands the encoded value to `take` while that is there.

@@ -141,13 +141,25 @@ std::optional<Failure> refuse_browsers(HttpServerRequest const& request,
   return std::nullopt;
 }
 
+std::optional<std::string_view> media_of(HttpServerRequest const& request) {
+  auto const type = request.head.fields.find("Content-Type");
+  if (!type) return std::nullopt;
+  auto media = type->substr(0, type->find(';'));
+  while (media.ends_with(' ')) media.remove_suffix(1);
+  return media;
+}
+
+/// The body is what the call brings along.
+bool is_attachment(HttpServerRequest const& request) {
+  return same_without_case(media_of(request).value_or(""), "application/octet-stream");
+}
+
 /// What programs send as JSON. `curl -d` calls it a form, which costs nothing here: the Origin
 /// tells who asks.
 bool is_json_body(HttpServerRequest const& request) {
-  auto const type = request.head.fields.find("Content-Type");
+  auto const type = media_of(request);
   if (!type || request.body.empty()) return true;
-  auto media = type->substr(0, type->find(';'));
-  while (media.ends_with(' ')) media.remove_suffix(1);
+  auto const media = *type;
   return same_without_case(media, "application/json") ||
          same_without_case(media, "application/x-www-form-urlencoded");
 }
@@ -295,7 +307,11 @@ class GatewayCall {
  public:
   GatewayCall(ObjectAdapter& adapter, GatewayOptions const& options,
               HttpServerRequest const& request, HttpResponder& responder)
-      : adapter_{adapter}, options_{options}, request_{request}, responder_{responder} {}
+      : adapter_{adapter},
+        options_{options},
+        request_{request},
+        responder_{responder},
+        attachment_{Attachment::of(base::view_of(request.body))} {}
 
   Result<void> run(std::string_view object, std::string_view method) {
     auto const& fields = request_.head.fields;
@@ -319,8 +335,10 @@ class GatewayCall {
                        fmt::format("{} may do something: it is called by POST", info_->name),
                        "curl -d '[]' URL"),
           405, "POST");
-    std::string_view const json =
-        get ? request_.target.find("arguments").value_or("") : std::string_view{request_.body};
+    bool const attached = is_attachment(request_);
+    std::string_view const json = get || attached ? request_.target.find("arguments").value_or("")
+                                                  : std::string_view{request_.body};
+    if (attached) call_.attachment = attachment_.source();
     MsgpackWriter arguments;
     if (auto const written = write_arguments(arguments, json, info_); !written)
       return send_failure(
@@ -381,6 +399,7 @@ class GatewayCall {
   HttpServerRequest const& request_;
   HttpResponder& responder_;
   MethodInfo const* info_ = nullptr;
+  Attachment attachment_;
   ForeignCall call_;
 };
 
@@ -468,10 +487,12 @@ Result<void> Gateway::handle(HttpServerRequest const& request, HttpResponder& re
                                      "POST /o/OBJECT/METHOD"),
                         405, "GET");
   }
-  if (!get && !is_json_body(request))
+  if (!get && !is_attachment(request) && !is_json_body(request))
     return send_failure(
         responder,
-        not_executed(Fault::unsupported, "the body is not JSON", "Content-Type: application/json"),
+        not_executed(Fault::unsupported, "the body is not JSON",
+                     "Content-Type: application/json, or application/octet-stream for what is "
+                     "attached, with ?arguments=[...]"),
         415);
   return GatewayCall{adapter_, options_, request, responder}.run(path.substr(0, slash),
                                                                  path.substr(slash + 1));

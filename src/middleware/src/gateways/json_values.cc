@@ -231,7 +231,8 @@ class JsonFiller final : public nlohmann::json_sax<nlohmann::json> {
   bool null() override {
     auto const* const shape = next();
     if (stopped()) return false;
-    if (!optional_ && shape != nullptr && shape->kind != ShapeKind::nothing)
+    if (!optional_ && shape != nullptr && shape->kind != ShapeKind::nothing &&
+        shape->kind != ShapeKind::attachment)
       return mismatch("null", *shape);
     out_.nil();
     return true;
@@ -445,6 +446,8 @@ std::string wanted_name(Shape const& shape) {
   switch (shape.kind) {
     case ShapeKind::nothing:
       return "null";
+    case ShapeKind::attachment:
+      return "null, in place of what is attached,";
     case ShapeKind::boolean:
       return "a boolean";
     case ShapeKind::integer:

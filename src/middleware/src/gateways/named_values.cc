@@ -135,6 +135,7 @@ std::string_view kind_name(MsgpackKind kind) {
 bool kind_fits(MsgpackKind kind, ShapeKind wanted) {
   switch (wanted) {
     case ShapeKind::nothing:
+    case ShapeKind::attachment:
       return kind == MsgpackKind::nil;
     case ShapeKind::boolean:
       return kind == MsgpackKind::boolean;

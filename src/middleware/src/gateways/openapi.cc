@@ -30,6 +30,7 @@ class OpenApi {
   std::string schema(Shape const& shape) {
     switch (shape.kind) {
       case ShapeKind::nothing:
+      case ShapeKind::attachment:
         return R"({"type":"null"})";
       case ShapeKind::boolean:
         return R"({"type":"boolean"})";
@@ -70,11 +71,15 @@ class OpenApi {
         json_text(fmt::format("{}{}.{}", by_get ? "get." : "", object.name, method.name)),
         json_text(object.name));
     auto const arguments = tuple(method.parameters);
-    if (by_get)
+    bool const attached = std::ranges::any_of(
+        method.parameters, [](Shape const* each) { return each->kind == ShapeKind::attachment; });
+    if (by_get || attached)
       text += fmt::format(
           R"("parameters":[{{"name":"arguments","in":"query","content":{{"application/json":{{"schema":{}}}}}}}],)",
           arguments);
-    else
+    if (attached)
+      text += R"("requestBody":{"content":{"application/octet-stream":{}}},)";
+    else if (!by_get)
       text += fmt::format(R"("requestBody":{{"content":{{"application/json":{{"schema":{}}}}}}},)",
                           arguments);
     if (object.guarded) text += R"("security":[{"capability":[]}],)";

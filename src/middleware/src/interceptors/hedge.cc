@@ -25,7 +25,7 @@ void Hedge::learn(Duration took) noexcept {
 Reply Hedge::intercept(Call& call, Next next) {
   auto const& target = *call.target;
   if (target.replicas.empty() || target.replicated || call.items != nullptr ||
-      call.method == nullptr || !call.method->idempotent)
+      call.attachment != nullptr || call.method == nullptr || !call.method->idempotent)
     return next(call);
   budget_.first_try();
   ChildCall first{call, at_place(target, 0)};

@@ -325,6 +325,46 @@ TEST(RetryCalls, goes_elsewhere_and_never_repeats_what_may_have_been_done) {
   });
 }
 
+TEST(RetryCalls, sends_again_what_is_attached_only_from_its_beginning) {
+  /// Fails the first call after it has taken a piece, as if a replica had died.
+  class TakesAndFails final : public Interceptor {
+   public:
+    Reply intercept(Call& call, Next next) override {
+      if (calls++ > 0) return next(call);
+      EXPECT_TRUE(call.attachment->next());
+      return call.fail(
+          Failure{Error{Fault::closed, "lost", {}}, Executed::no, Retry::elsewhere, {}, {}});
+    }
+    int calls = 0;
+  };
+  class Once final : public ByteSource {
+    Outcome<ByteView> take() override { return std::exchange(left_, {}); }
+    Bytes const bytes_{1, 2, 3};
+    ByteView left_{bytes_};
+  };
+  in_the_real_world([](world::World& world) {
+    Broker broker{world};
+    SampleState state;
+    ASSERT_TRUE(broker.objects().add("sample", sample_servant(state)));
+    for (bool const again : {true, false}) {
+      auto const fails = std::make_shared<TakesAndFails>();
+      auto chain = Chain::make({{.name = "retry",
+                                 .phase = Phase::retry,
+                                 .interceptor = std::make_shared<RetryCalls>(world)},
+                                {.name = "fails", .phase = Phase::route, .interceptor = fails}},
+                               broker.last());
+      ASSERT_TRUE(chain);
+      ASSERT_TRUE(broker.chain().replace(*std::move(chain), broker.chain().version()));
+      Bytes const bytes{1, 2, 3};
+      auto const weighed = broker.find<Sample>("sample")->weigh(
+          UINT64_MAX, again ? Attachment::of(bytes) : Attachment{std::make_shared<Once>()});
+      EXPECT_EQ(weighed.has_value(), again);
+      EXPECT_EQ(fails->calls, again ? 2 : 1);
+      EXPECT_EQ(weighed ? std::get<0>(*weighed) : 3u, 3u);
+    }
+  });
+}
+
 TEST(RetryBudget, gives_a_tenth_of_the_calls_and_a_reserve) {
   RetryBudget budget{{.share = 0.1, .reserve = 5}};
   int taken = 0;

@@ -122,6 +122,9 @@ Reply Replicate::intercept(Call& call, Next next) {
   if (call.items != nullptr)
     return call.fail(not_executed(Fault::unsupported, "a replicated object yields no streams",
                                   "call one of its replicas"));
+  if (call.attachment != nullptr)
+    return call.fail(not_executed(Fault::unsupported, "an attachment goes to one place",
+                                  "call each of the replicas"));
   if (call.method != nullptr && !call.method->idempotent && !call.method->commutative)
     return call.fail(not_executed(
         Fault::refused,

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "mutirao/middleware/attachment.h"
 #include "mutirao/middleware/interceptors.h"
 #include "mutirao/threads/this_thread.h"
 
@@ -50,7 +51,9 @@ Reply RetryCalls::intercept(Call& call, Next next) {
   auto pause = options_.pause_first;
   for (unsigned again = 1; again < options_.tries_max && reply.failed(); ++again) {
     auto const& failure = reply.failure();
-    if (!safe(call, failure) || !budget_.take()) break;
+    if (!safe(call, failure)) break;
+    if (call.attachment != nullptr && !call.attachment->rewind()) break;
+    if (!budget_.take()) break;
     auto const now = threads::now();
     Duration const drawn{static_cast<std::int64_t>(
         world_.entropy().below(static_cast<std::uint64_t>(pause.count()) + 1))};

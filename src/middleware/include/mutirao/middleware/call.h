@@ -21,6 +21,7 @@
 
 namespace mutirao::middleware {
 
+class ByteSource;
 class Call;
 class LiveChain;
 class Reply;
@@ -200,6 +201,9 @@ class Call {
   bool endless = false;  ///< the caller asked for no deadline
   TraceContext trace;
   IdempotencyKey key;
+  /// What it brings along, and does not lie in its message; absent: nothing. Some of it may have
+  /// been taken when a call has failed.
+  ByteSource* attachment = nullptr;
   /// What interceptors of both sides tell each other; names in lower case.
   std::vector<std::pair<std::string, std::string>> fields;
 

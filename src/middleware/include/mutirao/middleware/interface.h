@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "mutirao/base/check.h"
+#include "mutirao/middleware/attachment.h"
 #include "mutirao/middleware/call.h"
 #include "mutirao/middleware/codec.h"
 
@@ -46,6 +47,11 @@ template <class T>
 struct Yields {};
 
 namespace detail {
+template <class Trait>
+inline constexpr bool keeps_answers = false;
+template <std::int64_t Milliseconds>
+inline constexpr bool keeps_answers<Cacheable<Milliseconds>> = true;
+
 template <class T>
 struct Yielded {
   using Item = T;
@@ -99,6 +105,9 @@ class Method<kName, R(A...), Traits...> {
     (detail::apply_trait(info, Traits{}), ...);
     return info;
   }();
+  static_assert(detail::attachments_among<A...> <= 1, "a call brings at most one attachment");
+  static_assert(detail::attachments_among<A...> == 0 || !(detail::keeps_answers<Traits> || ...),
+                "answers are kept for arguments, of which an attachment is none");
 
   /// Calls it on the object of the reference that this is a member of.
   auto operator()(std::type_identity_t<A> const&... arguments) const {

@@ -61,6 +61,7 @@ template <class M, class... A>
   call.deadline = options.deadline.value_or(Deadline::never());
   call.endless = options.deadline && options.deadline->is_never();
   call.key = options.key;
+  call.attachment = detail::attachment_of(arguments...);
   wire::MsgpackWriter scratch;
   call.scratch = &scratch;
   if constexpr (std::is_void_v<R>) {

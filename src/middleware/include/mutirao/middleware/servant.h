@@ -174,12 +174,14 @@ Reply execute(Body& body, Call& call) {
   wire::MsgpackWriter encoded;
   if (call.arguments.typed()) call.arguments.write(encoded);
   Decoder from{call.arguments.typed() ? encoded.written() : call.arguments.encoded()};
-  auto const values = read<typename M::Values>(from);
+  auto values = read<typename M::Values>(from);
   if (auto const well = from.finish(); !well)
     return call.fail(not_executed(Fault::invalid,
                                   "the arguments do not fit the method: " + well.error().what,
                                   "mutirao object show tells what it takes"));
-  return std::apply([&](auto const&... each) { return run_body<M>(body, call, each...); }, values);
+  attach(values, call.attachment);
+  return std::apply([&](auto const&... each) { return run_body<M>(body, call, each...); },
+                    std::as_const(values));
 }
 
 template <class T>

@@ -20,6 +20,7 @@ enum class ShapeKind : std::uint8_t {
   map,  ///< keys are strings
   tuple,
   record,
+  attachment,  ///< bytes that come beside the message; in it there is nil
 };
 
 struct Shape;

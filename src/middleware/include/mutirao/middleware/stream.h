@@ -70,6 +70,8 @@ class Stream {
           call.endless = options.deadline && options.deadline->is_never();
           call.key = options.key;
           call.items = state.get();
+          call.attachment = std::apply(
+              [](auto const&... each) { return detail::attachment_of(each...); }, values);
           wire::MsgpackWriter scratch;
           call.scratch = &scratch;
           try {

@@ -9,6 +9,7 @@
 
 #include "mutirao/base/result.h"
 #include "mutirao/base/time.h"
+#include "mutirao/middleware/attachment.h"
 #include "mutirao/swarm/make_torrent.h"
 #include "mutirao/swarm/swarm.h"
 
@@ -48,7 +49,7 @@ struct Transfer {
 };
 
 struct ShareRequest {
-  std::string path;  ///< absolute
+  std::string path;  ///< absolute; not of what is put
   swarm::TorrentFormat format = swarm::TorrentFormat::hybrid;
   std::vector<std::string> trackers;  ///< besides the one of this node
   bool is_private = false;
@@ -88,6 +89,12 @@ class Library {
   virtual Result<Shared> share(ShareRequest request,
                                std::function<bool(swarm::MakeProgress)> progress,
                                Deadline deadline) = 0;
+  /// Stores what comes along as a file of that name in the node's download folder, and shares it as
+  /// share() does; the request names no path. A name that is taken is refused.
+  virtual Result<Shared> put(std::string name, ShareRequest request,
+                             middleware::Attachment const& content,
+                             std::function<bool(swarm::MakeProgress)> progress,
+                             Deadline deadline) = 0;
   /// Begins, or goes on with, a download; does not wait for it.
   virtual Result<Started> get(GetRequest request, Deadline deadline) = 0;
 

@@ -33,6 +33,8 @@ struct LibraryObject {
   using Idempotent = middleware::Idempotent;
 
   Method<"share", middleware::Yields<ShareStep>(ShareRequest)> share;
+  Method<"put", middleware::Yields<ShareStep>(std::string, ShareRequest, middleware::Attachment)>
+      put;
   Method<"get", Started(GetRequest), Idempotent> get;
   Method<"list", std::vector<Transfer>(), Idempotent> list;
   Method<"show", Transfer(std::string), Idempotent> show;
