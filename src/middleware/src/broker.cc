@@ -140,6 +140,33 @@ Result<Target> Broker::find_target(std::string_view name) {
   return target(std::string{object}, MUT_TRY(route_to(name.substr(at + 1))));
 }
 
+Result<ObjectReference> Broker::reference_to(std::string_view object,
+                                             std::string capability) const {
+  auto const listed = MUT_TRY(state_->objects.find(object));
+  return ObjectReference{.object = listed.name,
+                         .type = std::string{listed.interface->name},
+                         .epoch = listed.epoch,
+                         .capability = std::move(capability),
+                         .routes = state_->options.addresses};
+}
+
+Result<Target> Broker::find_target(ObjectReference const& reference, std::string_view type,
+                                   std::shared_ptr<Route> came_by) {
+  if (reference.object.empty() || reference.routes.size() > ObjectReference::kRoutesMax)
+    return fail(Fault::invalid, "a reference names an object, and a few ways to it");
+  if (reference.type != type)
+    return fail(Fault::invalid,
+                fmt::format("{} is a {}, not a {}", reference.object, reference.type, type));
+  auto target = this->target(reference.object, came_by != nullptr ? came_by : state_->here);
+  if (!reference.routes.empty()) target.route = MUT_TRY(route_to(reference.routes[0]));
+  for (std::size_t i = 1; i < reference.routes.size(); ++i)
+    target.replicas.push_back(MUT_TRY(route_to(reference.routes[i])));
+  target.type = reference.type;
+  target.epoch = reference.epoch;
+  target.capability = reference.capability;
+  return target;
+}
+
 Result<void> Broker::serve(world::Listener& listener) {
   threads::scope connections;
   for (;;) {

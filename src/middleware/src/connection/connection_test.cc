@@ -543,6 +543,53 @@ struct Relay {
   Method<"pass", std::int64_t()> pass;
 };
 
+/// Gives out references to objects of its node.
+struct Directory {
+  static constexpr std::string_view kType = "Directory";
+  Method<"find", ObjectReference(std::string), Idempotent> find;
+};
+
+TEST(Broker, makes_an_object_to_call_of_a_reference_that_a_call_brought) {
+  in_the_real_world([](world::World& world) {
+    auto const gone = *world.network().listen({world::IpAddress::loopback(), 0});
+    auto const nobody = gone->local().to_string();
+    gone->close();
+    auto const listener = *world.network().listen({world::IpAddress::loopback(), 0});
+    auto const address = listener->local().to_string();
+    SampleState state;
+    for (std::vector<std::string> const& known :
+         {std::vector<std::string>{}, {address}, {nobody, address}}) {
+      Broker server{world, {.addresses = known}};
+      ASSERT_TRUE(server.objects().add("sample", sample_servant(state), {.capability = "sesame"}));
+      ASSERT_TRUE(server.objects().add(
+          "directory", servant<Directory>(on<&Directory::find>([&](std::string const& name) {
+            return server.reference_to(name, "sesame");
+          }))));
+      threads::scope serving;
+      serving.spawn("server", [&] { static_cast<void>(server.serve(*listener)); });
+      Broker client{world};
+      auto chain = Chain::make({{.name = "retry",
+                                 .phase = Phase::retry,
+                                 .interceptor = std::make_shared<RetryCalls>(world)}},
+                               client.last());
+      ASSERT_TRUE(client.chain().replace(*std::move(chain), client.chain().version()));
+      auto const directory = *client.find<Directory>("directory@" + address);
+      auto const reference = directory.find("sample");
+      ASSERT_TRUE(reference);
+      auto const sample = client.find<Sample>(*reference, directory.target().route);
+      ASSERT_TRUE(sample) << sample.error().what;
+      auto const sum = sample->add(5);
+      EXPECT_TRUE(sum) << sum.error().what;
+      EXPECT_FALSE(client.find<Sample>("sample@" + address)->add(5));  // without the capability
+      EXPECT_FALSE(client.find<Directory>(*reference, directory.target().route));
+      EXPECT_FALSE(directory.find("nobody"));
+      serving.request_stop();
+      EXPECT_TRUE(serving.join());
+    }
+    EXPECT_EQ(state.total, 15);
+  });
+}
+
 TEST(Broker, lets_what_it_executes_call_others_until_it_has_ended) {
   in_the_real_world([](world::World& world) {
     SampleServer other{world};

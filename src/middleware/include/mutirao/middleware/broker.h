@@ -11,6 +11,7 @@
 #include "mutirao/middleware/chain.h"
 #include "mutirao/middleware/message_interceptor.h"
 #include "mutirao/middleware/object_adapter.h"
+#include "mutirao/middleware/object_reference.h"
 #include "mutirao/middleware/reference.h"
 #include "mutirao/middleware/servant.h"
 #include "mutirao/net/tls_identity.h"
@@ -26,6 +27,8 @@ struct BrokerOptions {
   /// Who this node is, when it speaks TLS. Without one it takes no TLS connections, and shows those
   /// that it calls by TLS a key made for the purpose.
   std::optional<net::TlsIdentity> identity{};
+  /// Where others reach it, the best first: what references to its objects say.
+  std::vector<std::string> addresses{};
   /// Whose TLS connections it takes; empty: all. Interceptors know them by their fingerprints.
   std::function<bool(net::PublicKey const&)> accepts{};
 };
@@ -79,6 +82,20 @@ class Broker {
     return Ref<I>{std::move(found)};
   }
   [[nodiscard]] Result<Target> find_target(std::string_view name);
+
+  /// An object of this node, to be given out; with its capability if it has one.
+  [[nodiscard]] Result<ObjectReference> reference_to(std::string_view object,
+                                                     std::string capability = {}) const;
+  /// What somebody gave out. `came_by` is the way by which the reference came, and is used when the
+  /// reference names none; absent: it is of this node. When the first way is closed, the
+  /// interceptor that calls again takes the others.
+  template <class I>
+  [[nodiscard]] Result<Ref<I>> find(ObjectReference const& reference,
+                                    std::shared_ptr<Route> came_by = nullptr) {
+    return Ref<I>{MUT_TRY(find_target(reference, I::kType, std::move(came_by)))};
+  }
+  [[nodiscard]] Result<Target> find_target(ObjectReference const& reference, std::string_view type,
+                                           std::shared_ptr<Route> came_by);
 
   struct State;
 
