@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "mutirao/base/bytes.h"
+#include "mutirao/base/result.h"
+
+namespace mutirao::machine {
+
+/// An ELF file for 64-bit RISC-V, little-endian: what is to be loaded where, and its symbols.
+///
+/// Files come from outside. Everything that a header says is checked against the file before it is
+/// used; tables have limits. The file outlives this. System V gABI, chapters 4 and 5.
+class ElfFile {
+ public:
+  struct Segment {
+    std::uint64_t physical_address;
+    ByteView bytes;             ///< what the file has of it
+    std::uint64_t memory_size;  ///< at least bytes.size(); the rest is zero
+  };
+
+  /// Fault::unsupported for another machine or kind, Fault::corrupt for tables outside the file.
+  [[nodiscard]] static Result<ElfFile> parse(ByteView file);
+  [[nodiscard]] static bool has_magic(ByteView file) noexcept;
+
+  [[nodiscard]] std::uint64_t entry() const noexcept { return entry_; }
+  [[nodiscard]] std::vector<Segment> const& segments() const noexcept { return segments_; }
+  /// The value of a symbol, wherever it is defined.
+  [[nodiscard]] std::optional<std::uint64_t> symbol(std::string_view name) const;
+
+ private:
+  ByteView file_;
+  std::uint64_t entry_ = 0;
+  std::vector<Segment> segments_;
+  ByteView symbols_;
+  ByteView names_;
+};
+
+}  // namespace mutirao::machine

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "hart/csr.h"
+#include "isa/instruction.h"
+
+namespace mutirao::machine {
+
+/// Executes a hart's instructions one by one: the reference that the translator is held against.
+///
+/// Instructions are decoded once, into slots that stand for the halfwords of a page of RAM, and
+/// stay until something writes to them. A write is seen by the very next instruction: stronger than
+/// the standard, which asks for a fence.i, and simpler.
+///
+/// Deterministic: the same state, devices and budgets give the same run. Interrupts are taken at
+/// the begin of a run and after instructions that may let one in, nowhere else; how far a run goes
+/// is in instructions. One thread at a time.
+class Interpreter final : private CodeWatcher {
+ public:
+  /// All outlive this.
+  Interpreter(Hart& hart, Bus& bus, HartHost& host);
+  ~Interpreter() override;
+
+  enum class Stop : std::uint8_t {
+    budget,     ///< all instructions that were asked for
+    waiting,    ///< wfi, and nothing to wake up for
+    attention,  ///< `hart.attention` was set; it is cleared
+  };
+  /// Runs at most `budget` instructions; `hart.steps` tells how many it was.
+  Stop run(std::uint64_t budget);
+
+  [[nodiscard]] Core& core() noexcept { return core_; }
+
+ private:
+  static constexpr std::size_t kSlots = kPageSize / 2;
+  struct DecodedPage {
+    // One more than halfwords: what follows the last instruction is nothing, and is looked for.
+    Instruction slots[kSlots + 1];
+  };
+
+  /// The slot of the instruction at hart.pc, decoded.
+  [[nodiscard]] std::expected<Instruction const*, Exception> locate();
+  [[nodiscard]] DecodedPage& decoded_page(GuestAddress page);
+  [[nodiscard]] std::expected<Instruction const*, Exception> locate_across(GuestAddress first);
+
+  /// Zicsr, returns, fences, wfi and cache blocks: what changes more than registers and memory.
+  [[nodiscard]] std::expected<void, Exception> execute_system(Instruction const& instruction);
+  [[nodiscard]] std::expected<void, Exception> execute_csr(Instruction const& instruction);
+  [[nodiscard]] std::expected<void, Exception> execute_cache_block(Instruction const& instruction);
+
+  void page_became_code(GuestAddress) override {}
+  void code_was_written(GuestAddress address, std::uint64_t size) override;
+
+  Hart& hart_;
+  Mmu mmu_;
+  Core core_;
+  GuestMemory& memory_;
+  std::vector<std::unique_ptr<DecodedPage>> pages_;  // by number of the page in RAM
+  std::vector<std::size_t> decoded_;                 // those of them that are there
+  DecodedPage* page_ = nullptr;                      // of the slot that locate() gave
+  Instruction across_[3];  // one that lies in two pages, and the nothing behind it
+};
+
+}  // namespace mutirao::machine

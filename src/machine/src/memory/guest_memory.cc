@@ -1,0 +1,81 @@
+#include "memory/guest_memory.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "mutirao/base/check.h"
+#include "mutirao/base/units.h"
+
+namespace mutirao::machine {
+namespace {
+
+/// The lines of `page` that the range touches, as bits.
+std::uint64_t lines_touched(GuestAddress page, GuestAddress address, std::uint64_t size) {
+  std::uint64_t const begin = address <= page ? 0 : (address - page) / kCodeLine;
+  std::uint64_t const last = std::min(address + size - 1 - page, kPageSize - 1) / kCodeLine;
+  std::uint64_t const count = last - begin + 1;
+  return (count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1) << begin;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<GuestMemory>> GuestMemory::create(GuestAddress base, std::uint64_t size) {
+  constexpr std::uint64_t kPhysicalEnd = std::uint64_t{1} << 56;
+  if (size == 0 || (base | size) & kPageMask || base >= kPhysicalEnd || size > kPhysicalEnd - base)
+    return fail(Fault::invalid, fmt::format("guest memory of {} bytes at {:#x}", size, base),
+                "give a multiple of 4096 bytes");
+  // Zeroed pages that nobody touched cost the host nothing.
+  auto* const allocation = static_cast<std::uint8_t*>(std::calloc(1, size + kPageSize));
+  if (allocation == nullptr)
+    return fail(Fault::exhausted, fmt::format("no {} for the guest", base::format_bytes(size)),
+                "give the machine less memory");
+  return std::unique_ptr<GuestMemory>{new GuestMemory{base, size, allocation}};
+}
+
+GuestMemory::GuestMemory(GuestAddress base, std::uint64_t size, std::uint8_t* allocation)
+    : base_{base},
+      size_{size},
+      allocation_{allocation},
+      bytes_{allocation + (-reinterpret_cast<std::uintptr_t>(allocation) & kPageMask)},
+      code_lines_{new std::atomic<std::uint64_t>[size / kPageSize]()} {}
+
+GuestMemory::~GuestMemory() { std::free(allocation_); }
+
+bool GuestMemory::read(GuestAddress address, MutableBytes out) const noexcept {
+  auto const bytes = view(address, out.size());
+  if (!bytes) return false;
+  std::ranges::copy(*bytes, out.begin());
+  return true;
+}
+
+bool GuestMemory::write(GuestAddress address, ByteView bytes) noexcept {
+  auto const place = writable(address, bytes.size());
+  if (!place) return false;
+  if (bytes.empty()) return true;
+  std::ranges::copy(bytes, place->begin());
+  wrote(address, bytes.size());
+  return true;
+}
+
+void GuestMemory::mark_code(GuestAddress address, std::uint64_t size) {
+  MUT_ASSERT(size != 0 && contains(address, size));
+  std::uint64_t const last = (address + size - 1) & ~kPageMask;
+  for (std::uint64_t page = address & ~kPageMask; page <= last; page += kPageSize) {
+    if (lines_of(page).fetch_or(lines_touched(page, address, size)) != 0) continue;
+    for (CodeWatcher* const watcher : watchers_) watcher->page_became_code(page);
+  }
+}
+
+void GuestMemory::forget_code(GuestAddress page, GuestAddress address,
+                              std::uint64_t size) noexcept {
+  std::uint64_t const touched = lines_touched(page, address, size);
+  if ((lines_of(page).fetch_and(~touched) & touched) == 0) return;
+  GuestAddress const begin = std::max(page, address & ~(kCodeLine - 1));
+  GuestAddress const end =
+      std::min(page + kPageSize, (address + size + kCodeLine - 1) & ~(kCodeLine - 1));
+  for (CodeWatcher* const watcher : watchers_) watcher->code_was_written(begin, end - begin);
+}
+
+}  // namespace mutirao::machine

@@ -1,0 +1,131 @@
+#pragma once
+
+#include <atomic>
+#include <concepts>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "mutirao/base/bytes.h"
+#include "mutirao/base/result.h"
+
+/// The guest's RAM, and the one door to it.
+///
+/// Harts and devices are told by the guest where to read and write, in numbers that may be wrong on
+/// purpose. Each check of a range that is written by hand is a chance to let an addition wrap; so
+/// there is one, here, and everything goes through it. The same door knows where decoded or
+/// translated code came from: whoever writes there, a hart or a device, makes the code stale.
+namespace mutirao::machine {
+
+/// A guest-physical address.
+using GuestAddress = std::uint64_t;
+
+inline constexpr std::uint64_t kPageSize = 4096;
+inline constexpr std::uint64_t kPageMask = kPageSize - 1;
+/// The grain in which memory that holds code is watched.
+inline constexpr std::uint64_t kCodeLine = 64;
+
+/// Who keeps something made from the guest's code: decoded slots, translated blocks, and the
+/// shortcuts by which stores would miss that they change it.
+class CodeWatcher {
+ public:
+  virtual ~CodeWatcher() = default;
+  /// The page had no code and has now: stores to it must go through `GuestMemory::wrote`.
+  virtual void page_became_code(GuestAddress page) = 0;
+  /// Bytes that were marked as code were written. The range is one of whole code lines.
+  virtual void code_was_written(GuestAddress address, std::uint64_t size) = 0;
+};
+
+/// One range of RAM. Contents may be read and written from several threads, as memory is; watchers
+/// are added before the first hart runs.
+class GuestMemory {
+ public:
+  /// Fault::exhausted when the host has not that much; Fault::invalid unless both are whole pages
+  /// and the range ends below 2^56 (the physical addresses of Sv39 and Sv48).
+  [[nodiscard]] static Result<std::unique_ptr<GuestMemory>> create(GuestAddress base,
+                                                                   std::uint64_t size);
+  GuestMemory(GuestMemory const&) = delete;
+  GuestMemory& operator=(GuestMemory const&) = delete;
+  ~GuestMemory();
+
+  [[nodiscard]] GuestAddress base() const noexcept { return base_; }
+  [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+
+  /// Whether all of the range is RAM. No sum is formed: nothing wraps.
+  [[nodiscard]] bool contains(GuestAddress address, std::uint64_t size) const noexcept {
+    std::uint64_t const offset = address - base_;
+    return offset < size_ && size <= size_ - offset;
+  }
+
+  /// The bytes themselves; nothing if any of them is not RAM. Not for writing: see `write`.
+  [[nodiscard]] std::optional<ByteView> view(GuestAddress address,
+                                             std::uint64_t size) const noexcept {
+    if (!contains(address, size)) return std::nullopt;
+    return ByteView{bytes_ + (address - base_), size};
+  }
+  /// For a device that fills a buffer in place; the caller says `wrote` for the range afterwards.
+  [[nodiscard]] std::optional<MutableBytes> writable(GuestAddress address,
+                                                     std::uint64_t size) noexcept {
+    if (!contains(address, size)) return std::nullopt;
+    return MutableBytes{bytes_ + (address - base_), size};
+  }
+  /// False, with nothing done, if any byte of the range is not RAM.
+  [[nodiscard]] bool read(GuestAddress address, MutableBytes out) const noexcept;
+  [[nodiscard]] bool write(GuestAddress address, ByteView bytes) noexcept;
+  template <std::unsigned_integral T>
+  [[nodiscard]] std::optional<T> load(GuestAddress address) const noexcept {
+    if (!contains(address, sizeof(T))) return std::nullopt;
+    T value;
+    std::memcpy(&value, bytes_ + (address - base_), sizeof value);
+    return value;
+  }
+  template <std::unsigned_integral T>
+  [[nodiscard]] bool store(GuestAddress address, T value) noexcept {
+    if (!contains(address, sizeof value)) return false;
+    std::memcpy(bytes_ + (address - base_), &value, sizeof value);
+    wrote(address, sizeof value);
+    return true;
+  }
+
+  /// Where a page of RAM lies in the host; nothing if it is none.
+  [[nodiscard]] std::uint8_t* host_page(GuestAddress page) noexcept {
+    return contains(page, kPageSize) ? bytes_ + (page - base_) : nullptr;
+  }
+
+  /// `watcher` outlives this, or says `unwatch`.
+  void watch(CodeWatcher& watcher) { watchers_.push_back(&watcher); }
+  void unwatch(CodeWatcher& watcher) { std::erase(watchers_, &watcher); }
+  /// Something was made from these bytes, which are RAM.
+  void mark_code(GuestAddress address, std::uint64_t size);
+  [[nodiscard]] bool holds_code(GuestAddress page) const noexcept {
+    return lines_of(page).load(std::memory_order_relaxed) != 0;
+  }
+  /// Bytes of RAM were written: what was made from them is stale. Cheap where there is no code.
+  void wrote(GuestAddress address, std::uint64_t size) noexcept {
+    if (size == 0) return;
+    std::uint64_t const last = (address + size - 1) & ~kPageMask;
+    for (std::uint64_t page = address & ~kPageMask; page <= last; page += kPageSize)
+      if (holds_code(page)) [[unlikely]]
+        forget_code(page, address, size);
+  }
+
+ private:
+  GuestMemory(GuestAddress base, std::uint64_t size, std::uint8_t* allocation);
+  void forget_code(GuestAddress page, GuestAddress address, std::uint64_t size) noexcept;
+  [[nodiscard]] std::atomic<std::uint64_t>& lines_of(GuestAddress address) const noexcept {
+    return code_lines_[(address - base_) / kPageSize];
+  }
+
+  GuestAddress base_;
+  std::uint64_t size_;
+  std::uint8_t* allocation_;
+  std::uint8_t* bytes_;  // page-aligned, inside allocation_
+  // A bit for each line of a page that something was made from.
+  std::unique_ptr<std::atomic<std::uint64_t>[]> code_lines_;
+  std::vector<CodeWatcher*> watchers_;
+};
+
+}  // namespace mutirao::machine
