@@ -125,7 +125,7 @@ TEST(Assembler, writes_what_gnu_as_reads_in_moves) {
       for (auto const other : registers()) {
         all.add(fmt::format("mov {}, {}", name(one, width), name(other, width)),
                 [&](Assembler& to) { to.mov(width, one, other); });
-        if (one < other)
+        if (one < other && one != Reg::rax)  // which has an encoding of its own
           all.add(fmt::format("xchg {}, {}", name(one, width), name(other, width)),
                   [&](Assembler& to) { to.xchg(width, one, other); });
       }
