@@ -342,12 +342,17 @@ class Story(unittest.TestCase):
             ana.run("swarm", "list")
             ana.json("interceptor", "rollback", told["revision"], "--reason", "back to all of them")
         # Those that no node begins with: in, and out again.
+        needed = {"chacha20-poly1305": ("--set", "key=" + 64 * "7")}
+        tried = set()
         for kind in ana.json("interceptor", "kinds")["kinds"]:
-            for side in ("server", "client"):
-                if kind["side"] in ("both", side) and (side, kind["name"]) not in chains:
-                    ana.run("interceptor", "add", side, kind["name"], "--reason", "does it fit?")
+            for side in ("server", "client") if kind["side"] == "both" else (kind["side"],):
+                if (side, kind["name"]) not in chains:
+                    tried.add(kind["name"])
+                    settings = needed.get(kind["name"], ())
+                    ana.run("interceptor", "add", side, kind["name"], *settings, "--reason", "does it fit?")
                     ana.run("status")
                     ana.run("interceptor", "remove", side, kind["name"], "--reason", "and out again")
+        self.assertLessEqual({"zstd", "chacha20-poly1305", "pace", "count", "rate-limit"}, tried)
         for side, name in chains:
             ana.run("interceptor", "remove", side, name, "--reason", "now without any")
         self.assertEqual(ana.json("interceptor", "list")["interceptors"], [])
@@ -356,6 +361,28 @@ class Story(unittest.TestCase):
         self.assertEqual(digest(bea.work / path.name), digest(path))
         history = ana.json("interceptor", "history")["history"]
         self.assertEqual(history[-1]["reason"], "now without any")
+
+    def test_messages_of_a_running_node_are_compressed_counted_and_sealed_and_no_key_is_told(self):
+        ana = self.home("ana")
+        ana.run("up", "--detach", "--listen", "127.0.0.1:0")
+        key = ana.work / "key"
+        key.write_text(64 * "5" + "\n")
+        for name, *settings in (("count",), ("zstd", "--set", "level=3"), ("chacha20-poly1305", "--set", f"key-file={key}")):
+            ana.run("interceptor", "add", "message", name, *settings, "--reason", "to see it")
+        ana.run("interceptor", "remove", "message", "chacha20-poly1305", "--reason", "another key")
+        ana.run("interceptor", "add", "message", "seal", "--kind", "chacha20-poly1305", "--set", "key=" + 64 * "5",
+                "--reason", "the same key in another way")
+        told = {each["name"]: each for each in ana.json("interceptor", "list")["interceptors"] if each["side"] == "message"}
+        self.assertEqual(list(told), ["zstd", "seal", "count"])
+        self.assertGreater(told["count"]["figures"]["bytes"], 0)
+        self.assertEqual(list(told["seal"]["settings"]), ["fingerprint"])
+        ana.run("status")
+        for place in (ana.run("interceptor", "list").stdout, ana.run("interceptor", "history").stdout,
+                      (ana.state / "audit.log").read_text(), ana.log()):
+            self.assertNotIn("5555", place)
+        self.assertEqual(ana.run("interceptor", "history").stdout.count(told["seal"]["settings"]["fingerprint"]), 4)
+        trial = ana.run("interceptor", "add", "message", "pace", "--trial", "1", "--reason", "x", code=2)
+        self.assertIn("--confirm-within", trial.stderr)
 
     def test_changes_of_a_node_are_planned_reasoned_confirmed_and_taken_back(self):
         ana = self.home("ana")

@@ -17,6 +17,13 @@ std::string settings_of(middleware::InterceptorStatus const& one) {
   return text.empty() ? "-" : text;
 }
 
+std::string figures_of(middleware::InterceptorStatus const& one) {
+  std::string text;
+  for (auto const& [name, value] : one.figures)
+    text += fmt::format("{}{} {}", text.empty() ? ": " : ", ", value, printable(name));
+  return text;
+}
+
 std::string joined(std::vector<std::string> const& words) {
   return words.empty() ? "-" : printable(fmt::format("{}", fmt::join(words, ", ")));
 }
@@ -29,7 +36,7 @@ std::string interceptor_list(std::vector<middleware::InterceptorStatus> const& i
       {"SIDE", "PHASE", "NAME", "KIND", "SETTINGS", "WHAT IT DOES"}};
   for (auto const& each : interceptors)
     rows.push_back({each.side, each.phase, printable(each.name), printable(each.kind),
-                    settings_of(each), printable(each.about)});
+                    settings_of(each), printable(each.about) + figures_of(each)});
   return fmt::format("{}revision {}\n", table(rows), revision);
 }
 
@@ -59,6 +66,7 @@ std::string plan_text(middleware::Plan const& plan) {
   for (auto const& step : plan.steps) text += fmt::format("would: {}\n", printable(step));
   text += fmt::format("server: {}\n", joined(plan.server));
   text += fmt::format("client: {}\n", joined(plan.client));
+  text += fmt::format("message: {}\n", joined(plan.message));
   for (auto const& conflict : plan.conflicts)
     text += fmt::format("conflict: {}\n", printable(conflict));
   return text;

@@ -19,6 +19,8 @@ TEST(AdaptationView, tells_a_chain_line_by_line_with_its_revision) {
   one.settings = {{"burst", "3"}, {"per-second", "10"}};
   auto const text = interceptor_list({one}, 7);
   EXPECT_THAT(text, HasSubstr("server  admission  limit?[31m  rate-limit  burst=3 per-second=10"));
+  one.figures = {{"bytes", 1000}, {"writes", 3}};
+  EXPECT_THAT(interceptor_list({one}, 7), HasSubstr("a second: 1000 bytes, 3 writes\n"));
   EXPECT_THAT(text, HasSubstr("revision 7\n"));
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
 }
@@ -39,9 +41,11 @@ TEST(AdaptationView, tells_what_would_be_done_and_what_is_against_it) {
   middleware::Plan plan;
   plan.steps = {"interceptor.add server cache"};
   plan.server = {"trace", "cache"};
+  plan.message = {"zstd"};
   plan.conflicts = {"no room"};
   EXPECT_EQ(plan_text(plan),
             "would: interceptor.add server cache\nserver: trace, cache\nclient: -\n"
+            "message: zstd\n"
             "conflict: no room\n");
 }
 

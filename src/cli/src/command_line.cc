@@ -184,7 +184,8 @@ void add_object(CLI::App& app, Options& options) {
 }
 
 void add_interceptor(CLI::App& app, Options& options) {
-  auto* interceptor = verb(app, "interceptor", "What every call of this node passes", kMore);
+  auto* interceptor =
+      verb(app, "interceptor", "What every call and message of this node passes", kMore);
   interceptor->require_subcommand(1);
   auto const changes = [&](CLI::App* command) {
     command->add_option("--reason", options.reason, "Why; it is written down")
@@ -197,9 +198,12 @@ void add_interceptor(CLI::App& app, Options& options) {
   };
   auto const edits = [&](char const* name, char const* about) {
     auto* command = verb(*interceptor, name, about, "");
-    command->add_option("SIDE", options.side, "server: calls of others; client: calls of this node")
+    command
+        ->add_option("SIDE", options.side,
+                     "server: calls of others; client: calls of this node; message: what goes over "
+                     "connections")
         ->required()
-        ->check(CLI::IsMember({"server", "client"}));
+        ->check(CLI::IsMember({"server", "client", "message"}));
     command->add_option("NAME", options.name, "Name of the interceptor")->required();
     changes(command);
     command
@@ -210,7 +214,8 @@ void add_interceptor(CLI::App& app, Options& options) {
     command->add_flag("--dry-run", options.dry_run, "Only say what would be done");
     return command;
   };
-  verb(*interceptor, "list", "The chains of both sides, in the order in which calls pass", "");
+  verb(*interceptor, "list",
+       "The chains of all sides, in the order in which calls and messages pass", "");
   verb(*interceptor, "kinds", "What can be added, and its settings", "");
   auto* add = edits("add", "Put one into a chain, live");
   add->add_option("--kind", options.kind, "What it is, when its name does not say so")

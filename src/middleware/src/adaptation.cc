@@ -14,25 +14,51 @@ namespace {
 constexpr std::size_t kRevisionsKept = 64;
 constexpr std::array<unsigned, 2> kTrialShares{10, 100};  // per mille
 
-std::vector<std::string> names_of(std::vector<std::string> const& names, auto const& places) {
-  auto all = names;
+std::vector<std::string> names_of(auto const& places) {
+  std::vector<std::string> all;
   for (auto const& each : places) all.push_back(each.status.name);
   return all;
 }
 
+/// Without the settings, which may be secret.
 std::string told(Edit const& edit) {
   if (edit.what == "component.swap")
     return fmt::format("{} {} by {}", edit.what, edit.name, edit.kind);
   std::string text = fmt::format("{} {} {}", edit.what, edit.side, edit.name);
   if (!edit.kind.empty() && edit.kind != edit.name) text += fmt::format(" of kind {}", edit.kind);
-  for (auto const& [key, value] : edit.settings) text += fmt::format(" {}={}", key, value);
   return text;
+}
+
+Error no_such_kind(std::string_view kind, std::string_view of, auto const& kinds) {
+  std::vector<std::string> names;
+  for (auto const& [name, unused] : kinds) names.push_back(name);
+  auto const near = base::nearest(kind, names);
+  return {Fault::not_found, fmt::format("there is no kind of interceptor{} called {}", of, kind),
+          near.empty() ? fmt::format("one of: {}", fmt::join(names, ", "))
+                       : fmt::format("do you mean {}?", near)};
+}
+
+MessageChain::Interceptors of_messages(auto const& places) {
+  MessageChain::Interceptors all;
+  for (auto const& each : places) all.push_back(each.of_messages);
+  return all;
+}
+
+std::string in_one_line(Error const& error) {
+  return error.mend.empty() ? error.what : fmt::format("{} ({})", error.what, error.mend);
 }
 }  // namespace
 
+std::vector<Adaptation::Place>* Adaptation::Revision::side(std::string_view name) {
+  return name == "client"    ? &client
+         : name == "server"  ? &server
+         : name == "message" ? &message
+                             : nullptr;
+}
+
 Adaptation::Adaptation(Broker& broker, Assembly* assembly, AuditLog& log)
     : broker_{broker}, assembly_{assembly}, log_{log} {
-  revisions_.push_back({.number = 1, .client = {}, .server = {}});
+  revisions_.push_back({.number = 1});
 }
 
 Adaptation::~Adaptation() = default;
@@ -41,6 +67,12 @@ void Adaptation::add_kind(InterceptorKind kind) {
   std::lock_guard const lock{mutex_};
   auto name = kind.name;
   kinds_.insert_or_assign(std::move(name), std::move(kind));
+}
+
+void Adaptation::add_kind(MessageInterceptorKind kind) {
+  std::lock_guard const lock{mutex_};
+  auto name = kind.name;
+  message_kinds_.insert_or_assign(std::move(name), std::move(kind));
 }
 
 Result<void> Adaptation::begin(std::vector<std::string> client, std::vector<std::string> server) {
@@ -67,8 +99,12 @@ std::uint64_t Adaptation::revision() const {
 std::vector<InterceptorStatus> Adaptation::interceptors() const {
   std::lock_guard const lock{mutex_};
   std::vector<InterceptorStatus> all;
-  for (auto const* side : {&revisions_.back().client, &revisions_.back().server})
-    for (auto const& each : *side) all.push_back(each.status);
+  auto const& now = revisions_.back();
+  for (auto const* side : {&now.client, &now.server, &now.message})
+    for (auto const& each : *side) {
+      all.push_back(each.status);
+      if (each.of_messages != nullptr) all.back().figures = each.of_messages->figures();
+    }
   return all;
 }
 
@@ -83,21 +119,22 @@ std::vector<InterceptorStatus> Adaptation::kinds() const {
                    .kind = name,
                    .phase = std::string{to_string(kind.phase)},
                    .about = kind.about});
+  for (auto const& [name, kind] : message_kinds_)
+    all.push_back({.side = "message",
+                   .name = name,
+                   .kind = name,
+                   .phase = std::string{to_string(kind.stage)},
+                   .about = kind.about});
   return all;
 }
 
 Result<Adaptation::Place> Adaptation::make(Edit const& edit) const {
   auto const& kind_name = edit.kind.empty() ? edit.name : edit.kind;
   auto const found = kinds_.find(kind_name);
-  if (found == kinds_.end()) {
-    std::vector<std::string> names;
-    for (auto const& [name, unused] : kinds_) names.push_back(name);
-    auto const near = base::nearest(kind_name, names);
-    return fail(Fault::not_found,
-                fmt::format("there is no kind of interceptor called {}", kind_name),
-                near.empty() ? fmt::format("one of: {}", fmt::join(names, ", "))
-                             : fmt::format("do you mean {}?", near));
-  }
+  if (found == kinds_.end() && message_kinds_.contains(kind_name))
+    return fail(Fault::invalid, fmt::format("{} is for messages, not for calls", kind_name),
+                fmt::format("mutirao interceptor add message {}", kind_name));
+  if (found == kinds_.end()) return std::unexpected{no_such_kind(kind_name, "", kinds_)};
   auto const& kind = found->second;
   if (!(edit.side == "client" ? kind.client : kind.server))
     return fail(Fault::invalid,
@@ -117,66 +154,97 @@ Result<Adaptation::Place> Adaptation::make(Edit const& edit) const {
                           .after = kind.after}};
 }
 
+Result<Adaptation::Place> Adaptation::make_of_messages(Edit const& edit) const {
+  auto const& kind_name = edit.kind.empty() ? edit.name : edit.kind;
+  auto const found = message_kinds_.find(kind_name);
+  if (found == message_kinds_.end() && kinds_.contains(kind_name))
+    return fail(Fault::invalid, fmt::format("{} is for calls, not for messages", kind_name),
+                "on the side of the client or of the server");
+  if (found == message_kinds_.end())
+    return std::unexpected{no_such_kind(kind_name, " of messages", message_kinds_)};
+  auto const& kind = found->second;
+  auto settings = edit.settings;
+  auto interceptor = kind.make(settings);
+  if (!interceptor) return std::unexpected{std::move(interceptor).error().during(edit.name)};
+  return Place{.status = {.side = edit.side,
+                          .name = edit.name,
+                          .kind = kind_name,
+                          .phase = std::string{to_string(kind.stage)},
+                          .about = kind.about,
+                          .settings = std::move(settings)},
+               .of_messages = *std::move(interceptor)};
+}
+
+Result<void> Adaptation::edit_side(Draft& draft, Edit const& edit, std::string& told) const {
+  auto* const places = draft.next.side(edit.side);
+  if (places == nullptr)
+    return fail(Fault::invalid,
+                fmt::format("\"{}\" is no side: client, server or message", edit.side));
+  auto const there = std::ranges::find_if(
+      *places, [&](auto const& each) { return each.status.name == edit.name; });
+  if (edit.what == "interceptor.add") {
+    if (there != places->end())
+      return fail(Fault::invalid,
+                  fmt::format("the {} side has an interceptor {} already", edit.side, edit.name));
+    auto place = MUT_TRY(edit.side == "message" ? make_of_messages(edit) : make(edit));
+    for (auto const& [key, value] : place.status.settings)
+      told += fmt::format(" {}={}", key, value);
+    places->push_back(std::move(place));
+    return {};
+  }
+  if (edit.what != "interceptor.remove")
+    return fail(Fault::invalid, fmt::format("\"{}\" is nothing that can be done", edit.what));
+  if (there == places->end()) {
+    auto const near = base::nearest(edit.name, names_of(*places));
+    return fail(Fault::invalid,
+                fmt::format("the {} side has no interceptor {}", edit.side, edit.name),
+                near.empty() ? "" : fmt::format("do you mean {}?", near));
+  }
+  places->erase(there);
+  return {};
+}
+
+/// Into the order in which calls will pass.
+Result<void> Adaptation::sort(std::vector<Place>& calls) const {
+  std::vector<Placed> placed;
+  for (auto const& each : calls) placed.push_back(each.placed);
+  auto const chain = MUT_TRY(Chain::make(std::move(placed), broker_.last()));
+  std::vector<Place> sorted;
+  for (auto const& each : chain->placed())
+    sorted.push_back(*std::ranges::find_if(
+        calls, [&](auto const& place) { return place.status.name == each.name; }));
+  calls = std::move(sorted);
+  return {};
+}
+
 Adaptation::Draft Adaptation::draft(std::vector<Edit> const& edits) const {
   std::lock_guard const lock{mutex_};
   Draft draft;
   draft.next = revisions_.back();
   draft.plan.revision = draft.next.number;
-  auto& conflicts = draft.plan.conflicts;
+  auto const note = [&](Result<void> const& done) {
+    if (!done) draft.plan.conflicts.push_back(in_one_line(done.error()));
+  };
   for (auto const& edit : edits) {
-    draft.plan.steps.push_back(told(edit));
+    auto step = told(edit);
     if (edit.what == "component.swap") {
-      if (assembly_ == nullptr) conflicts.push_back("this node has no components");
+      if (assembly_ == nullptr) note(fail(Fault::invalid, "this node has no components"));
       draft.swaps.push_back(&edit);
-      continue;
-    }
-    if (edit.side != "client" && edit.side != "server") {
-      conflicts.push_back(fmt::format("\"{}\" is no side: client or server", edit.side));
-      continue;
-    }
-    auto& places = edit.side == "client" ? draft.next.client : draft.next.server;
-    auto const there = std::ranges::find_if(
-        places, [&](auto const& each) { return each.status.name == edit.name; });
-    if (edit.what == "interceptor.add") {
-      if (there != places.end()) {
-        conflicts.push_back(
-            fmt::format("the {} has an interceptor {} already", edit.side, edit.name));
-      } else if (auto place = make(edit)) {
-        places.push_back(*std::move(place));
-      } else {
-        conflicts.push_back(place.error().what +
-                            (place.error().mend.empty() ? "" : " (" + place.error().mend + ")"));
-      }
-    } else if (edit.what == "interceptor.remove") {
-      if (there == places.end()) {
-        auto const near = base::nearest(edit.name, names_of({}, places));
-        conflicts.push_back(
-            fmt::format("the {} has no interceptor {}{}", edit.side, edit.name,
-                        near.empty() ? "" : fmt::format(" (do you mean {}?)", near)));
-      } else {
-        places.erase(there);
-      }
     } else {
-      conflicts.push_back(fmt::format("\"{}\" is nothing that can be done", edit.what));
+      note(edit_side(draft, edit, step));
     }
+    draft.plan.steps.push_back(std::move(step));
   }
-  // In the order in which calls will pass.
-  for (auto* side : {&draft.next.client, &draft.next.server}) {
-    std::vector<Placed> placed;
-    for (auto const& each : *side) placed.push_back(each.placed);
-    auto const chain = Chain::make(std::move(placed), broker_.last());
-    if (!chain) {
-      conflicts.push_back(chain.error().what);
-      continue;
-    }
-    std::vector<Place> sorted;
-    for (auto const& each : (*chain)->placed())
-      sorted.push_back(*std::ranges::find_if(
-          *side, [&](auto const& place) { return place.status.name == each.name; }));
-    *side = std::move(sorted);
-  }
-  draft.plan.client = names_of({}, draft.next.client);
-  draft.plan.server = names_of({}, draft.next.server);
+  note(sort(draft.next.client));
+  note(sort(draft.next.server));
+  // Two of one stage are a conflict, and stay as they were named.
+  auto& message = draft.next.message;
+  std::ranges::stable_sort(message, {}, [](auto const& each) { return each.of_messages->stage(); });
+  if (auto const fits = MessageChain::ordered(of_messages(message)); !fits)
+    draft.plan.conflicts.push_back(in_one_line(fits.error()));
+  draft.plan.client = names_of(draft.next.client);
+  draft.plan.server = names_of(draft.next.server);
+  draft.plan.message = names_of(message);
   return draft;
 }
 
@@ -211,26 +279,26 @@ Result<void> Adaptation::put_in_force(Revision const& next, std::chrono::millise
   };
   auto client = MUT_TRY(chain_of(next.client, broker_.last()));
   auto server = MUT_TRY(chain_of(next.server, broker_.objects().last()));
+  MUT_TRY(MessageChain::ordered(of_messages(next.message)));
   auto& at_client = broker_.chain();
   auto& at_server = broker_.objects().chain();
-  if (trial > std::chrono::milliseconds{}) {
-    auto const same = [](Chain const& one, std::vector<Place> const& other) {
-      return std::ranges::equal(one.placed(), other, {}, &Placed::interceptor,
-                                [](auto const& place) { return place.placed.interceptor; });
-    };
-    bool const other_server = !same(*at_server.pin(), next.server);
-    bool const other_client = !same(*at_client.pin(), next.client);
-    auto old_server = MUT_TRY(Chain::make(at_server.pin()->placed(), broker_.objects().last()));
-    if (other_server) MUT_TRY(try_out(at_server, std::move(server), trial));
-    if (!other_client) return {};
-    auto const tried = try_out(at_client, std::move(client), trial);
-    if (!tried && other_server)
-      MUT_TRY(at_server.replace(std::move(old_server), at_server.version()));
-    return tried;
+  auto old_server = MUT_TRY(Chain::make(at_server.pin()->placed(), broker_.objects().last()));
+  bool const tries = trial > std::chrono::milliseconds{};
+  auto const put = [&](LiveChain& live, std::unique_ptr<Chain> chain,
+                       std::vector<Place> const& places) -> Result<void> {
+    if (std::ranges::equal(live.pin()->placed(), places, {}, &Placed::interceptor,
+                           [](auto const& place) { return place.placed.interceptor; }))
+      return {};
+    if (tries) return try_out(live, std::move(chain), trial);
+    MUT_TRY(live.replace(std::move(chain), live.version()));
+    return {};
+  };
+  MUT_TRY(put(at_server, std::move(server), next.server));
+  if (auto const done = put(at_client, std::move(client), next.client); !done) {
+    MUT_TRY(at_server.replace(std::move(old_server), at_server.version()));
+    return done;
   }
-  MUT_TRY(at_client.replace(std::move(client), at_client.version()));
-  MUT_TRY(at_server.replace(std::move(server), at_server.version()));
-  return {};
+  return broker_.messages().set(of_messages(next.message));
 }
 
 Result<std::uint64_t> Adaptation::apply(std::vector<Edit> const& edits,
@@ -249,6 +317,10 @@ Result<std::uint64_t> Adaptation::apply(std::vector<Edit> const& edits,
       return fail(Fault::refused, fmt::format("revision {} waits to be confirmed", unconfirmed_),
                   fmt::format("mutirao interceptor confirm {}", unconfirmed_));
   }
+  if (options.trial > std::chrono::milliseconds{} &&
+      std::ranges::find(edits, "message", &Edit::side) != edits.end())
+    return fail(Fault::invalid, "messages have no trial: connections have one chain",
+                "have it taken back unless it is confirmed: --confirm-within SECONDS");
   auto made = draft(edits);
   auto const what = fmt::format("{}", fmt::join(made.plan.steps, "; "));
   if (!made.plan.conflicts.empty())

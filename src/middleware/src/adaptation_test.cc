@@ -14,6 +14,8 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
+using testing::Pair;
 
 /// Fails every call: a change that somebody will regret.
 class Broken final : public Interceptor {
@@ -24,17 +26,20 @@ class Broken final : public Interceptor {
 };
 
 struct Adapted {
-  explicit Adapted(world::World& world) : server{world}, log{world} {
+  explicit Adapted(world::World& w) : world{w}, server{world}, log{world} {
     for (auto& kind : shipped_kinds(world, std::make_shared<Trace>(world)))
       adaptation.add_kind(std::move(kind));
-    adaptation.add_kind({.name = "broken",
-                         .about = "fails every call",
-                         .phase = Phase::admission,
-                         .make = [](auto const&) -> Result<std::shared_ptr<Interceptor>> {
-                           return std::make_shared<Broken>();
-                         }});
+    for (auto& kind : shipped_message_kinds(world)) adaptation.add_kind(std::move(kind));
+    adaptation.add_kind(
+        InterceptorKind{.name = "broken",
+                        .about = "fails every call",
+                        .phase = Phase::admission,
+                        .make = [](auto const&) -> Result<std::shared_ptr<Interceptor>> {
+                          return std::make_shared<Broken>();
+                        }});
     EXPECT_TRUE(adaptation.begin({"trace", "deadline", "retry"}, {"trace", "admission"}));
   }
+  world::World& world;
   SampleServer server;
   AuditLog log;
   Adaptation adaptation{server.broker(), nullptr, log};
@@ -79,7 +84,8 @@ TEST(Adaptation, refuses_what_does_not_fit_together_with_every_reason) {
     EXPECT_THAT(conflicts(add("server", "trace")), ElementsAre(HasSubstr("already")));
     EXPECT_THAT(conflicts(add("server", "cahe")), ElementsAre(HasSubstr("do you mean cache?")));
     EXPECT_THAT(conflicts(add("server", "retry")), ElementsAre(HasSubstr("makes no sense")));
-    EXPECT_THAT(conflicts(add("middle", "cache")), ElementsAre(HasSubstr("client or server")));
+    EXPECT_THAT(conflicts(add("middle", "cache")),
+                ElementsAre(HasSubstr("client, server or message")));
     EXPECT_THAT(conflicts(add("server", "cache", {{"mb", "lots"}})),
                 ElementsAre(HasSubstr("a number from")));
     EXPECT_THAT(conflicts(add("server", "cache", {{"size", "5"}})),
@@ -196,6 +202,102 @@ TEST(Adaptation, takes_a_change_back_on_trial_before_it_hurts_more_than_a_few) {
     options.trial = 30ms;
     EXPECT_EQ(a.adaptation.apply({add("server", "cache")}, options), 2u);
     EXPECT_TRUE(a.sample().get());
+  });
+}
+
+std::string const kKey(64, 'a');
+
+TEST(Adaptation, changes_what_messages_pass_as_it_changes_chains) {
+  with_adapted([](Adapted& a) {
+    Broker client{a.world};
+    auto const sample = *client.find<Sample>("sample@" + a.server.address());
+    Bytes const text(100'000, 'a');
+    auto const plan = a.adaptation.plan({add("message", "pace"), add("message", "zstd")});
+    EXPECT_THAT(plan.message, ElementsAre("zstd", "pace"));  // in the order in which they act
+    EXPECT_THAT(plan.conflicts, IsEmpty());
+    EXPECT_EQ(a.adaptation.apply({add("message", "count")}, a.because("how much is it?")), 2u);
+    EXPECT_EQ(sample.echo(text), text);
+    auto const sent = [&] { return a.adaptation.interceptors().back().figures.at("bytes"); };
+    auto const plain = sent();
+    EXPECT_GT(plain, 100'000u);
+    EXPECT_EQ(a.adaptation.apply({add("message", "zstd", {{"level", "3"}})}, a.because("much")),
+              3u);
+    EXPECT_EQ(sample.echo(text), text);
+    EXPECT_LT(sent() - plain, 10'000u);
+    auto const status = a.adaptation.interceptors();
+    EXPECT_EQ(status[5].side, "message");
+    EXPECT_EQ(status[5].phase, "compress");
+    EXPECT_EQ(a.adaptation.rollback(1, "test", "enough of it"), 4u);
+    EXPECT_EQ(a.adaptation.interceptors().size(), 5u);
+    EXPECT_EQ(sample.echo(text), text);
+    auto options = a.because("let us see");
+    options.confirm_within = 30ms;
+    EXPECT_EQ(a.adaptation.apply({add("message", "zstd")}, options), 5u);
+    while (a.adaptation.revision() != 6) ASSERT_TRUE(threads::sleep_for(5ms));
+    EXPECT_EQ(a.adaptation.interceptors().size(), 5u);
+  });
+}
+
+TEST(Adaptation, refuses_what_does_not_fit_messages_with_every_reason) {
+  with_adapted([](Adapted& a) {
+    auto const conflicts = [&](std::vector<Edit> const& edits) {
+      return a.adaptation.plan(edits).conflicts;
+    };
+    EXPECT_THAT(conflicts({add("message", "cache")}), ElementsAre(HasSubstr("is for calls")));
+    EXPECT_THAT(conflicts({add("server", "zstd")}), ElementsAre(HasSubstr("is for messages")));
+    EXPECT_THAT(conflicts({add("message", "ztsd")}), ElementsAre(HasSubstr("do you mean zstd?")));
+    EXPECT_THAT(conflicts({add("message", "zstd", {{"level", "99"}})}),
+                ElementsAre(HasSubstr("a number from 1 to 19")));
+    auto again = add("message", "other");
+    again.kind = "zstd";
+    EXPECT_THAT(conflicts({add("message", "zstd"), again}),
+                ElementsAre(HasSubstr("two interceptors compress messages")));
+    EXPECT_THAT(conflicts({add("message", "chacha20-poly1305")}),
+                ElementsAre(HasSubstr("openssl rand")));
+    EXPECT_THAT(conflicts({add("message", "chacha20-poly1305", {{"key-file", "keys/one"}})}),
+                ElementsAre(HasSubstr("no absolute path")));
+    EXPECT_THAT(conflicts({add("message", "chacha20-poly1305", {{"key-file", "/no/such/key"}})}),
+                ElementsAre(HasSubstr("/no/such")));
+    auto options = a.because("a try");
+    options.trial = 1s;
+    auto const tried = a.adaptation.apply({add("message", "zstd")}, options);
+    ASSERT_FALSE(tried);
+    EXPECT_THAT(tried.error().what, HasSubstr("no trial"));
+  });
+}
+
+// Goal: whoever looks at a node, its plans or its log learns no key of it.
+TEST(Adaptation, tells_no_secret_and_yet_which_key_it_is) {
+  with_adapted([](Adapted& a) {
+    auto const sealed = add("message", "chacha20-poly1305", {{"key", kKey}});
+    auto const plan = a.adaptation.plan({sealed});
+    EXPECT_THAT(plan.conflicts, IsEmpty());
+    auto wrong = sealed;
+    wrong.settings["key"] += "b";
+    auto unknown = sealed;
+    unknown.kind = "chacha";
+    for (auto const& each : {wrong, unknown}) {
+      auto const refused = a.adaptation.plan({each});
+      EXPECT_THAT(refused.conflicts, ElementsAre(Not(HasSubstr("aaaa"))));
+      EXPECT_THAT(refused.steps, ElementsAre(Not(HasSubstr("aaaa"))));
+    }
+    ASSERT_EQ(a.adaptation.apply({sealed}, a.because("nobody shall read it")), 2u);
+    auto const status = a.adaptation.interceptors().back();
+    ASSERT_THAT(status.settings, ElementsAre(Pair("fingerprint", testing::SizeIs(16))));
+    for (auto const& text : {plan.steps[0], a.adaptation.history(1)[0].what}) {
+      EXPECT_THAT(text, Not(HasSubstr("aaaa")));
+      EXPECT_THAT(text, HasSubstr("fingerprint=" + status.settings.at("fingerprint")));
+    }
+    // From a file it is the same.
+    auto const folder = *a.world.disk().open_directory(::testing::TempDir(), false);
+    auto const file = *folder->open("adaptation.key", {.writable = true, .create = true});
+    ASSERT_TRUE(file->write_at(0, base::view_of(kKey + "\n")));
+    auto const from_file = a.adaptation.plan(
+        {{.what = "interceptor.remove", .side = "message", .name = "chacha20-poly1305"},
+         add("message", "chacha20-poly1305",
+             {{"key-file", ::testing::TempDir() + "/adaptation.key"}})});
+    EXPECT_THAT(from_file.conflicts, IsEmpty());
+    EXPECT_THAT(from_file.steps[1], HasSubstr("fingerprint=" + status.settings.at("fingerprint")));
   });
 }
 

@@ -24,11 +24,17 @@ namespace {
 constexpr std::string_view kLocalCaller = "a program of this machine";
 constexpr std::uint8_t kTlsHandshake = 0x16;  // RFC 8446 5.1
 constexpr Duration kTlsHandshakeMax = std::chrono::seconds{10};
+constexpr std::string_view kKnownKey = "tls://ed25519:";
 constexpr Duration kFirstByteTimeout = std::chrono::seconds{10};
 
 /// An array of three or four, in each way to write one.
 bool speaks_msgpack_rpc(std::uint8_t first) noexcept {
   return first == 0x93 || first == 0x94 || first == 0xdc || first == 0xdd;
+}
+
+/// Whether nobody else can read or alter what goes to that address.
+bool is_private(std::string_view address) noexcept {
+  return address.starts_with('/') || address.starts_with(kKnownKey);
 }
 
 /// The end of the chain of those who call.
@@ -85,6 +91,16 @@ struct Broker::State {
              [this](auto const& request, auto& responder) {
                return gateway.handle(request, responder);
              }} {}
+  [[nodiscard]] std::shared_ptr<MessageChain> messages_on(bool private_way) const {
+    return private_way ? messages->where_private() : messages;
+  }
+  /// How somebody came to us.
+  struct Way {
+    std::string caller;       ///< as interceptors know it
+    bool is_private = false;  ///< nobody else can read or alter what goes there
+    bool in_tls = false;
+  };
+  void serve(std::unique_ptr<world::Stream> stream, ByteView read_ahead, Way way);
   /// What is being executed may call others until it has ended: over `connections`, to `peers`.
   ~State() { dispatcher.stop(); }
 };
@@ -120,7 +136,7 @@ Result<std::shared_ptr<Route>> Broker::route_to(std::string_view address) {
                             .caller = std::string{address},
                             .opened = true,
                             .write_timeout = state_->options.write_timeout,
-                            .messages = state_->messages},
+                            .messages = state_->messages_on(is_private(address))},
                            state_->options.identity};
     found =
         state_->peers
@@ -177,10 +193,12 @@ Result<void> Broker::serve(world::Listener& listener) {
     }
     // A Unix socket has no address at its other end.
     auto const remote = (*stream)->remote();
-    auto caller = remote == world::Endpoint{} ? std::string{kLocalCaller} : remote.to_string();
+    bool const local = remote == world::Endpoint{};
     connections.spawn("connection",
-                      [this, stream = *std::move(stream), caller = std::move(caller)]() mutable {
-                        serve_connection(std::move(stream), {}, std::move(caller));
+                      [this, stream = *std::move(stream), local,
+                       caller = local ? std::string{kLocalCaller} : remote.to_string()]() mutable {
+                        state_->serve(std::move(stream), {},
+                                      {.caller = std::move(caller), .is_private = local});
                       },
                       {.isolated = true});
   }
@@ -188,34 +206,41 @@ Result<void> Broker::serve(world::Listener& listener) {
 
 void Broker::serve_connection(std::unique_ptr<world::Stream> stream, ByteView read_ahead,
                               std::string caller) {
+  state_->serve(std::move(stream), read_ahead, {.caller = std::move(caller)});
+}
+
+void Broker::State::serve(std::unique_ptr<world::Stream> stream, ByteView read_ahead, Way way) {
   std::array<std::uint8_t, 512> first;
   if (read_ahead.empty()) {
     auto const count = stream->read_some(first, threads::within(kFirstByteTimeout));
     if (!count || *count == 0) return;
     read_ahead = ByteView{first}.first(*count);
   }
-  if (read_ahead[0] == kTlsHandshake && state_->options.identity) {
-    auto inside = net::tls_accept(std::move(stream), *state_->options.identity,
-                                  {.accepts = state_->options.accepts, .read_ahead = read_ahead},
+  if (read_ahead[0] == kTlsHandshake && options.identity && !way.in_tls) {
+    auto inside = net::tls_accept(std::move(stream), *options.identity,
+                                  {.accepts = options.accepts, .read_ahead = read_ahead},
                                   threads::within(kTlsHandshakeMax));
     if (!inside) return;
-    caller = (*inside)->peer_key().fingerprint();
-    return serve_connection(*std::move(inside), {}, std::move(caller));
+    auto caller = (*inside)->peer_key().fingerprint();
+    // Whoever may come in without being known has to show the key of messages, if there is one.
+    bool const known = options.accepts != nullptr;
+    return serve(*std::move(inside), {},
+                 {.caller = std::move(caller), .is_private = known, .in_tls = true});
   }
+  auto const messages_here = messages_on(way.is_private);
   // Other protocols know nothing of what may have to be done to messages.
-  if (read_ahead[0] != kPreface[0] && state_->messages->required()) return;
+  if (read_ahead[0] != kPreface[0] && messages_here->required()) return;
   if (speaks_msgpack_rpc(read_ahead[0])) {
-    static_cast<void>(serve_msgpack_rpc(state_->objects, *stream, read_ahead, caller));
+    static_cast<void>(serve_msgpack_rpc(objects, *stream, read_ahead, way.caller));
     return;
   }
-  if (read_ahead[0] != kPreface[0])
-    return state_->http.serve_connection(std::move(stream), read_ahead);
-  auto const connection = std::make_shared<Connection>(
-      std::move(stream), &state_->dispatcher,
-      Connection::Options{.node = state_->options.name,
-                          .caller = std::move(caller),
-                          .write_timeout = state_->options.write_timeout,
-                          .messages = state_->messages});
+  if (read_ahead[0] != kPreface[0]) return http.serve_connection(std::move(stream), read_ahead);
+  auto const connection =
+      std::make_shared<Connection>(std::move(stream), &dispatcher,
+                                   Connection::Options{.node = options.name,
+                                                       .caller = std::move(way.caller),
+                                                       .write_timeout = options.write_timeout,
+                                                       .messages = messages_here});
   static_cast<void>(connection->serve(read_ahead));
 }
 

@@ -146,9 +146,15 @@ Duration CountMessages::hold(std::size_t bytes, TimePoint /*now*/) {
 
 // ---- the chain
 
-MessageChain::MessageChain() { readers_[0] = std::make_shared<Compress>(); }
+MessageChain::MessageChain()
+    : MessageChain{std::shared_ptr<MessageChain>{new MessageChain{nullptr}}} {}
 
-Result<void> MessageChain::set(std::vector<std::shared_ptr<MessageInterceptor>> interceptors) {
+MessageChain::MessageChain(std::shared_ptr<MessageChain> where_private)
+    : where_private_{std::move(where_private)} {
+  readers_[0] = std::make_shared<Compress>();
+}
+
+Result<MessageChain::Interceptors> MessageChain::ordered(Interceptors interceptors) {
   std::ranges::stable_sort(interceptors, {}, [](auto const& each) { return each->stage(); });
   for (std::size_t i = 1; i < interceptors.size(); ++i) {
     auto const& one = *interceptors[i - 1];
@@ -158,6 +164,16 @@ Result<void> MessageChain::set(std::vector<std::shared_ptr<MessageInterceptor>> 
                   fmt::format("two interceptors {} messages: {} and {}", to_string(one.stage()),
                               one.name(), other.name()),
                   "take one of them away");
+  }
+  return interceptors;
+}
+
+Result<void> MessageChain::set(Interceptors interceptors) {
+  interceptors = MUT_TRY(ordered(std::move(interceptors)));
+  if (where_private_ != nullptr) {
+    auto others = interceptors;
+    std::erase_if(others, [](auto const& each) { return each->stage() == MessageStage::encrypt; });
+    MUT_TRY(where_private_->set(std::move(others)));
   }
   std::lock_guard const lock{mutex_};
   std::size_t least = SIZE_MAX;

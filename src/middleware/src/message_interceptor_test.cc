@@ -126,6 +126,26 @@ TEST(MessageChain, compresses_and_seals_what_is_attached) {
   });
 }
 
+// A key that was given by mistake is taken away by way of the Unix socket.
+TEST(MessageChain, seals_nothing_where_nobody_else_can_read) {
+  in_the_real_world([](world::World& world) {
+    auto const identity = net::TlsIdentity::make(world.entropy());
+    auto const seal = std::make_shared<Seal>(key_of(1), world.entropy());
+    for (bool const known : {true, false}) {
+      BrokerOptions options{.identity = identity};
+      if (known) options.accepts = [](auto const&) { return true; };
+      SampleServer server{world, std::move(options)};
+      ASSERT_TRUE(server.broker().messages().set({seal}));
+      Broker client{world};
+      EXPECT_EQ(client.find<Sample>("sample@" + server.local_address())->add(5), 5);
+      EXPECT_FALSE(client.find<Sample>("sample@" + server.address())->get());
+      // TLS alone keeps nobody out who may come with any key.
+      auto const by_tls = client.find<Sample>("sample@" + server.tls_address())->get();
+      EXPECT_EQ(by_tls.has_value(), known);
+    }
+  });
+}
+
 TEST(MessageChain, says_nothing_to_a_server_that_cannot_open_it) {
   in_the_real_world([](world::World& world) {
     SampleServer server{world};

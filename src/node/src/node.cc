@@ -159,6 +159,7 @@ Result<void> Node::State::compose_objects() {
   adaptation.emplace(*broker, &*assembly, *audit);
   for (auto& kind : middleware::shipped_kinds(world, std::make_shared<middleware::Trace>(world)))
     adaptation->add_kind(std::move(kind));
+  for (auto& kind : middleware::shipped_message_kinds(world)) adaptation->add_kind(std::move(kind));
   MUT_TRY(adaptation->begin({"trace", "deadline", "cache", "retry", "hedge", "replicate"},
                             {"trace", "deadline", "admission", "deduplicate"}));
   MUT_TRY(middleware::offer_meta(broker->objects()));

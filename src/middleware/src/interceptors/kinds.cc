@@ -1,6 +1,8 @@
 #include <charconv>
 
 #include <fmt/format.h>
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
 
 #include "mutirao/middleware/adaptation.h"
 #include "mutirao/middleware/interceptors.h"
@@ -70,6 +72,68 @@ std::shared_ptr<Interceptor> make_replicate(SettingsReader& from) {
   if (word != "all" && word != "first" && word != "quorum")
     from.refuse(fmt::format("policy={}: all, quorum or first", word));
   return std::make_shared<Replicate>(policy);
+}
+
+std::optional<Seal::Key> key_from(std::string_view text) {
+  auto bytes = base::from_hex(text);
+  Seal::Key key;
+  if (!bytes || bytes->size() != key.size()) return std::nullopt;
+  std::ranges::copy(*bytes, key.begin());
+  OPENSSL_cleanse(bytes->data(), bytes->size());
+  return key;
+}
+
+/// By which people see whether two nodes have the same key. Nobody guesses 256 random bits from it.
+std::string fingerprint_of(Seal::Key const& key) {
+  constexpr std::string_view kPurpose = "key of mutirao messages";
+  Bytes bytes{kPurpose.begin(), kPurpose.end()};
+  bytes.insert(bytes.end(), key.begin(), key.end());
+  std::array<std::uint8_t, SHA256_DIGEST_LENGTH> digest;
+  SHA256(bytes.data(), bytes.size(), digest.data());
+  OPENSSL_cleanse(bytes.data(), bytes.size());
+  return base::to_hex(ByteView{digest}.first(8));
+}
+
+Result<std::string> text_of_key_file(world::World& world, std::string const& path) {
+  constexpr std::size_t kBytesMax = 80;  // of the digits, and an end of line
+  auto const slash = path.rfind('/');
+  if (!path.starts_with('/') || slash + 1 == path.size())
+    return fail(Fault::invalid, fmt::format("key-file={}: it is no absolute path", path));
+  auto const folder = MUT_TRY(world.disk().open_directory(path.substr(0, slash + 1), false));
+  auto const file = MUT_TRY(folder->open(path.substr(slash + 1), {}));
+  Bytes bytes(kBytesMax);
+  bytes.resize(MUT_TRY(file->read_at(0, bytes)));
+  std::string text{base::text_of(bytes)};
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  return text;
+}
+
+Result<std::shared_ptr<MessageInterceptor>> make_seal(world::World& world, Settings& settings) {
+  SettingsReader from{settings};
+  auto text = from.word("key", "");
+  auto const file = from.word("key-file", "");
+  MUT_TRY(from.finish());
+  settings.erase("key");
+  if (text.empty() == file.empty())
+    return fail(Fault::invalid, "it needs a key: key-file=PATH, or key=DIGITS",
+                "openssl rand -hex 32 > FILE, readable by you alone, the same on all nodes");
+  if (!file.empty()) text = MUT_TRY(text_of_key_file(world, file));
+  auto const key = key_from(text);
+  OPENSSL_cleanse(text.data(), text.size());
+  if (!key)  // nothing of it is told: it may be a key all the same
+    return fail(Fault::invalid, "a key is 64 hexadecimal digits", "openssl rand -hex 32");
+  settings["fingerprint"] = fingerprint_of(*key);
+  return std::make_shared<Seal>(*key, world.entropy());
+}
+
+template <class Make>
+auto message_kind_maker(Make make) {
+  return [make](Settings& settings) -> Result<std::shared_ptr<MessageInterceptor>> {
+    SettingsReader from{settings};
+    std::shared_ptr<MessageInterceptor> made = make(from);
+    MUT_TRY(from.finish());
+    return made;
+  };
 }
 }  // namespace
 
@@ -145,6 +209,38 @@ std::vector<InterceptorKind> shipped_kinds(world::World& world,
                    .phase = Replicate::kPhase,
                    .server = false,
                    .make = kind_maker(make_replicate)});
+  return kinds;
+}
+
+std::vector<MessageInterceptorKind> shipped_message_kinds(world::World& world) {
+  std::vector<MessageInterceptorKind> kinds;
+  kinds.push_back({.name = "zstd",
+                   .about = "compresses messages where that is worth it (level, bytes-min)",
+                   .stage = MessageStage::compress,
+                   .make = message_kind_maker([](SettingsReader& from) {
+                     auto const level = static_cast<int>(from.number("level", 1, 1, 19));
+                     return std::make_shared<Compress>(
+                         level, static_cast<std::size_t>(from.number("bytes-min", 512, 0, 16e6)));
+                   })});
+  kinds.push_back(
+      {.name = "chacha20-poly1305",
+       .about = "seals messages with a key, where the connection is not secret (key-file, key)",
+       .stage = MessageStage::encrypt,
+       .make = [&world](Settings& settings) { return make_seal(world, settings); }});
+  kinds.push_back({.name = "pace",
+                   .about = "at most so many bytes a second go out (rate, burst)",
+                   .stage = MessageStage::shape,
+                   .make = message_kind_maker([](SettingsReader& from) {
+                     // Slower, and the word that takes it away would not come through.
+                     auto const rate = from.number("rate", 10e6, 10e3, 1e12);
+                     return std::make_shared<PaceMessages>(rate,
+                                                           from.number("burst", rate, 1, 1e12));
+                   })});
+  kinds.push_back({.name = "count",
+                   .about = "counts what goes out",
+                   .stage = MessageStage::observe,
+                   .make = message_kind_maker(
+                       [](SettingsReader&) { return std::make_shared<CountMessages>(); })});
   return kinds;
 }
 

@@ -21,7 +21,9 @@ namespace mutirao::middleware {
 /// One thing to be changed.
 struct Edit {
   std::string what{};  ///< "interceptor.add", "interceptor.remove" or "component.swap"
-  std::string side{};  ///< of an interceptor: "client" (calls of this node) or "server" (of others)
+  /// Of an interceptor: "client" (calls of this node), "server" (of others), or "message" (what
+  /// goes over connections, whatever it says).
+  std::string side{};
   std::string name{};
   std::string kind{};  ///< of what is added or takes over; empty: the name is the kind
   std::map<std::string, std::string> settings{};  ///< of an interceptor
@@ -39,12 +41,13 @@ struct Plan {
   std::vector<std::string> client{};  ///< the interceptors afterwards, in order
   std::vector<std::string> server{};
   std::vector<std::string> conflicts{};  ///< why it can't be; empty: it can
+  std::vector<std::string> message{};    ///< as client and server
 };
 template <>
 inline constexpr auto record_of<Plan> =
     record("Plan", field(1, "revision", &Plan::revision), field(2, "steps", &Plan::steps),
            field(3, "client", &Plan::client), field(4, "server", &Plan::server),
-           field(5, "conflicts", &Plan::conflicts));
+           field(5, "conflicts", &Plan::conflicts), field(6, "message", &Plan::message));
 
 /// How a change is applied.
 struct ApplyOptions {
@@ -54,7 +57,7 @@ struct ApplyOptions {
   /// It is taken back unless confirm() comes within that time; zero: it stays.
   std::chrono::milliseconds confirm_within{};
   /// Chains are tried on 1 % of the calls, then on 10 %, for so long each; one that fails calls or
-  /// slows them is taken back. Zero: at once.
+  /// slows them is taken back. Zero: at once. Not of messages: connections have one chain.
   std::chrono::milliseconds trial{};
 };
 template <>
@@ -69,16 +72,20 @@ struct InterceptorStatus {
   std::string side{};
   std::string name{};
   std::string kind{};
-  std::string phase{};
+  std::string phase{};  ///< of messages: the stage
   std::string about{};
-  std::map<std::string, std::string> settings{};
+  std::map<std::string, std::string> settings{};   ///< without secrets
+  std::map<std::string, std::uint64_t> figures{};  ///< what it has counted
 };
 template <>
 inline constexpr auto record_of<InterceptorStatus> = record(
     "InterceptorStatus", field(1, "side", &InterceptorStatus::side),
     field(2, "name", &InterceptorStatus::name), field(3, "kind", &InterceptorStatus::kind),
     field(4, "phase", &InterceptorStatus::phase), field(5, "about", &InterceptorStatus::about),
-    field(6, "settings", &InterceptorStatus::settings));
+    field(6, "settings", &InterceptorStatus::settings),
+    field(7, "figures", &InterceptorStatus::figures));
+
+using InterceptorSettings = std::map<std::string, std::string>;
 
 /// A way to make an interceptor.
 struct InterceptorKind {
@@ -89,8 +96,17 @@ struct InterceptorKind {
   bool server = true;
   std::vector<std::string> after{};
   /// Refuses settings that it does not know, or that make no sense.
-  std::function<Result<std::shared_ptr<Interceptor>>(std::map<std::string, std::string> const&)>
-      make{};
+  std::function<Result<std::shared_ptr<Interceptor>>(InterceptorSettings const&)> make{};
+};
+
+/// A way to make one of messages.
+struct MessageInterceptorKind {
+  std::string name{};
+  std::string about{};
+  MessageStage stage = MessageStage::observe;
+  /// As above. What it leaves in the settings is shown and written down: a secret is taken out, and
+  /// something put there by which people can tell it from another.
+  std::function<Result<std::shared_ptr<MessageInterceptor>>(InterceptorSettings&)> make{};
 };
 
 /// How a running node is changed: by people and by control loops the same way, one change after the
@@ -102,7 +118,8 @@ class Adaptation {
   ~Adaptation();
 
   void add_kind(InterceptorKind kind);
-  /// What the chains begin with: kinds by name.
+  void add_kind(MessageInterceptorKind kind);
+  /// What the chains begin with: kinds by name. No message has passed anything before.
   Result<void> begin(std::vector<std::string> client, std::vector<std::string> server);
 
   [[nodiscard]] std::uint64_t revision() const;
@@ -121,12 +138,15 @@ class Adaptation {
  private:
   struct Place {
     InterceptorStatus status;
-    Placed placed;
+    Placed placed{};
+    std::shared_ptr<MessageInterceptor> of_messages{};  // instead of `placed`
   };
   struct Revision {
     std::uint64_t number = 0;
-    std::vector<Place> client;
-    std::vector<Place> server;
+    std::vector<Place> client{};
+    std::vector<Place> server{};
+    std::vector<Place> message{};
+    [[nodiscard]] std::vector<Place>* side(std::string_view name);
   };
   struct Draft {
     Revision next;
@@ -135,6 +155,9 @@ class Adaptation {
   };
   [[nodiscard]] Draft draft(std::vector<Edit> const& edits) const;
   [[nodiscard]] Result<Place> make(Edit const& edit) const;
+  [[nodiscard]] Result<Place> make_of_messages(Edit const& edit) const;
+  [[nodiscard]] Result<void> edit_side(Draft& draft, Edit const& edit, std::string& told) const;
+  [[nodiscard]] Result<void> sort(std::vector<Place>& calls) const;
   Result<void> put_in_force(Revision const& next, std::chrono::milliseconds trial);
   Result<void> try_out(LiveChain& live, std::unique_ptr<Chain> next,
                        std::chrono::milliseconds trial);
@@ -146,6 +169,7 @@ class Adaptation {
   threads::mutex changing_;  // one change at a time
   mutable threads::mutex mutex_;
   std::map<std::string, InterceptorKind, std::less<>> kinds_;
+  std::map<std::string, MessageInterceptorKind, std::less<>> message_kinds_;
   std::vector<Revision> revisions_;  // the last is in force
   std::uint64_t unconfirmed_ = 0;
   threads::condition_variable confirmed_;
@@ -156,5 +180,7 @@ class Adaptation {
 /// deduplicate, retry, hedge, replicate.
 [[nodiscard]] std::vector<InterceptorKind> shipped_kinds(world::World& world,
                                                          std::shared_ptr<Interceptor> trace);
+/// Those of messages: zstd, chacha20-poly1305, pace, count.
+[[nodiscard]] std::vector<MessageInterceptorKind> shipped_message_kinds(world::World& world);
 
 }  // namespace mutirao::middleware

@@ -54,7 +54,7 @@ class Broker {
   /// What calls of this node pass before they go their way.
   [[nodiscard]] LiveChain& chain() noexcept;
   [[nodiscard]] std::shared_ptr<Interceptor> const& last() const noexcept;
-  /// What messages of all connections pass.
+  /// What messages of all connections pass; where nobody else can read them, without encryption.
   [[nodiscard]] MessageChain& messages() noexcept;
 
   /// Serves whoever connects, until the thread is asked to stop or the listener is closed.

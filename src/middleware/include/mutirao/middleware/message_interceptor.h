@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +43,8 @@ class MessageInterceptor {
   [[nodiscard]] virtual Result<Bytes> incoming(ByteView message);
   /// How long a write of so many bytes has to wait.
   [[nodiscard]] virtual Duration hold(std::size_t /*bytes*/, TimePoint /*now*/) { return {}; }
+  /// What it has counted, by name, for people.
+  [[nodiscard]] virtual std::map<std::string, std::uint64_t> figures() const { return {}; }
 };
 
 /// Makes messages small (Zstandard, RFC 8878), where that is worth it. What comes in may not become
@@ -105,6 +108,9 @@ class CountMessages final : public MessageInterceptor {
   [[nodiscard]] std::string_view name() const noexcept override { return ""; }
   [[nodiscard]] MessageStage stage() const noexcept override { return MessageStage::observe; }
   [[nodiscard]] Duration hold(std::size_t bytes, TimePoint now) override;
+  [[nodiscard]] std::map<std::string, std::uint64_t> figures() const override {
+    return {{"bytes", bytes()}, {"writes", writes()}};
+  }
   [[nodiscard]] std::uint64_t writes() const noexcept { return writes_.load(); }
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_.load(); }
 
@@ -120,9 +126,20 @@ class CountMessages final : public MessageInterceptor {
 /// the other side can undo it tells when a connection begins. Compression can always be undone.
 class MessageChain {
  public:
+  using Interceptors = std::vector<std::shared_ptr<MessageInterceptor>>;
+
   MessageChain();
-  /// What messages pass from now on. Refuses two of one stage that change messages.
-  Result<void> set(std::vector<std::shared_ptr<MessageInterceptor>> interceptors);
+  /// The order in which messages pass them. Refuses two of one stage that change messages.
+  [[nodiscard]] static Result<Interceptors> ordered(Interceptors interceptors);
+  /// What messages pass from now on, as ordered() has it.
+  Result<void> set(Interceptors interceptors);
+
+  /// The same without encryption, for connections that nobody else can read or write: Unix sockets,
+  /// and TLS with somebody who is known. So who manages a node by its socket needs no key, and a
+  /// key that was given by mistake can be taken away again.
+  [[nodiscard]] std::shared_ptr<MessageChain> const& where_private() const noexcept {
+    return where_private_;
+  }
 
   /// By name, what this node can undo.
   [[nodiscard]] std::vector<std::string> readable() const;
@@ -139,9 +156,10 @@ class MessageChain {
   [[nodiscard]] Duration hold(std::size_t bytes, TimePoint now) const;
 
  private:
-  using Interceptors = std::vector<std::shared_ptr<MessageInterceptor>>;
+  explicit MessageChain(std::shared_ptr<MessageChain> where_private);
   [[nodiscard]] Interceptors in_force() const;
 
+  std::shared_ptr<MessageChain> const where_private_;  // its own is null
   mutable threads::mutex mutex_;
   Interceptors in_force_;
   std::array<std::shared_ptr<MessageInterceptor>, 2>
