@@ -1,13 +1,16 @@
-// riscv_test_runner [--verbose] PROGRAM...
+// riscv_test_runner [--verbose] [--engine interp|jit|audit] PROGRAM...
 //
 // Runs bare-metal programs that report by writing to the symbol `tohost` (1 is success, others are
 // the number of the failed test times two plus one), as the conformance tests of the architecture
 // do. Prints those that failed, then counts, instructions and time. Exits 1 when one failed.
+// With audit each program runs on two machines, one interpreted and one translated, whose harts are
+// compared after a few instructions at a time.
 #include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <random>
 #include <string>
 #include <string_view>
 
@@ -15,6 +18,7 @@
 
 #include "firmware/elf.h"
 #include "hart/interpreter.h"
+#include "translator/translator.h"
 
 namespace {
 
@@ -36,36 +40,97 @@ struct Verdict {
   std::uint64_t steps = 0;
 };
 
-Verdict run_program(std::string const& path) {
+enum class Engine : std::uint8_t { interp, jit, audit };
+
+/// A hart with memory of its own, run by one engine.
+class Rig {
+ public:
+  Rig(ElfFile const& elf, bool translated) : memory_{*GuestMemory::create(kRamBase, kRamSize)} {
+    for (auto const& segment : elf.segments())
+      fits_ = fits_ && memory_->write(segment.physical_address, segment.bytes);
+    frame_->hart.pc = elf.entry();
+    host_.hart = &frame_->hart;
+    if (translated)
+      translator_ = *Translator::make(*frame_, bus_, host_);
+    else
+      interpreter_ = std::make_unique<Interpreter>(frame_->hart, bus_, host_);
+  }
+  [[nodiscard]] bool fits() const { return fits_; }
+  [[nodiscard]] Hart& hart() { return frame_->hart; }
+  [[nodiscard]] GuestMemory& memory() { return *memory_; }
+  void run(std::uint64_t budget) {
+    auto const stop = translator_ ? translator_->run(budget) : interpreter_->run(budget);
+    // Nobody else raises interrupts: what waits is let go on.
+    if (stop == Interpreter::Stop::waiting) hart().waiting = false;
+  }
+
+ private:
+  std::unique_ptr<GuestMemory> memory_;
+  bool fits_ = true;
+  Bus bus_{*memory_};
+  SteppedTime host_;
+  std::unique_ptr<HartFrame> frame_ = std::make_unique<HartFrame>();
+  std::unique_ptr<Interpreter> interpreter_;
+  std::unique_ptr<Translator> translator_;
+};
+
+/// Where two harts differ; empty if they do not.
+std::string difference(Hart const& one, Hart const& other) {
+  for (int n = 0; n < 32; ++n) {
+    if (one.x[n] != other.x[n]) return "x" + std::to_string(n);
+    if (one.f[n] != other.f[n]) return "f" + std::to_string(n);
+  }
+  if (one.pc != other.pc) return "pc";
+  if (one.steps != other.steps) return "steps";
+  if (one.steps_trapped != other.steps_trapped) return "steps_trapped";
+  if (one.privilege != other.privilege) return "privilege";
+  if (one.mstatus != other.mstatus) return "mstatus";
+  if (one.fflags != other.fflags) return "fflags";
+  if (one.mcause != other.mcause || one.mepc != other.mepc || one.mtval != other.mtval)
+    return "machine trap";
+  if (one.scause != other.scause || one.sepc != other.sepc || one.stval != other.stval)
+    return "supervisor trap";
+  return "";
+}
+
+Verdict run_program(std::string const& path, Engine engine) {
   std::ifstream stream{path, std::ios::binary};
   Bytes const file{std::istreambuf_iterator<char>{stream}, {}};
   auto const elf = ElfFile::parse(file);
   if (!elf) return {elf.error().what};
   auto const tohost = elf->symbol("tohost");
   if (!tohost) return {"no symbol tohost"};
-
-  auto memory = GuestMemory::create(kRamBase, kRamSize);
-  if (!memory) return {memory.error().what};
-  for (auto const& segment : elf->segments())
-    if (!(*memory)->write(segment.physical_address, segment.bytes))
-      return {"does not fit into RAM"};
-  Bus bus{**memory};
-  auto hart = std::make_unique<Hart>();
-  hart->pc = elf->entry();
-  SteppedTime host;
-  host.hart = hart.get();
-  auto const interpreter = std::make_unique<Interpreter>(*hart, bus, host);
-  while (hart->steps < kStepsMax) {
-    // Nobody else raises interrupts: what waits is let go on.
-    if (interpreter->run(kSlice) == Interpreter::Stop::waiting) hart->waiting = false;
-    std::uint64_t const word = (*memory)->load<std::uint64_t>(*tohost).value_or(0);
+  Rig rig{*elf, engine != Engine::interp};
+  std::unique_ptr<Rig> reference;
+  if (engine == Engine::audit) reference = std::make_unique<Rig>(*elf, false);
+  if (!rig.fits()) return {"does not fit into RAM"};
+  std::minstd_rand random;
+  while (rig.hart().steps < kStepsMax) {
+    auto const slice = reference ? random() % 300 + 1 : kSlice;
+    auto const pc = rig.hart().pc;
+    rig.run(slice);
+    if (reference) {
+      reference->run(slice);
+      if (auto const where = difference(rig.hart(), reference->hart()); !where.empty()) {
+        char text[160];
+        std::snprintf(text, sizeof text,
+                      "engines differ in %s after %llu instructions: from pc %llx to %llx and %llx",
+                      where.c_str(), static_cast<unsigned long long>(rig.hart().steps),
+                      static_cast<unsigned long long>(pc),
+                      static_cast<unsigned long long>(rig.hart().pc),
+                      static_cast<unsigned long long>(reference->hart().pc));
+        return {text, rig.hart().steps};
+      }
+    }
+    std::uint64_t const word = rig.memory().load<std::uint64_t>(*tohost).value_or(0);
     if (word == 0) continue;
-    if (word == 1) return {"", hart->steps};
+    if (word == 1) return {"", rig.hart().steps};
     // A character for the console; anything else is a verdict.
-    if (word >> 56 != 1) return {"test " + std::to_string(word >> 1), hart->steps};
-    static_cast<void>((*memory)->store<std::uint64_t>(*tohost, 0));
+    if (word >> 56 != 1) return {"test " + std::to_string(word >> 1), rig.hart().steps};
+    static_cast<void>(rig.memory().store<std::uint64_t>(*tohost, 0));
+    if (reference) static_cast<void>(reference->memory().store<std::uint64_t>(*tohost, 0));
   }
-  return {"no verdict", hart->steps};
+  return {"no verdict", rig.hart().steps};
 }
 
 }  // namespace
@@ -74,6 +139,7 @@ int main(int argc, char** argv) {
   int passed = 0, failed = 0;
   std::uint64_t steps = 0;
   bool verbose = false;
+  Engine engine = Engine::interp;
   auto const begin = std::chrono::steady_clock::now();
   for (int i = 1; i < argc; ++i) {
     std::string const path = argv[i];
@@ -81,7 +147,12 @@ int main(int argc, char** argv) {
       verbose = true;
       continue;
     }
-    Verdict const verdict = run_program(path);
+    if (path == "--engine" && i + 1 < argc) {
+      std::string_view const name = argv[++i];
+      engine = name == "jit" ? Engine::jit : name == "audit" ? Engine::audit : Engine::interp;
+      continue;
+    }
+    Verdict const verdict = run_program(path, engine);
     steps += verdict.steps;
     (verdict.failure.empty() ? passed : failed)++;
     if (verbose || !verdict.failure.empty())

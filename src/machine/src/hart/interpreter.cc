@@ -20,10 +20,6 @@ std::unexpected<Exception> illegal(Instruction const& instruction) {
   return std::unexpected{Exception{Cause::illegal_instruction, instruction.bits}};
 }
 
-std::uint64_t immediate(Instruction const& instruction) {
-  return static_cast<std::uint64_t>(std::int64_t{instruction.imm});
-}
-
 }  // namespace
 
 Interpreter::Interpreter(Hart& hart, Bus& bus, HartHost& host)
@@ -186,7 +182,7 @@ std::expected<void, Exception> Interpreter::execute_system(Instruction const& i)
   return {};
 }
 
-Interpreter::Stop Interpreter::run(std::uint64_t budget) {
+Interpreter::Stop Interpreter::run_from(bool admit_first, std::uint64_t budget) {
   using namespace integer;
   auto& x = hart_.x;
   auto& f = hart_.f;
@@ -202,6 +198,7 @@ Interpreter::Stop Interpreter::run(std::uint64_t budget) {
     hart_.steps = steps_at_end - left + 1;
   };
 
+  if (!admit_first) goto relocate;
   look_at_timer(core_);
 
 admit:  // hart_.pc is right, and an interrupt may be due

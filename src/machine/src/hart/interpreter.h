@@ -30,7 +30,10 @@ class Interpreter final : private CodeWatcher {
     attention,  ///< `hart.attention` was set; it is cleared
   };
   /// Runs at most `budget` instructions; `hart.steps` tells how many it was.
-  Stop run(std::uint64_t budget);
+  Stop run(std::uint64_t budget) { return run_from(true, budget); }
+
+  /// The same, but no interrupt is looked for at the begin: goes on with a run that was left.
+  Stop go_on(std::uint64_t budget) { return run_from(false, budget); }
 
   [[nodiscard]] Core& core() noexcept { return core_; }
 
@@ -41,6 +44,7 @@ class Interpreter final : private CodeWatcher {
     Instruction slots[kSlots + 1];
   };
 
+  Stop run_from(bool admit_first, std::uint64_t budget);
   /// The slot of the instruction at hart.pc, decoded.
   [[nodiscard]] std::expected<Instruction const*, Exception> locate();
   [[nodiscard]] DecodedPage& decoded_page(GuestAddress page);

@@ -80,6 +80,12 @@ struct Instruction {
 
   friend bool operator==(Instruction const&, Instruction const&) = default;
 };
+
+/// The immediate as it takes part in what is computed.
+[[nodiscard]] constexpr std::uint64_t immediate(Instruction const& instruction) noexcept {
+  return static_cast<std::uint64_t>(std::int64_t{instruction.imm});
+}
+
 static_assert(sizeof(Instruction) == 16, "a page of decoded slots is eight pages of memory");
 
 }  // namespace mutirao::machine

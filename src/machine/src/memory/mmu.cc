@@ -1,6 +1,7 @@
 #include "memory/mmu.h"
 
 #include <atomic>
+#include <utility>
 
 namespace mutirao::machine {
 namespace {
@@ -49,7 +50,10 @@ Mmu::Mmu(Hart& hart, Bus& bus) : hart_{hart}, bus_{bus}, memory_{bus.memory()} {
 
 Mmu::~Mmu() { memory_.unwatch(*this); }
 
-void Mmu::page_became_code(GuestAddress page) { tlb_.forget_stores(memory_.host_page(page)); }
+void Mmu::page_became_code(GuestAddress page) {
+  tlb_.forget_stores(memory_.host_page(page));
+  if (watcher_ != nullptr) watcher_->data_mappings_changed();
+}
 
 /// Loads and stores in machine mode can be made as if in the mode before (Priv. 3.1.6.3).
 Privilege Mmu::data_privilege() const noexcept {
@@ -70,6 +74,11 @@ void Mmu::context_changed() noexcept {
   };
   fetch_context_ = context(hart_.privilege, false);
   data_context_ = context(data_privilege(), true);
+  if (watcher_ == nullptr) return;
+  watcher_->data_mappings_changed();
+  // Numbers of spaces that were given out mean others now.
+  if (std::exchange(flushes_seen_, tlb_.flushes()) != tlb_.flushes())
+    watcher_->code_mappings_changed(nullptr);
 }
 
 void Mmu::rules_changed() noexcept {
@@ -86,6 +95,7 @@ void Mmu::fence(std::uint64_t const* address, std::uint64_t const* asid) noexcep
   else
     tlb_.flush();
   context_changed();
+  if (watcher_ != nullptr && address != nullptr) watcher_->code_mappings_changed(address);
 }
 
 std::expected<Mmu::Leaf, Cause> Mmu::walk(std::uint64_t address, Access access,

@@ -11,6 +11,18 @@
 
 namespace mutirao::machine {
 
+/// Who keeps shortcuts of its own past the TLB, as translated code does.
+class MappingWatcher {
+ public:
+  virtual ~MappingWatcher() = default;
+  /// What was known of loads and stores may be wrong now: another context, a fence, a page that
+  /// holds code.
+  virtual void data_mappings_changed() noexcept = 0;
+  /// What was known of where instructions are fetched from may be: of one address, or nothing for
+  /// all. Another context alone changes nothing: a context stands for the same mappings until this.
+  virtual void code_mappings_changed(std::uint64_t const* address) noexcept = 0;
+};
+
 /// Virtual memory of one hart: Sv39 and Sv48 with 16-bit ASIDs, Svadu, Svnapot, Svpbmt, and the
 /// privileges, PMP and mstatus bits that decide who may touch what (Priv. 20240411, 10.3 to 10.5
 /// and chapters 11 to 13).
@@ -74,6 +86,13 @@ class Mmu final : private CodeWatcher {
 
   [[nodiscard]] Bus& bus() noexcept { return bus_; }
 
+  /// `watcher` outlives this. At most one.
+  void watch(MappingWatcher& watcher) noexcept { watcher_ = &watcher; }
+  [[nodiscard]] Tlb const& tlb() const noexcept { return tlb_; }
+  /// The low bits of the tags that match now.
+  [[nodiscard]] std::uint64_t data_context() const noexcept { return data_context_; }
+  [[nodiscard]] std::uint64_t fetch_context() const noexcept { return fetch_context_; }
+
  private:
   // The low three bits of a context: what an access may do that is not in the page table.
   enum Mode : unsigned { kUser = 0, kSupervisor = 2, kMachineMode = 7 };  // + kMxrBit, kSumBit
@@ -105,6 +124,8 @@ class Mmu final : private CodeWatcher {
   Pmp pmp_;
   std::uint64_t data_context_ = 0;
   std::uint64_t fetch_context_ = 0;
+  std::uint64_t flushes_seen_ = 0;
+  MappingWatcher* watcher_ = nullptr;
   Tlb tlb_;
 };
 

@@ -90,8 +90,12 @@ class Tlb {
     return true;
   }
 
+  /// How often everything was flushed: the numbers of spaces begin anew then.
+  [[nodiscard]] std::uint64_t flushes() const noexcept { return flushes_; }
+
   /// Everything, in all spaces.
   void flush() noexcept {
+    ++flushes_;
     for (Table* const table : {&fetch, &load, &store}) table->entries.fill(Entry{});
     spaces_.fill(AsidSpace{});
     next_space_ = 1;
@@ -128,6 +132,7 @@ class Tlb {
 
   std::array<AsidSpace, 1024> spaces_;
   std::uint16_t next_space_ = 1;
+  std::uint64_t flushes_ = 0;
   std::array<std::uint64_t, 8> large_{};  // a filter over the leaves larger than a page
 };
 

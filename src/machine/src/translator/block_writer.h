@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "mutirao/codegen/assembler.h"
+
+#include "translator/block.h"
+#include "translator/frame.h"
+#include "translator/registers.h"
+
+namespace mutirao::machine {
+
+/// Translates the instructions of one block: for each a few of the host, in place, and what is
+/// seldom needed behind the last of them.
+///
+/// Exact: before each instruction that can fail, or that others must see executed, all registers of
+/// the guest are where they belong, so that nothing has to be undone.
+class BlockWriter {
+ public:
+  /// Writes at the end of what `to` has; `base` is where that begins in the code memory. The sites
+  /// of the block are there.
+  BlockWriter(codegen::Assembler& to, std::size_t base, Block& block) noexcept
+      : to_{to}, base_{base}, block_{block} {}
+
+  /// Whether the instruction can stand in a block at all; others are for the interpreter.
+  [[nodiscard]] static bool translates(Op op) noexcept;
+  /// Whether a block ends with it.
+  [[nodiscard]] static bool ends_block(Instruction const& instruction) noexcept;
+
+  /// `next_pc` is what comes after the last instruction, unless that jumps away.
+  void write(std::uint64_t next_pc);
+
+ private:
+  using Reg = codegen::Reg;
+  using Width = codegen::Width;
+  using Mem = codegen::Mem;
+
+  // Operands
+  [[nodiscard]] static bool pinned(unsigned x) noexcept { return kPinOf[x].has_value(); }
+  Reg read(unsigned x, Reg scratch);
+  void read_into(Reg to, unsigned x);
+  [[nodiscard]] static Reg target_of(unsigned rd, Reg scratch) noexcept;
+  void written(unsigned rd, Reg value);
+  void alu_with(codegen::Alu op, Width width, Reg to, unsigned x);
+
+  // Instructions
+  void instruction(Site& site);
+  bool integer(Instruction const& i, std::uint64_t pc);
+  void constant(unsigned rd, std::uint64_t value);
+  void commutative(Instruction const& i, codegen::Alu op, Width width);
+  void subtract(Instruction const& i, Width width);
+  void with_immediate(Instruction const& i, codegen::Alu op);
+  void add_immediate(Instruction const& i, Width width);
+  void shift_by(Instruction const& i, codegen::Shift op, Width width);
+  void shift_immediate(Instruction const& i, codegen::Shift op, Width width);
+  void set_if(Instruction const& i, codegen::Cond cond, bool immediate);
+  void multiply(Instruction const& i, Width width);
+  void multiply_high(Instruction const& i);
+  void divide(Instruction const& i, Width width, bool is_signed, bool remainder);
+  void shifted_add(Instruction const& i, std::uint8_t scale, bool unsigned_word);
+  void choose(Instruction const& i, codegen::Cond cond);
+  void load(Site& site);
+  void store(Site& site);
+  void call_out(Site& site);
+  void fence(Instruction const& i);
+  void branch(Site& site);
+  void jump_register(Site& site);
+
+  // Ways out
+  void leave_at(std::uint64_t pc, std::int32_t unused);
+  void go_to(std::uint64_t target);
+  void look_up_target();
+  void later(std::function<void()> write) { later_.push_back(std::move(write)); }
+
+  codegen::Assembler& to_;
+  std::size_t base_;
+  Block& block_;
+  codegen::Label head_;
+  std::vector<std::function<void()>> later_;
+};
+
+}  // namespace mutirao::machine

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "hart/hart.h"
+#include "memory/tlb.h"
+
+namespace mutirao::machine {
+
+class Translator;
+
+/// What translated code keeps besides the hart. Plain data at fixed offsets.
+struct TranslationState {
+  /// The page that a register pointed into when it was last used as the base of a load, or of a
+  /// store: the tag is the virtual page, and the addend leads from there to the host. Code that
+  /// walks an array or uses the stack stays in a page, and the registers that it does so with are
+  /// known when it is translated: so this cache needs no hash, and finding where a load goes is no
+  /// part of the time that it takes.
+  struct Page {
+    std::uint64_t tag = kNoTag;
+    std::uint64_t addend = 0;
+  };
+  static constexpr std::uint64_t kNoTag = 1;  // no page begins there
+  /// Where the code of a virtual address is, in one context: for jumps whose target is not known.
+  struct Target {
+    std::uint64_t key = kNoKey;
+    std::uint8_t const* code = nullptr;
+  };
+  static constexpr std::uint64_t kNoKey = 1;  // no instruction begins there
+  static constexpr unsigned kTargets = 4096;
+  static constexpr unsigned target_slot(std::uint64_t pc) noexcept { return pc / 2 % kTargets; }
+
+  Translator* translator = nullptr;   ///< whose code runs
+  std::int64_t budget = 0;            ///< instructions that may still be begun
+  std::uint64_t context_key = 0;      ///< xor the address: the key of a Target
+  std::uint64_t data_context = 0;     ///< as in the tags of the Tlb
+  Tlb::Entry const* loads = nullptr;  ///< the tables of the Tlb
+  Tlb::Entry const* stores = nullptr;
+  void* link = nullptr;  ///< the Link by which code was left, if that can be led on
+  // Code that is called from everywhere; see thunks.h.
+  std::uint8_t const* leave = nullptr;
+  std::uint8_t const* call_out = nullptr;
+  std::array<std::uint8_t const*, 4> load_missed{};  ///< by the logarithm of the size
+  std::array<std::uint8_t const*, 4> store_missed{};
+
+  Page load_pages[32];
+  Page store_pages[32];
+  Target targets[kTargets];
+
+  void forget_pages() noexcept {
+    for (auto& each : load_pages) each.tag = kNoTag;
+    for (auto& each : store_pages) each.tag = kNoTag;
+  }
+  void forget_targets() noexcept {
+    for (auto& each : targets) each.key = kNoKey;
+  }
+};
+
+/// A hart as translated code sees it: one block of memory that a register points into.
+struct HartFrame {
+  Hart hart;
+  TranslationState translation;
+};
+
+/// The register points here, so that all of x is within the reach of a byte.
+inline constexpr std::int32_t kFrameBias = 128;
+
+constexpr std::int32_t offset_of_x(unsigned number) noexcept {
+  return static_cast<std::int32_t>(offsetof(HartFrame, hart.x) + 8 * number) - kFrameBias;
+}
+constexpr std::int32_t offset_of_f(unsigned number) noexcept {
+  return static_cast<std::int32_t>(offsetof(HartFrame, hart.f) + 8 * number) - kFrameBias;
+}
+#define MUT_FRAME_OFFSET(member)                                                \
+  (static_cast<std::int32_t>(offsetof(::mutirao::machine::HartFrame, member)) - \
+   ::mutirao::machine::kFrameBias)
+
+}  // namespace mutirao::machine

@@ -1,0 +1,123 @@
+#include "translator/thunks.h"
+
+#include <bit>
+
+#include "translator/registers.h"
+
+namespace mutirao::machine {
+namespace {
+
+using codegen::Alu;
+using codegen::Assembler;
+using codegen::Cond;
+using codegen::Label;
+using codegen::Mem;
+using codegen::Reg;
+using codegen::Shift;
+using codegen::Width;
+
+constexpr std::array kSavedByCallee{Reg::rbx, Reg::rbp, Reg::r12, Reg::r13, Reg::r14, Reg::r15};
+
+void spill_pins(Assembler& to) {
+  for (auto const& [guest, host] : kPins)
+    to.store(Width::qword, in_frame(offset_of_x(guest)), host);
+}
+void load_pins(Assembler& to) {
+  for (auto const& [guest, host] : kPins) to.load(Width::qword, host, in_frame(offset_of_x(guest)));
+}
+
+/// From inside a thunk that was called: calls `function` with the frame first and what `arguments`
+/// puts into place, and tests what it returns.
+void call_function(Assembler& to, std::uint64_t function, auto const& arguments) {
+  spill_pins(to);
+  arguments();
+  to.lea(Width::qword, Reg::rdi, in_frame(-kFrameBias));
+  to.mov(Reg::rax, function);
+  to.alu(Alu::sub, Width::qword, Reg::rsp, 8);  // calls are made at a multiple of 16
+  to.call(Reg::rax);
+  to.alu(Alu::add, Width::qword, Reg::rsp, 8);
+  load_pins(to);
+  to.test(Width::dword, Reg::rax, Reg::rax);
+}
+
+/// The Tlb's direct-mapped table (tlb.h), then the function.
+std::size_t write_missed(Assembler& to, unsigned size, std::int32_t table, std::uint64_t function,
+                         Label& leave) {
+  auto const begin = to.size();
+  Label missed;
+  Label gone;
+  if (size > 1) {  // one that is not aligned never matches a tag in a block either
+    to.test(Width::byte, Reg::rax, static_cast<std::int32_t>(size - 1));
+    to.jump(Cond::not_equal, missed);
+  }
+  static_assert(sizeof(Tlb::Entry) == 16 && offsetof(Tlb::Entry, addend) == 8);
+  to.push(Reg::rcx);
+  to.mov(Width::qword, Reg::rdx, Reg::rax);
+  to.shift(Shift::shr, Width::qword, Reg::rdx, std::countr_zero(kPageSize) - 4);
+  to.alu(Alu::and_, Width::dword, Reg::rdx, static_cast<std::int32_t>((Tlb::kEntries - 1) * 16));
+  to.alu(Alu::add, Width::qword, Reg::rdx, in_frame(table));
+  to.mov(Width::qword, Reg::rcx, Reg::rax);
+  to.alu(Alu::and_, Width::qword, Reg::rcx, -static_cast<std::int32_t>(kPageSize));
+  to.alu(Alu::or_, Width::qword, Reg::rcx, in_frame(MUT_FRAME_OFFSET(translation.data_context)));
+  to.alu(Alu::cmp, Width::qword, Reg::rcx, Mem{Reg::rdx, 0});
+  to.pop(Reg::rcx);
+  to.jump(Cond::not_equal, missed);
+  to.load(Width::qword, Reg::rdx, Mem{Reg::rdx, 8});
+  to.test(Width::dword, Reg::rax, Reg::rax);  // clears the carry
+  to.ret();
+
+  to.bind(missed);
+  call_function(to, function, [&] {
+    to.mov(Width::qword, Reg::rsi, Reg::rax);
+    to.mov(Width::qword, Reg::rdx, Reg::rcx);
+  });
+  to.jump(Cond::not_equal, gone);
+  to.alu(Alu::cmp, Width::dword, Reg::rax, 1);  // 0 is below: sets the carry
+  to.ret();
+  to.bind(gone);
+  to.alu(Alu::add, Width::qword, Reg::rsp, 8);
+  to.jump(leave);
+  return begin;
+}
+
+}  // namespace
+
+Thunks write_thunks(Assembler& to, AccessFunction access, CallOutFunction call_out) {
+  Thunks thunks;
+  thunks.enter = to.size();
+  for (auto const reg : kSavedByCallee) to.push(reg);
+  to.alu(Alu::sub, Width::qword, Reg::rsp, 8);
+  to.lea(Width::qword, kFrame, Mem{Reg::rdi, kFrameBias});
+  to.mov(Width::qword, Reg::rax, Reg::rsi);
+  load_pins(to);
+  to.jump(Reg::rax);
+
+  Label leave;
+  to.bind(leave);
+  thunks.leave = to.size();
+  spill_pins(to);
+  to.alu(Alu::add, Width::qword, Reg::rsp, 8);
+  for (auto i = kSavedByCallee.size(); i-- > 0;) to.pop(kSavedByCallee[i]);
+  to.ret();
+
+  auto const accessed = reinterpret_cast<std::uint64_t>(access);
+  for (unsigned i = 0; i < 4; ++i) {
+    thunks.load_missed[i] =
+        write_missed(to, 1u << i, MUT_FRAME_OFFSET(translation.loads), accessed, leave);
+    thunks.store_missed[i] =
+        write_missed(to, 1u << i, MUT_FRAME_OFFSET(translation.stores), accessed, leave);
+  }
+
+  thunks.call_out = to.size();
+  call_function(to, reinterpret_cast<std::uint64_t>(call_out),
+                [&] { to.mov(Width::qword, Reg::rsi, Reg::rcx); });
+  Label gone;
+  to.jump(Cond::not_equal, gone);
+  to.ret();
+  to.bind(gone);
+  to.alu(Alu::add, Width::qword, Reg::rsp, 8);
+  to.jump(leave);
+  return thunks;
+}
+
+}  // namespace mutirao::machine

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+
+#include "mutirao/codegen/assembler.h"
+
+#include "translator/block.h"
+#include "translator/frame.h"
+
+/// The code around blocks: the way in and out, and what blocks call when they can't go on alone.
+namespace mutirao::machine {
+
+/// What the functions behind say to the code that called them.
+enum class Next : std::uint32_t {
+  go_on,  ///< the instruction is executed; registers may have changed
+  leave,  ///< back to the translator; the frame says why
+};
+using AccessFunction = Next (*)(HartFrame* frame, std::uint64_t address, Site const* site);
+using CallOutFunction = Next (*)(HartFrame* frame, Site const* site);
+
+using EnterFunction = void (*)(HartFrame* frame, std::uint8_t const* code);
+
+/// Offsets in the code memory.
+struct Thunks {
+  /// An EnterFunction: loads the registers and goes to the code; returns when it is left.
+  std::size_t enter = 0;
+  /// Jumped to. The state is put into the frame; pc is there already.
+  std::size_t leave = 0;
+  /// Called with the address in rax and the Site in rcx. When the Tlb knows the page: carry clear,
+  /// rdx has the addend, rax the address still. Otherwise the access is made: carry set. All other
+  /// registers of the guest are as they have to be.
+  std::size_t load_missed[4] = {};
+  std::size_t store_missed[4] = {};
+  /// Called with the Site in rcx: executes the instruction.
+  std::size_t call_out = 0;
+};
+
+/// At the begin of the code memory.
+[[nodiscard]] Thunks write_thunks(codegen::Assembler& to, AccessFunction access,
+                                  CallOutFunction call_out);
+
+}  // namespace mutirao::machine

@@ -1,0 +1,378 @@
+#include "translator/translator.h"
+
+#include <algorithm>
+
+#include "hart/atomics.h"
+#include "hart/floating_point.h"
+#include "hart/trap.h"
+#include "isa/decode.h"
+#include "translator/block_writer.h"
+
+namespace mutirao::machine {
+namespace {
+
+constexpr std::uint32_t kInstructionsMax = 64;    // of a block
+constexpr std::size_t kBlockBytesMax = 64 << 10;  // far more than the largest
+constexpr std::uint64_t kModeMask = 7;            // of a context of the Tlb
+constexpr unsigned kContextShift = 49;            // above the bits of an address that differ
+
+/// A run's budget in one piece: how long a request for attention may go unseen.
+constexpr std::uint64_t kSliceMax = 50'000;
+
+constexpr std::size_t aligned(std::size_t bytes) noexcept { return (bytes + 15) / 16 * 16; }
+
+}  // namespace
+
+Result<std::unique_ptr<Translator>> Translator::make(HartFrame& frame, Bus& bus, HartHost& host,
+                                                     std::size_t code_bytes) {
+  if (__builtin_cpu_supports("bmi") == 0 || __builtin_cpu_supports("bmi2") == 0 ||
+      __builtin_cpu_supports("lzcnt") == 0 || __builtin_cpu_supports("popcnt") == 0)
+    return fail(Fault::unsupported, "this processor has no BMI2 and LZCNT, which translation needs",
+                "use the interpreter: --engine interp");
+  auto code = MUT_TRY(codegen::CodeMemory::make(code_bytes));
+  return std::unique_ptr<Translator>{new Translator{frame, bus, host, std::move(code)}};
+}
+
+Translator::Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::CodeMemory code)
+    : frame_{frame},
+      hart_{frame.hart},
+      interpreter_{frame.hart, bus, host},
+      core_{interpreter_.core()},
+      memory_{bus.memory()},
+      code_{std::move(code)} {
+  codegen::Assembler assembler{code_.writable()};
+  thunks_ = write_thunks(assembler, &access_from_code, &call_out_from_code);
+  MUT_ASSERT(!assembler.full());
+  thunk_bytes_ = used_ = aligned(assembler.size());
+
+  auto& state = frame_.translation;
+  state.translator = this;
+  state.leave = code_.executable() + thunks_.leave;
+  state.call_out = code_.executable() + thunks_.call_out;
+  for (unsigned i = 0; i < 4; ++i) {
+    state.load_missed[i] = code_.executable() + thunks_.load_missed[i];
+    state.store_missed[i] = code_.executable() + thunks_.store_missed[i];
+  }
+  auto const& tlb = core_.mmu.tlb();
+  state.loads = tlb.load.entries.data();
+  state.stores = tlb.store.entries.data();
+  memory_.watch(*this);
+  core_.mmu.watch(*this);
+  take_contexts();
+}
+
+Translator::~Translator() { memory_.unwatch(*this); }
+
+// --- What changes around blocks ----------------------------------------------------------------
+
+void Translator::take_contexts() noexcept {
+  auto& state = frame_.translation;
+  state.data_context = core_.mmu.data_context();
+  state.context_key = core_.mmu.fetch_context() << kContextShift;
+}
+
+void Translator::data_mappings_changed() noexcept {
+  frame_.translation.forget_pages();
+  take_contexts();
+}
+
+void Translator::code_mappings_changed(std::uint64_t const* address) noexcept {
+  if (address != nullptr) {
+    auto const page = *address / kPageSize;
+    if ((pages_with_code_[page / 64 % 64] >> page % 64 & 1) == 0) return;
+  }
+  frame_.translation.forget_targets();
+}
+
+void Translator::code_was_written(GuestAddress address, std::uint64_t size) {
+  auto const found = blocks_of_page_.find(address & ~kPageMask);
+  if (found == blocks_of_page_.end()) return;
+  std::uint64_t lines = 0;
+  for (auto at = address; at < address + size; at += kCodeLine)
+    lines |= std::uint64_t{1} << (at & kPageMask) / kCodeLine;
+  std::vector<Block*> touched;
+  for (auto* block : found->second)
+    if ((block->lines & lines) != 0) touched.push_back(block);
+  for (auto* block : touched) invalidate(*block);
+  code_written_ = code_written_ || !touched.empty();
+}
+
+// --- Blocks ------------------------------------------------------------------------------------
+
+void Translator::lead_on(Link& link, Block& to) {
+  MUT_ASSERT(link.to == nullptr);
+  codegen::patch_jump(code_.writable().data() + link.displacement,
+                      code_.executable() + link.displacement, code_of(to));
+  link.to = &to;
+  to.incoming.push_back(&link);
+}
+
+void Translator::leave_to_stub(Link& link) {
+  codegen::patch_jump(code_.writable().data() + link.displacement,
+                      code_.executable() + link.displacement,
+                      code_.executable() + link.displacement + 4);
+  link.to = nullptr;
+}
+
+/// Nobody comes into it any more; who is inside goes on to its end.
+void Translator::invalidate(Block& block) {
+  ++counts_.invalidated;
+  block.stale = true;
+  for (auto* link : block.incoming) leave_to_stub(*link);
+  block.incoming.clear();
+  for (auto const& link : block.links) {
+    if (link->to == nullptr) continue;
+    std::erase(link->to->incoming, link.get());
+    leave_to_stub(*link);
+  }
+  auto& target = frame_.translation.targets[TranslationState::target_slot(block.pc)];
+  if (target.code == code_of(block)) target = {};
+  auto const page = blocks_of_page_.find(block.physical & ~kPageMask);
+  std::erase(page->second, &block);
+  if (page->second.empty()) blocks_of_page_.erase(page);
+  auto const known = blocks_.find({block.physical, block.pc, block.context});
+  stale_.push_back(std::move(known->second));
+  blocks_.erase(known);
+}
+
+/// All of them; not while one runs.
+void Translator::flush() {
+  ++counts_.flushes;
+  frame_.translation.forget_targets();
+  blocks_of_page_.clear();
+  blocks_.clear();
+  stale_.clear();
+  pages_with_code_.fill(0);
+  used_ = thunk_bytes_;
+}
+
+/// The instructions of a block: up to one that ends it, that it can't hold, or the page's end.
+void Translator::fill(Block& block, GuestAddress physical) {
+  std::array<Instruction, kInstructionsMax> found;
+  auto const page = physical & ~kPageMask;
+  std::uint64_t offset = physical & kPageMask;
+  std::uint32_t count = 0;
+  while (count < kInstructionsMax && offset < kPageSize) {
+    auto const low = *memory_.load<std::uint16_t>(page + offset);
+    if (!is_compressed(low) && offset == kPageSize - 2) break;
+    auto const instruction =
+        is_compressed(low) ? decode(low) : decode(*memory_.load<std::uint32_t>(page + offset));
+    if (!BlockWriter::translates(instruction.op)) break;
+    found[count++] = instruction;
+    offset += instruction.length;
+    if (BlockWriter::ends_block(instruction)) break;
+  }
+  block.count = count;
+  if (count == 0) return;
+  block.sites = std::make_unique<Site[]>(count);
+  auto pc = block.pc;
+  for (std::uint32_t n = 0; n < count; ++n) {
+    block.sites[n] = {.instruction = found[n], .pc = pc, .block = &block, .index = n};
+    pc += found[n].length;
+  }
+  for (auto at = physical & ~(kCodeLine - 1); at < page + offset; at += kCodeLine)
+    block.lines |= std::uint64_t{1} << (at & kPageMask) / kCodeLine;
+}
+
+/// Nothing: its first instruction is none for a block.
+Block* Translator::translate(Key key) {
+  auto block = std::make_unique<Block>();
+  block->pc = key.pc;
+  block->physical = key.physical;
+  block->context = key.mode;
+  fill(*block, key.physical);
+  if (block->count == 0) return nullptr;
+  if (used_ + kBlockBytesMax > code_.size()) flush();
+  auto const& last = block->sites[block->count - 1];
+  auto const end = last.pc + last.instruction.length;
+  memory_.mark_code(key.physical, end - key.pc);
+
+  block->begin = used_;
+  codegen::Assembler assembler{code_.writable().subspan(used_)};
+  BlockWriter{assembler, used_, *block}.write(end);
+  MUT_ASSERT(!assembler.full());
+  block->bytes = assembler.size();
+  used_ += aligned(assembler.size());
+
+  auto const page = key.pc / kPageSize;
+  pages_with_code_[page / 64 % 64] |= std::uint64_t{1} << page % 64;
+  ++counts_.blocks;
+  counts_.instructions += block->count;
+  counts_.code_bytes += block->bytes;
+  blocks_of_page_[key.physical & ~kPageMask].push_back(block.get());
+  return (blocks_[key] = std::move(block)).get();
+}
+
+/// The block at hart.pc. Nothing when the interpreter has to execute what is there.
+Block* Translator::find_block() {
+  auto const physical = core_.mmu.fetchable(hart_.pc);
+  if (!physical || !memory_.contains(*physical & ~kPageMask, kPageSize)) return nullptr;
+  Key const key{*physical, hart_.pc, core_.mmu.fetch_context() & kModeMask};
+  auto const found = blocks_.find(key);
+  auto* const block = found != blocks_.end() ? found->second.get() : translate(key);
+  if (block == nullptr) return nullptr;
+  auto& state = frame_.translation;
+  state.targets[TranslationState::target_slot(hart_.pc)] = {hart_.pc ^ state.context_key,
+                                                            code_of(*block)};
+  return block;
+}
+
+// --- Running -----------------------------------------------------------------------------------
+
+/// What looks at the hart from outside, or at its counters, finds the instruction begun.
+void Translator::show(Site const& site) noexcept {
+  auto const left =
+      static_cast<std::uint64_t>(frame_.translation.budget) + site.block->count - site.index;
+  hart_.pc = site.pc;
+  hart_.steps = steps_at_end_ - left + 1;
+}
+
+/// Code is left before or after the instruction: those behind it in the block were not begun.
+void Translator::stop_at(Site const& site, bool after) noexcept {
+  auto const begun = site.index + (after ? 1 : 0);
+  frame_.translation.budget += site.block->count - begun;
+  hart_.pc = site.pc + (after ? site.instruction.length : 0);
+}
+
+Next Translator::raise(Site const& site, Exception exception) noexcept {
+  stop_at(site, false);
+  exception_ = exception;
+  return Next::leave;
+}
+
+/// Goes on behind it, unless it wrote where code is: that may have been this very block.
+Next Translator::executed(Site const& site) noexcept {
+  if (!code_written_) return Next::go_on;
+  stop_at(site, true);
+  return Next::leave;
+}
+
+Next Translator::access(std::uint64_t address, Site const& site) {
+  auto const& i = site.instruction;
+  show(site);
+  auto const size = [&] {
+    switch (i.op) {
+      case Op::lb:
+      case Op::lbu:
+      case Op::sb:
+        return 1u;
+      case Op::lh:
+      case Op::lhu:
+      case Op::sh:
+        return 2u;
+      case Op::lw:
+      case Op::lwu:
+      case Op::sw:
+        return 4u;
+      default:
+        return 8u;
+    }
+  }();
+  if (i.op >= Op::sb && i.op <= Op::sd) {
+    auto const stored = core_.mmu.store(address, size, hart_.x[i.rs2]);
+    if (!stored) return raise(site, stored.error());
+    return executed(site);
+  }
+  auto const loaded = core_.mmu.load(address, size);
+  if (!loaded) return raise(site, loaded.error());
+  auto value = *loaded;
+  if (i.op == Op::lb)
+    value = static_cast<std::uint64_t>(std::int64_t{static_cast<std::int8_t>(value)});
+  if (i.op == Op::lh)
+    value = static_cast<std::uint64_t>(std::int64_t{static_cast<std::int16_t>(value)});
+  if (i.op == Op::lw)
+    value = static_cast<std::uint64_t>(std::int64_t{static_cast<std::int32_t>(value)});
+  if (i.rd != 0) hart_.x[i.rd] = value;
+  return executed(site);
+}
+
+Next Translator::call_out(Site const& site) {
+  auto const& i = site.instruction;
+  show(site);
+  if (is_atomic(i.op)) {
+    auto const done = execute_atomic(core_, i);
+    if (!done) return raise(site, done.error());
+  } else if (i.op == Op::flw || i.op == Op::fld || i.op == Op::fsw || i.op == Op::fsd) {
+    if ((hart_.mstatus & status::kFs) == 0)
+      return raise(site, {Cause::illegal_instruction, i.bits});
+    auto const address = hart_.x[i.rs1] + static_cast<std::uint64_t>(std::int64_t{i.imm});
+    bool const single = i.op == Op::flw || i.op == Op::fsw;
+    if (i.op == Op::fsw || i.op == Op::fsd) {
+      auto const stored = core_.mmu.store(address, single ? 4 : 8, hart_.f[i.rs2]);
+      if (!stored) return raise(site, stored.error());
+    } else {
+      auto const loaded = core_.mmu.load(address, single ? 4 : 8);
+      if (!loaded) return raise(site, loaded.error());
+      hart_.f[i.rd] = single ? boxed(static_cast<std::uint32_t>(*loaded)) : *loaded;
+      hart_.mstatus |= status::kFs;
+    }
+  } else if (!execute_floating_point(hart_, i)) {
+    return raise(site, {Cause::illegal_instruction, i.bits});
+  }
+  hart_.x[0] = 0;
+  return executed(site);
+}
+
+Next Translator::access_from_code(HartFrame* frame, std::uint64_t address, Site const* site) {
+  return frame->translation.translator->access(address, *site);
+}
+Next Translator::call_out_from_code(HartFrame* frame, Site const* site) {
+  return frame->translation.translator->call_out(*site);
+}
+
+void Translator::enter(Block& block) {
+  auto& state = frame_.translation;
+  auto const left = steps_at_end_ - hart_.steps;
+  state.budget = static_cast<std::int64_t>(left);
+  state.link = nullptr;
+  ++counts_.left;
+  auto const enter = reinterpret_cast<EnterFunction>(
+      reinterpret_cast<std::uintptr_t>(code_.executable() + thunks_.enter));
+  enter(&frame_, code_of(block));
+  hart_.steps = steps_at_end_ - static_cast<std::uint64_t>(state.budget);
+}
+
+Translator::Stop Translator::run(std::uint64_t budget) {
+  auto const steps_at_end = hart_.steps + budget;
+  look_at_timer(core_);
+  bool admit = true;
+  while (true) {
+    if (std::exchange(admit, false)) {
+      if (hart_.waiting) {
+        if (!wakes(core_)) return Stop::waiting;
+        hart_.waiting = false;
+      }
+      take_interrupt(core_);
+    }
+    if (hart_.steps == steps_at_end) return Stop::budget;
+    if (hart_.attention.load(std::memory_order_relaxed) && hart_.attention.exchange(false))
+      return Stop::attention;
+
+    stale_.clear();
+    code_written_ = false;
+    steps_at_end_ = std::min(steps_at_end, hart_.steps + kSliceMax);
+    auto* const block = find_block();
+    if (block == nullptr) {
+      ++counts_.interpreted;
+      auto const stop = interpreter_.go_on(1);
+      if (stop != Stop::budget) return stop;
+      continue;
+    }
+    if (block->count > steps_at_end - hart_.steps)
+      return interpreter_.go_on(steps_at_end - hart_.steps);
+    if (block->count > steps_at_end_ - hart_.steps) continue;
+    enter(*block);
+    if (exception_) {
+      ++hart_.steps;
+      ++hart_.steps_trapped;
+      take_exception(core_, *std::exchange(exception_, std::nullopt));
+      admit = true;
+    } else if (auto* const link = static_cast<Link*>(frame_.translation.link);
+               link != nullptr && !code_written_) {
+      if (auto* const next = find_block(); next != nullptr && link->to == nullptr)
+        lead_on(*link, *next);
+    }
+  }
+}
+
+}  // namespace mutirao::machine

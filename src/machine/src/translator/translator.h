@@ -1,0 +1,118 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "mutirao/base/result.h"
+#include "mutirao/codegen/code_memory.h"
+
+#include "hart/interpreter.h"
+#include "translator/block.h"
+#include "translator/frame.h"
+#include "translator/thunks.h"
+
+namespace mutirao::machine {
+
+/// Runs a hart by translating its instructions to those of the host, block by block, as they are
+/// reached; the blocks are led to each other and stay until their instructions change.
+///
+/// To be told from the Interpreter by nothing but time: the same budgets give the same state after
+/// each of them, instruction for instruction. What is seldom or hard, it gives to the Interpreter.
+/// One thread at a time.
+class Translator final : private CodeWatcher, private MappingWatcher {
+ public:
+  static constexpr std::size_t kCodeBytes = 64 << 20;
+
+  /// All outlive this. Fails with unsupported on a host without BMI2 and LZCNT, else as CodeMemory.
+  [[nodiscard]] static Result<std::unique_ptr<Translator>> make(
+      HartFrame& frame, Bus& bus, HartHost& host, std::size_t code_bytes = kCodeBytes);
+  ~Translator() override;
+
+  using Stop = Interpreter::Stop;
+  /// As Interpreter::run().
+  Stop run(std::uint64_t budget);
+
+  struct Counts {
+    std::uint64_t blocks = 0;        ///< translated, of all times
+    std::uint64_t instructions = 0;  ///< in them
+    std::uint64_t code_bytes = 0;    ///< that they became
+    std::uint64_t invalidated = 0;   ///< blocks
+    std::uint64_t flushes = 0;       ///< of all blocks
+    std::uint64_t interpreted = 0;   ///< instructions that were not translated, and executed
+    std::uint64_t left = 0;          ///< times that translated code was left
+  };
+  [[nodiscard]] Counts const& counts() const noexcept { return counts_; }
+  [[nodiscard]] Core& core() noexcept { return interpreter_.core(); }
+
+ private:
+  struct Key {
+    GuestAddress physical;
+    std::uint64_t pc;
+    std::uint64_t mode;
+    friend bool operator==(Key const&, Key const&) = default;
+  };
+  struct Hash {
+    std::size_t operator()(Key const& key) const noexcept {
+      return (key.physical ^ key.pc * 0x9E3779B97F4A7C15u ^ key.mode << 60) >> 1;
+    }
+  };
+
+  Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::CodeMemory code);
+
+  // Blocks
+  [[nodiscard]] Block* find_block();
+  [[nodiscard]] Block* translate(Key key);
+  void fill(Block& block, GuestAddress physical);
+  void invalidate(Block& block);
+  void flush();
+  void lead_on(Link& link, Block& to);
+  void leave_to_stub(Link& link);
+  [[nodiscard]] std::uint8_t const* code_of(Block const& block) const noexcept {
+    return code_.executable() + block.begin;
+  }
+
+  // Running
+  void enter(Block& block);
+  void take_pending();
+  [[nodiscard]] Next access(std::uint64_t address, Site const& site);
+  [[nodiscard]] Next call_out(Site const& site);
+  void show(Site const& site) noexcept;
+  void stop_at(Site const& site, bool after) noexcept;
+  [[nodiscard]] Next raise(Site const& site, Exception exception) noexcept;
+  [[nodiscard]] Next executed(Site const& site) noexcept;
+  static Next access_from_code(HartFrame* frame, std::uint64_t address, Site const* site);
+  static Next call_out_from_code(HartFrame* frame, Site const* site);
+
+  void page_became_code(GuestAddress) override {}
+  void code_was_written(GuestAddress address, std::uint64_t size) override;
+  void data_mappings_changed() noexcept override;
+  void code_mappings_changed(std::uint64_t const* address) noexcept override;
+  void take_contexts() noexcept;
+
+  HartFrame& frame_;
+  Hart& hart_;
+  Interpreter interpreter_;
+  Core& core_;
+  GuestMemory& memory_;
+
+  codegen::CodeMemory code_;
+  Thunks thunks_;
+  std::size_t thunk_bytes_ = 0;
+  std::size_t used_ = 0;  // of the code memory
+
+  std::unordered_map<Key, std::unique_ptr<Block>, Hash> blocks_;
+  std::unordered_map<GuestAddress, std::vector<Block*>> blocks_of_page_;
+  std::vector<std::unique_ptr<Block>> stale_;        // that may still be executing
+  std::array<std::uint64_t, 64> pages_with_code_{};  // a filter over virtual pages
+
+  std::uint64_t steps_at_end_ = 0;  // of what is being run
+  std::optional<Exception> exception_;
+  bool code_written_ = false;
+  Counts counts_;
+};
+
+}  // namespace mutirao::machine
