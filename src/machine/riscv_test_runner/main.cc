@@ -27,7 +27,7 @@ using namespace mutirao::machine;
 
 constexpr GuestAddress kRamBase = 0x80000000;
 constexpr std::uint64_t kRamSize = 64 << 20;
-constexpr std::uint64_t kStepsMax = 200'000'000;
+constexpr std::uint64_t kStepsMax = 4'000'000'000;
 constexpr std::uint64_t kSlice = 2'000;
 
 struct SteppedTime final : HartHost {
