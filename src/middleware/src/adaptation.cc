@@ -326,14 +326,10 @@ Result<std::uint64_t> Adaptation::apply(std::vector<Edit> const& edits,
   if (!made.plan.conflicts.empty())
     return fail(Fault::invalid, fmt::format("{}", fmt::join(made.plan.conflicts, "; ")),
                 "nothing was changed: mutirao interceptor list, kinds");
-  auto const note = [&](std::string outcome) {
-    return log_.append({.who = options.who,
-                        .what = what,
-                        .reason = options.reason,
-                        .outcome = std::move(outcome)});
-  };
+  AuditEntry entry{.who = options.who, .what = what, .reason = options.reason};
   // Written down before anything happens: what can't be written down is not done.
-  MUT_TRY(note("begun"));
+  entry.outcome = "begun";
+  MUT_TRY(log_.append(entry));
   Result<void> done;
   for (auto const* edit : made.swaps)
     if (done) done = assembly_->swap(edit->name, edit->kind.empty() ? edit->name : edit->kind);
@@ -341,17 +337,15 @@ Result<std::uint64_t> Adaptation::apply(std::vector<Edit> const& edits,
   made.next.number = number;
   if (done) done = put_in_force(made.next, options.trial);
   if (!done) {
-    MUT_TRY(note("failed: " + done.error().what));
+    entry.outcome = "failed: " + done.error().what;
+    log_.record(std::move(entry));
     return std::unexpected{std::move(done).error()};
   }
-  {
-    std::lock_guard const lock{mutex_};
-    revisions_.push_back(std::move(made.next));
-    if (revisions_.size() > kRevisionsKept) revisions_.erase(revisions_.begin());
-    if (options.confirm_within > std::chrono::milliseconds{}) unconfirmed_ = number;
-  }
-  MUT_TRY(note(fmt::format("applied, revision {}", number)));
-  if (options.confirm_within > std::chrono::milliseconds{})
+  bool const waits = options.confirm_within > std::chrono::milliseconds{};
+  keep(std::move(made.next), waits ? number : 0);
+  entry.outcome = fmt::format("applied, revision {}", number);
+  log_.record(std::move(entry));
+  if (waits)
     scope_.spawn("confirm window",
                  [this, number, within = options.confirm_within] {
                    revert_unless_confirmed(number, within);
@@ -360,67 +354,91 @@ Result<std::uint64_t> Adaptation::apply(std::vector<Edit> const& edits,
   return number;
 }
 
+void Adaptation::keep(Revision next, std::uint64_t unconfirmed) {
+  {
+    std::lock_guard const lock{mutex_};
+    revisions_.push_back(std::move(next));
+    if (revisions_.size() > kRevisionsKept) revisions_.erase(revisions_.begin());
+    unconfirmed_ = unconfirmed;
+  }
+  confirmed_.notify_all();
+}
+
 void Adaptation::revert_unless_confirmed(std::uint64_t revision, std::chrono::milliseconds within) {
   {
     std::unique_lock lock{mutex_};
     auto const waited =
         confirmed_.wait(lock, [&] { return unconfirmed_ != revision; }, threads::within(within));
     if (waited || waited.error().fault != Fault::timed_out) return;
-    unconfirmed_ = 0;
   }
-  static_cast<void>(rollback(revision - 1, "the confirm window",
-                             fmt::format("revision {} was not confirmed", revision)));
+  std::lock_guard const one{changing_};
+  {
+    std::lock_guard const lock{mutex_};
+    if (unconfirmed_ != revision) return;  // the word came at the last moment
+  }
+  // A change that shuts its author out must go, also when the disk is full.
+  AuditEntry entry{.who = "the confirm window",
+                   .what = fmt::format("back to revision {}", revision - 1),
+                   .reason = fmt::format("revision {} was not confirmed", revision)};
+  auto const done = go_back(revision - 1);
+  entry.outcome =
+      done ? fmt::format("applied, revision {}", *done) : "failed: " + done.error().what;
+  log_.record(std::move(entry));
 }
 
 Result<void> Adaptation::confirm(std::uint64_t revision, std::string who) {
+  std::lock_guard const one{changing_};
   {
     std::lock_guard const lock{mutex_};
     if (unconfirmed_ != revision)
       return fail(Fault::not_found, fmt::format("revision {} waits for nobody's word", revision),
                   unconfirmed_ != 0 ? fmt::format("{} does", unconfirmed_)
                                     : "mutirao interceptor history tells what became of it");
-    unconfirmed_ = 0;
   }
-  confirmed_.notify_all();
   MUT_TRY(log_.append({.who = std::move(who),
                        .what = fmt::format("confirm revision {}", revision),
                        .reason = "it is as wanted",
                        .outcome = "confirmed"}));
+  {
+    std::lock_guard const lock{mutex_};
+    unconfirmed_ = 0;
+  }
+  confirmed_.notify_all();
   return {};
+}
+
+Result<Adaptation::Revision> Adaptation::known(std::uint64_t number) const {
+  std::lock_guard const lock{mutex_};
+  auto const found = std::ranges::find(revisions_, number, &Revision::number);
+  if (found == revisions_.end())
+    return fail(Fault::not_found, fmt::format("revision {} is not known any more", number),
+                fmt::format("from {} to {}", revisions_.front().number, revisions_.back().number));
+  return *found;
+}
+
+Result<std::uint64_t> Adaptation::go_back(std::uint64_t to) {
+  auto next = MUT_TRY(known(to));
+  auto const number = next.number = revision() + 1;
+  MUT_TRY(put_in_force(next, {}));
+  keep(std::move(next), 0);
+  return number;
 }
 
 Result<std::uint64_t> Adaptation::rollback(std::uint64_t to, std::string who, std::string reason) {
   std::lock_guard const one{changing_};
   if (reason.empty())
     return fail(Fault::invalid, "a change needs a reason", "say why: --reason TEXT");
-  Revision next;
-  {
-    std::lock_guard const lock{mutex_};
-    auto const found = std::ranges::find(revisions_, to, &Revision::number);
-    if (found == revisions_.end())
-      return fail(
-          Fault::not_found, fmt::format("revision {} is not known any more", to),
-          fmt::format("from {} to {}", revisions_.front().number, revisions_.back().number));
-    next = *found;
-    next.number = revisions_.back().number + 1;
-  }
+  MUT_TRY(known(to));
   AuditEntry entry{.who = std::move(who),
                    .what = fmt::format("back to revision {}", to),
-                   .reason = std::move(reason)};
-  entry.outcome = "begun";
+                   .reason = std::move(reason),
+                   .outcome = "begun"};
   MUT_TRY(log_.append(entry));
-  MUT_TRY(put_in_force(next, {}));
-  auto const number = next.number;
-  {
-    std::lock_guard const lock{mutex_};
-    revisions_.push_back(std::move(next));
-    if (revisions_.size() > kRevisionsKept) revisions_.erase(revisions_.begin());
-    unconfirmed_ = 0;
-  }
-  confirmed_.notify_all();
-  entry.outcome = fmt::format("applied, revision {}", number);
-  MUT_TRY(log_.append(entry));
-  return number;
+  auto const done = go_back(to);
+  entry.outcome =
+      done ? fmt::format("applied, revision {}", *done) : "failed: " + done.error().what;
+  log_.record(std::move(entry));
+  return done;
 }
 
 std::vector<AuditEntry> Adaptation::history(std::size_t count) const { return log_.last(count); }

@@ -332,6 +332,82 @@ TEST(AuditLog, keeps_what_was_done_and_notices_what_was_altered) {
   });
 }
 
+TEST(AuditLog, has_no_entry_that_it_could_not_write_and_keeps_what_has_happened) {
+  sim::for_seeds(1, [](sim::Simulation& network, std::uint64_t) {
+    auto& host = network.add_host("node");
+    auto const folder = *host.world().disk().open_directory("/state", true);
+    auto const log = *AuditLog::open(host.world(), *folder, "audit.log");
+    ASSERT_TRUE(log->append({.who = "ana", .what = "one"}));
+    // All of it was written, and maybe is on disk: it must not be there when it is read again.
+    host.disk().fail_next_syncs(1);
+    EXPECT_EQ(log->append({.who = "ana", .what = std::string(200, 'x')}).error().fault, Fault::io);
+    EXPECT_EQ(log->last(10).size(), 1u);
+    host.disk().fail_next_writes(2);
+    log->record({.who = "ana", .what = "one", .outcome = "applied"});
+    EXPECT_FALSE(log->append({.who = "ana", .what = "two"}));
+    EXPECT_EQ(log->last(1)[0].outcome, "applied");
+    EXPECT_TRUE(log->append({.who = "ana", .what = "three"}));
+    auto const again = AuditLog::open(host.world(), *folder, "audit.log");
+    ASSERT_TRUE(again) << again.error().what;
+    auto const read = (*again)->last(10);
+    ASSERT_EQ(read.size(), 3u);
+    EXPECT_EQ(read[1].outcome, "applied");
+    EXPECT_EQ(read[2].what, "three");
+  });
+}
+
+/// Something that happens while a change is put in force.
+class Meanwhile final : public MessageInterceptor {
+ public:
+  explicit Meanwhile(std::function<void()> happens) : happens_{std::move(happens)} {}
+  [[nodiscard]] std::string_view name() const noexcept override { return "meanwhile"; }
+  [[nodiscard]] MessageStage stage() const noexcept override { return MessageStage::compress; }
+  [[nodiscard]] std::size_t bytes_min() const noexcept override {
+    happens_();
+    return SIZE_MAX;
+  }
+
+ private:
+  std::function<void()> happens_;
+};
+
+// Goal: what a caller is told is what is in force, also when the disk fails in the middle of it.
+TEST(Adaptation, says_what_is_in_force_when_the_log_fails_half_way) {
+  sim::for_seeds(1, [](sim::Simulation& network, std::uint64_t) {
+    auto& host = network.add_host("node");
+    Broker broker{host.world()};
+    auto const folder = *host.world().disk().open_directory("/state", true);
+    auto const log = *AuditLog::open(host.world(), *folder, "audit.log");
+    Adaptation adaptation{broker, nullptr, *log};
+    auto const fails = [&] { host.disk().set_error_chance(0, 1, 1); };
+    adaptation.add_kind(
+        MessageInterceptorKind{.name = "meanwhile",
+                               .stage = MessageStage::compress,
+                               .make = [&](auto&) -> Result<std::shared_ptr<MessageInterceptor>> {
+                                 return std::make_shared<Meanwhile>(fails);
+                               }});
+    ApplyOptions options{.expected = 1, .who = "test", .reason = "a try", .confirm_within = 1s};
+    EXPECT_EQ(adaptation.apply({add("message", "meanwhile")}, options), 2u);
+    EXPECT_EQ(adaptation.interceptors().size(), 1u);
+    // Nobody can confirm what can't be written down; and it is taken back all the same.
+    EXPECT_FALSE(adaptation.confirm(2, "test"));
+    ASSERT_TRUE(threads::sleep_for(2s));
+    EXPECT_EQ(adaptation.revision(), 3u);
+    EXPECT_EQ(adaptation.interceptors().size(), 0u);
+    options.expected = 3;
+    EXPECT_FALSE(adaptation.apply({add("message", "meanwhile")}, options));
+    EXPECT_FALSE(adaptation.rollback(2, "test", "again"));
+    EXPECT_EQ(adaptation.revision(), 3u);
+    host.disk().recover();
+    EXPECT_EQ(adaptation.rollback(1, "test", "it works again"), 4u);
+    auto const read = (*AuditLog::open(host.world(), *folder, "audit.log"))->last(10);
+    std::vector<std::string> outcomes;
+    for (auto const& each : read) outcomes.push_back(each.outcome);
+    EXPECT_THAT(outcomes, ElementsAre("begun", "applied, revision 2", "applied, revision 3",
+                                      "begun", "applied, revision 4"));
+  });
+}
+
 TEST(Adaptation, takes_both_sides_back_when_the_second_fails_on_trial) {
   with_adapted([](Adapted& a) {
     std::atomic<bool> stop = false;

@@ -59,7 +59,7 @@ AuditLog::~AuditLog() = default;
 Result<std::unique_ptr<AuditLog>> AuditLog::open(world::World& world, world::Directory& folder,
                                                  std::string name) {
   auto log = std::make_unique<AuditLog>(world);
-  log->file_ = MUT_TRY(folder.open(name, {.writable = true, .create = true}));
+  log->file_ = MUT_TRY(folder.open(name, {.writable = true, .create = true, .owner_only = true}));
   auto const info = MUT_TRY(log->file_->info());
   if (info.size > kFileBytesMax)
     return fail(Fault::exhausted, fmt::format("{} is too long", name),
@@ -70,7 +70,10 @@ Result<std::unique_ptr<AuditLog>> AuditLog::open(world::World& world, world::Dir
   std::string before;
   for (std::size_t begin = 0; begin < text.size();) {
     auto const end = text.find('\n', begin);
-    if (end == std::string_view::npos) break;  // cut by a crash
+    if (end == std::string_view::npos) {  // cut by a crash
+      log->torn_ = true;
+      break;
+    }
     auto entry = entry_of(text.substr(begin, end - begin));
     bool const whole = entry && entry->number == log->entries_.size() + 1 &&
                        entry->hash == hash_of(before, *entry);
@@ -84,24 +87,53 @@ Result<std::unique_ptr<AuditLog>> AuditLog::open(world::World& world, world::Dir
     begin = end + 1;
     log->end_ = begin;
   }
+  log->written_ = log->entries_.size();
   return log;
 }
 
-Result<AuditEntry> AuditLog::append(AuditEntry entry) {
-  std::lock_guard const lock{mutex_};
+AuditEntry const& AuditLog::add(AuditEntry entry) {
   entry.number = entries_.size() + 1;
   entry.time_ms =
       std::chrono::floor<std::chrono::milliseconds>(world_.clock().civil().time_since_epoch())
           .count();
   entry.hash = hash_of(entries_.empty() ? "" : entries_.back().hash, entry);
-  if (file_ != nullptr) {
-    auto const line = line_of(entry);
-    MUT_TRY(file_->write_at(end_, base::view_of(line)));
-    MUT_TRY(file_->sync());
-    end_ += line.size();
+  return entries_.emplace_back(std::move(entry));
+}
+
+/// All entries that are not on disk yet. A failure may leave some of their bytes there.
+Result<void> AuditLog::write_out() {
+  if (file_ == nullptr || written_ == entries_.size()) return {};
+  std::string lines;
+  for (auto i = written_; i < entries_.size(); ++i) lines += line_of(entries_[i]);
+  if (torn_) MUT_TRY(file_->resize(end_));
+  torn_ = true;
+  MUT_TRY(file_->write_at(end_, base::view_of(lines)));
+  MUT_TRY(file_->sync());
+  torn_ = false;
+  end_ += lines.size();
+  written_ = entries_.size();
+  return {};
+}
+
+Result<AuditEntry> AuditLog::append(AuditEntry entry) {
+  std::lock_guard const lock{mutex_};
+  auto const added = add(std::move(entry));
+  if (auto const written = write_out(); !written) {
+    entries_.pop_back();
+    return std::unexpected{Error{written.error()}
+                               .during("the audit log")
+                               .with_mend("what can't be written down is not done: make room, and "
+                                          "do it again")};
   }
-  entries_.push_back(entry);
-  return entry;
+  return added;
+}
+
+void AuditLog::record(AuditEntry entry) {
+  std::lock_guard const lock{mutex_};
+  auto const& added = add(std::move(entry));
+  if (auto const written = write_out(); !written)
+    world_.log().error("audit", "entry {} ({}: {}) is not on disk yet: {}", added.number,
+                       added.what, added.outcome, written.error().what);
 }
 
 std::vector<AuditEntry> AuditLog::last(std::size_t count) const {

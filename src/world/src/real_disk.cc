@@ -73,12 +73,15 @@ Result<std::unique_ptr<File>> RealDirectory::open(std::string_view path, OpenOpt
   if (options.create) flags |= O_CREAT;
   if (options.exclusive) flags |= O_EXCL;
   if (options.truncate) flags |= O_TRUNC;
-  Descriptor file{::openat(place.descriptor, place.leaf.c_str(), flags, 0666)};
+  Descriptor file{
+      ::openat(place.descriptor, place.leaf.c_str(), flags, options.owner_only ? 0600 : 0666)};
   if (!file) return system_failure(step);
   struct stat info{};
   if (::fstat(file.get(), &info) != 0) return system_failure(step);
   if (!S_ISREG(info.st_mode))
     return fail(Fault::invalid, fmt::format("{}: it is not a regular file", step));
+  if (options.owner_only && (info.st_mode & 0777) != 0600 && ::fchmod(file.get(), 0600) != 0)
+    return system_failure(step);
   return make_real_file(std::move(file), full(path));
 }
 

@@ -205,6 +205,17 @@ TEST_F(RealDiskTest, honours_exclusive_and_truncate) {
   });
 }
 
+TEST_F(RealDiskTest, keeps_a_file_of_its_owner_from_others_also_one_that_was_open_to_them) {
+  run_inside([&](Directory& folder) {
+    auto const path = folder_ + "/secret";
+    for (bool const before : {false, true}) {
+      if (before) std::filesystem::permissions(path, std::filesystem::perms{0644});
+      ASSERT_TRUE(folder.open("secret", {.writable = true, .create = true, .owner_only = true}));
+      EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms{0600});
+    }
+  });
+}
+
 TEST_F(RealDiskTest, refuses_to_write_to_what_was_opened_for_reading) {
   run_inside([](Directory& folder) {
     ASSERT_TRUE(folder.open("file", {.writable = true, .create = true}));

@@ -110,7 +110,9 @@ struct MessageInterceptorKind {
 };
 
 /// How a running node is changed: by people and by control loops the same way, one change after the
-/// other, each planned, decided on what is there, given a reason, and written down.
+/// other, each planned, decided on what is there, given a reason, and written down: before it is in
+/// force, so that nothing is without a trace. What came of it is written after; when that fails the
+/// change stands, and the next one waits until the log can be written again.
 class Adaptation {
  public:
   /// `assembly` may be absent. All outlive this.
@@ -161,6 +163,9 @@ class Adaptation {
   Result<void> put_in_force(Revision const& next, std::chrono::milliseconds trial);
   Result<void> try_out(LiveChain& live, std::unique_ptr<Chain> next,
                        std::chrono::milliseconds trial);
+  void keep(Revision next, std::uint64_t unconfirmed);
+  [[nodiscard]] Result<Revision> known(std::uint64_t number) const;
+  Result<std::uint64_t> go_back(std::uint64_t to);
   void revert_unless_confirmed(std::uint64_t revision, std::chrono::milliseconds within);
 
   Broker& broker_;

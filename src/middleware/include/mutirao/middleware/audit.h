@@ -25,7 +25,8 @@ struct AuditEntry {
 /// What was changed, in a file that only grows: a line of JSON for each entry, each bound to the
 /// one before it by its hash, so that nothing can be taken out or altered without a trace.
 ///
-/// An entry is on disk before append() returns. Any number of threads.
+/// An entry is on disk before append() returns. Any number of threads. Only its owner may read the
+/// file: reasons are for those who may manage the node.
 class AuditLog {
  public:
   /// Reads what is there and checks the chain: a broken one is Fault::corrupt, and names the entry.
@@ -37,17 +38,26 @@ class AuditLog {
   explicit AuditLog(world::World& world);
   ~AuditLog();
 
-  /// Fills in number, time and hash.
+  /// Fills in number, time and hash. When it fails there is no such entry: what was about to be
+  /// done is not to be done.
   Result<AuditEntry> append(AuditEntry entry);
+  /// What has happened already, and stands whether it can be written or not: it is in last(), and
+  /// is written at the latest before the next append().
+  void record(AuditEntry entry);
   /// The last ones, the oldest first.
   [[nodiscard]] std::vector<AuditEntry> last(std::size_t count) const;
 
  private:
+  AuditEntry const& add(AuditEntry entry);
+  Result<void> write_out();
+
   world::World& world_;
   mutable threads::mutex mutex_;
   std::unique_ptr<world::File> file_;
-  std::uint64_t end_ = 0;
+  std::uint64_t end_ = 0;  // of what is surely written
+  bool torn_ = false;      // there may be something behind it
   std::vector<AuditEntry> entries_;
+  std::size_t written_ = 0;  // of the entries
 };
 
 }  // namespace mutirao::middleware

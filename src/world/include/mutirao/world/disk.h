@@ -47,6 +47,9 @@ struct OpenOptions {
   bool create = false;     ///< when missing, with its parent folders
   bool exclusive = false;  ///< with create: refuse what exists
   bool truncate = false;
+  /// Nobody but its owner may read or write it (mode 0600), also when it was there before. Of a
+  /// writable file.
+  bool owner_only = false;
 };
 
 struct DirectoryEntry {
