@@ -16,10 +16,34 @@ struct Deduplicate::Known {
 
 void Deduplicate::forget_old(TimePoint now) {
   while (!by_age_.empty() &&
-         (by_age_.front().first + options_.kept < now || by_age_.size() > options_.keys_max)) {
-    known_.erase(by_age_.front().second);
+         (by_age_.front().at + options_.kept < now || by_age_.size() > options_.keys_max)) {
+    auto const found = known_.find(by_age_.front().key);
+    bytes_ -= found->second->answer.body.size();
+    known_.erase(found);
     by_age_.pop_front();
+    if (without_answer_ > 0) --without_answer_;
   }
+  while (bytes_ > options_.bytes_max && without_answer_ < by_age_.size()) {
+    auto& answer = known_.at(by_age_[without_answer_++].key)->answer;
+    if (answer.body.empty()) continue;  // a failure, or nothing
+    bytes_ -= answer.body.size();
+    answer = {
+        .body = {},
+        .owner = nullptr,
+        .failure = Failure{{Fault::exhausted, "it was executed; its answer is not kept any more",
+                            "look at what it did, and call anew with another key"},
+                           Executed::yes,
+                           Retry::never,
+                           {},
+                           {}}};
+  }
+}
+
+/// Under the lock: its answer is there.
+void Deduplicate::settle(IdempotencyKey key, Known& known) {
+  known.answered = true;
+  bytes_ += known.answer.body.size();
+  by_age_.push_back({threads::now(), key});
 }
 
 Reply Deduplicate::intercept(Call& call, Next next) {
@@ -32,7 +56,6 @@ Reply Deduplicate::intercept(Call& call, Next next) {
       auto const [at, fresh] = known_.try_emplace(call.key, nullptr);
       if (fresh) {
         at->second = known = std::make_shared<Known>();
-        by_age_.emplace_back(threads::now(), call.key);
         break;
       }
       auto const other = at->second;
@@ -53,7 +76,7 @@ Reply Deduplicate::intercept(Call& call, Next next) {
       std::lock_guard const lock{mutex_};
       known->answer.failure =
           Failure{threads::detail::escaped_exception(), Executed::maybe, Retry::never, {}, {}};
-      known->answered = true;
+      settle(call.key, *known);
     }
     answered_.notify_all();
     throw;
@@ -64,10 +87,9 @@ Reply Deduplicate::intercept(Call& call, Next next) {
     if (reply.failed() && reply.failure().executed == Executed::no) {
       known->again = true;
       known_.erase(call.key);
-      std::erase_if(by_age_, [&](auto const& each) { return each.second == call.key; });
     } else {
       known->answer = KeptAnswer::of(reply);
-      known->answered = true;
+      settle(call.key, *known);
     }
   }
   answered_.notify_all();

@@ -290,6 +290,66 @@ TEST(Deduplicate, lets_a_call_be_made_again_that_was_not_executed) {
   });
 }
 
+/// As many keys as it may keep, each with an answer of a hundred bytes, at the object.
+class DeduplicateLimits : public ::testing::Test {
+ protected:
+  void run(
+      Deduplicate::Options options,
+      std::function<void(std::function<Outcome<std::string>(std::uint64_t)> const&)> const& body) {
+    in_the_real_world([&](world::World& world) {
+      SampleServer server{world};
+      put_at_object(server.broker(), std::make_shared<Deduplicate>(options));
+      Broker client{world};
+      auto const sample = *client.find<Sample>("sample@" + server.address());
+      body([&](std::uint64_t key) {
+        auto const text = fmt::format("{:0>100}", said_++);
+        return sample.say.with({.key = {7, key}})(text);
+      });
+    });
+  }
+  int said_ = 0;
+};
+
+TEST_F(DeduplicateLimits, bound_the_bytes_of_answers_and_keep_the_keys) {
+  run({.keys_max = 100, .bytes_max = 1050}, [&](auto const& say) {
+    for (std::uint64_t key = 0; key < 50; ++key) ASSERT_TRUE(say(key));
+    auto const last = say(49);
+    EXPECT_EQ(*last, fmt::format("{:0>100}", 49));
+    auto const first = say(0);
+    ASSERT_FALSE(first);
+    EXPECT_EQ(first.error().executed, Executed::yes);
+    EXPECT_THAT(first.error().what, testing::HasSubstr("not kept any more"));
+  });
+}
+
+TEST_F(DeduplicateLimits, bound_the_number_of_keys) {
+  run({.keys_max = 10}, [&](auto const& say) {
+    for (std::uint64_t key = 0; key < 50; ++key) ASSERT_TRUE(say(key));
+    EXPECT_EQ(*say(45), fmt::format("{:0>100}", 45));
+    EXPECT_NE(*say(0), fmt::format("{:0>100}", 0));
+  });
+}
+
+TEST(Deduplicate, never_forgets_a_call_that_is_under_way) {
+  in_the_real_world([](world::World& world) {
+    Tills tills{world, 1};
+    tills[0].takes = 50ms;
+    put_at_object(tills.broker(0),
+                  std::make_shared<Deduplicate>(Deduplicate::Options{.keys_max = 1, .kept = 1ms}));
+    Broker client{world};
+    auto const till = tills.all(client, false);
+    threads::scope callers;
+    for (std::uint64_t key : {1, 2, 3, 4})
+      for (int i = 0; i < 5; ++i)
+        callers.spawn("caller", [&, key, i] {
+          ASSERT_TRUE(threads::sleep_for(i * 5ms));
+          EXPECT_TRUE(till.pay.with({.key = {1, key}})(5));
+        });
+    EXPECT_TRUE(callers.join());
+    EXPECT_EQ(tills[0].sum, 20);
+  });
+}
+
 TEST(RetryCalls, makes_a_call_again_that_was_not_executed) {
   in_the_real_world([](world::World& world) {
     Tills tills{world, 1};

@@ -176,12 +176,14 @@ std::vector<InterceptorKind> shipped_kinds(world::World& world,
                    })});
   kinds.push_back(
       {.name = "deduplicate",
-       .about = "executes a call with a key once (keys, minutes)",
+       .about = "executes a call with a key once (keys, mb, minutes)",
        .phase = Deduplicate::kPhase,
        .client = false,
        .make = kind_maker([](SettingsReader& from) {
          Deduplicate::Options options;
          options.keys_max = static_cast<std::size_t>(from.number("keys", 10'000, 1, 1e7));
+         options.bytes_max =
+             static_cast<std::size_t>(from.number("mb", 16, 0.001, 65'536) * 1'000'000);
          options.kept = std::chrono::duration_cast<Duration>(
              std::chrono::duration<double, std::ratio<60>>{from.number("minutes", 5, 0.01, 1440)});
          return std::make_shared<Deduplicate>(options);

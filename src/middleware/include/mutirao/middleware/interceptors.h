@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <list>
 #include <map>
@@ -167,11 +168,16 @@ class Cache final : public Interceptor {
 
 /// Executes a call with an idempotency key once, and answers all that carry the same key the same:
 /// also those that come while the first is under way. On the side of the object; phase cache.
+///
+/// What it keeps is bounded. Of more answers than `bytes_max` the oldest go, and their keys stay:
+/// who asks again is told that the call was executed. Keys go by age and number, never while their
+/// call is under way.
 class Deduplicate final : public Interceptor {
  public:
   static constexpr Phase kPhase = Phase::cache;
   struct Options {
-    std::size_t keys_max = 10'000;
+    std::size_t keys_max = 10'000;       ///< of calls that ended
+    std::size_t bytes_max = 16'000'000;  ///< of their answers
     Duration kept = std::chrono::minutes{5};
   };
   explicit Deduplicate(Options options) noexcept : options_{options} {}
@@ -179,12 +185,19 @@ class Deduplicate final : public Interceptor {
 
  private:
   struct Known;
+  void settle(IdempotencyKey key, Known& known);
   void forget_old(TimePoint now);
   Options options_;
   threads::mutex mutex_;
   threads::condition_variable answered_;
   std::map<IdempotencyKey, std::shared_ptr<Known>> known_;
-  std::list<std::pair<TimePoint, IdempotencyKey>> by_age_;
+  struct Answered {
+    TimePoint at;
+    IdempotencyKey key;
+  };
+  std::deque<Answered> by_age_;     // the oldest first
+  std::size_t without_answer_ = 0;  // so many of the oldest have their keys alone
+  std::size_t bytes_ = 0;           // of the answers of the others
 };
 
 /// How many calls may be made again: a share of those that are made, so that retries never turn a
