@@ -18,6 +18,7 @@ namespace mutirao::middleware {
 namespace {
 constexpr std::size_t kNonceBytes = 12;
 constexpr std::size_t kTagBytes = 16;
+static_assert(1 + kNonceBytes + kTagBytes <= kGrowthBytesMax);
 constexpr char kSameOnBothSides[] = "give both nodes the same message-level interceptors";
 
 std::uint8_t bit_of(MessageStage stage) noexcept {
@@ -77,15 +78,15 @@ Result<Bytes> Compress::incoming(ByteView message) {
 
 // ---- encryption
 
-Seal::Seal(Key const& key, world::Entropy& entropy) : key_{key}, prefix_{entropy.next()} {}
+Seal::Seal(Key const& key, world::Entropy& entropy)
+    : key_{key}, prefix_{static_cast<std::uint32_t>(entropy.next())}, count_{entropy.next()} {}
 Seal::~Seal() { OPENSSL_cleanse(key_.data(), key_.size()); }
 
 std::optional<Bytes> Seal::outgoing(ByteView message) {
   Bytes sealed(kNonceBytes + message.size() + kTagBytes);
   auto const count = count_.fetch_add(1, std::memory_order_relaxed);
-  MUT_ASSERT(count != UINT32_MAX);  // four thousand million messages: a new key is due
-  base::store_be<std::uint64_t>(sealed, prefix_);
-  base::store_be<std::uint32_t>(MutableBytes{sealed}.subspan(8), count);
+  base::store_be<std::uint32_t>(sealed, prefix_);
+  base::store_be<std::uint64_t>(MutableBytes{sealed}.subspan(4), count);
   Cipher const cipher{EVP_CIPHER_CTX_new()};
   int written = 0;
   int rest = 0;
@@ -214,6 +215,8 @@ std::optional<std::string> MessageChain::required() const {
 
 std::optional<Bytes> MessageChain::outgoing(ByteView message,
                                             std::vector<std::string> const& theirs) const {
+  auto const size = message.size();
+  if (size > kMessageBytesMax) return std::nullopt;  // it is refused as it is
   std::uint8_t done = 0;
   Bytes now;
   for (auto const& each : in_force()) {
@@ -222,6 +225,10 @@ std::optional<Bytes> MessageChain::outgoing(ByteView message,
       continue;
     auto changed = each->outgoing(message);
     if (!changed) continue;
+    if (1 + changed->size() > size + kGrowthBytesMax) {
+      MUT_ASSERT(!each->required());  // it may not go without, and nobody would take it so
+      continue;
+    }
     now = *std::move(changed);
     message = now;
     done |= bit_of(each->stage());
@@ -255,6 +262,8 @@ Result<Bytes> MessageChain::incoming(ByteView message) const {
                   "give both nodes the same key");
     now = MUT_TRY(reader->incoming(now));
   }
+  if (now.size() > kMessageBytesMax)
+    return fail(Fault::exhausted, fmt::format("a message of {} bytes is too long", now.size()));
   return now;
 }
 

@@ -16,6 +16,16 @@ Seal::Key key_of(std::uint8_t byte) {
   return key;
 }
 
+class EntropyOfTests final : public world::Entropy {
+ public:
+  void fill(MutableBytes bytes) override {
+    for (auto& each : bytes) each = static_cast<std::uint8_t>(next_ += 37);
+  }
+
+ private:
+  std::uint8_t next_ = 0;
+};
+
 /// A server and a client with a chain of messages each, and what went over the wire between them.
 void with_messages(std::function<void(SampleServer&, Broker&, Ref<Sample>)> const& body) {
   in_the_real_world([&](world::World& world) {
@@ -185,6 +195,43 @@ TEST(MessageChain, is_not_taken_in_by_a_message_that_only_says_it_was_changed) {
     std::array<std::uint8_t, 100> buffer;
     auto const heard = stream->read_some(buffer, threads::within(5s));
     EXPECT_TRUE(!heard || *heard == 0);
+  });
+}
+
+// Goal: what is done to messages does not change which of them are too long, and one that is ends
+// no connection.
+TEST(MessageChain, takes_the_longest_messages_whatever_is_done_to_them) {
+  constexpr std::size_t kLongest = 16 << 20;
+  with_messages([](SampleServer& server, Broker& client, Ref<Sample> const& sample) {
+    auto const seal = [] {
+      static EntropyOfTests entropy;
+      return std::make_shared<Seal>(key_of(1), entropy);
+    };
+    std::vector<std::vector<std::size_t>> taken;
+    for (bool const sealed : {false, true}) {
+      if (sealed) {
+        // The hello that names it is that of a new connection.
+        ASSERT_TRUE(client.messages().set({seal()}));
+        ASSERT_TRUE(server.broker().messages().set({seal()}));
+        while (!sample.get()) ASSERT_TRUE(threads::sleep_for(1ms));
+      }
+      auto& these = taken.emplace_back();
+      for (std::size_t size = kLongest - 96; size < kLongest; size += 8) {
+        auto const echoed = sample.echo(Bytes(size));
+        if (echoed)
+          these.push_back(size);
+        else
+          EXPECT_EQ(echoed.error().fault, Fault::exhausted) << echoed.error().what;
+      }
+      EXPECT_FALSE(these.empty());
+    }
+    EXPECT_EQ(taken[0], taken[1]);
+    // What would become short enough is refused like the others.
+    ASSERT_TRUE(client.messages().set({seal(), std::make_shared<Compress>()}));
+    auto const refused = sample.echo(Bytes(kLongest + 1000));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().fault, Fault::exhausted);
+    EXPECT_TRUE(sample.get());
   });
 }
 

@@ -138,7 +138,8 @@ Result<void> Connection::begin_part(FrameHead head, ByteView payload) {
       return fail(Fault::corrupt, "a long message does not say its length");
     part_left_ -= kLengthBytes;
     auto const total = base::load_be<std::uint32_t>(payload);
-    if (total > kMessageBytesMax)
+    auto const growth = (head.flags & kChanged) != 0 ? kGrowthBytesMax : 0;
+    if (total > kMessageBytesMax + growth)
       return fail(Fault::exhausted, fmt::format("a message of {} bytes is too long", total),
                   fmt::format("at most {}; yield it in parts", kMessageBytesMax));
     if (incoming_.size() >= kIncomingMax)

@@ -25,6 +25,10 @@ enum class MessageStage : std::uint8_t { compress, encrypt, observe, shape };
 inline constexpr std::size_t kMessageStages = 4;
 [[nodiscard]] std::string_view to_string(MessageStage stage) noexcept;
 
+/// By so much all interceptors together may make a message longer. The longest that a call or
+/// answer may have passes with that on top.
+inline constexpr std::size_t kGrowthBytesMax = 64;
+
 /// A concern of messages: it sees bytes and knows nothing of objects. Any number of threads.
 class MessageInterceptor {
  public:
@@ -37,7 +41,7 @@ class MessageInterceptor {
   /// No message may go without it: a peer that does not have it is not spoken to.
   [[nodiscard]] virtual bool required() const noexcept { return false; }
 
-  /// What goes out instead; nothing: the message as it is.
+  /// What goes out instead, at most kGrowthBytesMax longer; nothing: the message as it is.
   [[nodiscard]] virtual std::optional<Bytes> outgoing(ByteView /*message*/) { return std::nullopt; }
   /// What was sent; a failure ends the connection.
   [[nodiscard]] virtual Result<Bytes> incoming(ByteView message);
@@ -67,8 +71,9 @@ class Compress final : public MessageInterceptor {
 /// Seals each message with a key that both sides were given (ChaCha20-Poly1305, RFC 8439), where
 /// the connection itself does not: whoever has not the key can neither read nor alter a call.
 ///
-/// A nonce is a number that is never used again with the key: 64 random bits of this object and a
-/// count. A message that is played again is not noticed; TLS is for that.
+/// A nonce is a number that is never used again with the key: 32 random bits of this object and a
+/// count of 64 bits that begins anywhere. A message that is played again is not noticed; TLS is for
+/// that.
 class Seal final : public MessageInterceptor {
  public:
   using Key = std::array<std::uint8_t, 32>;
@@ -82,8 +87,8 @@ class Seal final : public MessageInterceptor {
 
  private:
   Key key_;
-  std::uint64_t const prefix_;
-  std::atomic<std::uint32_t> count_{0};
+  std::uint32_t const prefix_;
+  std::atomic<std::uint64_t> count_;
 };
 
 /// At most so many bytes a second go out, with bursts.
