@@ -11,17 +11,20 @@
 #include "mutirao/net/tls_stream.h"
 #include "mutirao/threads/cancel_region.h"
 #include "mutirao/threads/scope.h"
+#include "mutirao/threads/semaphore.h"
 #include "mutirao/threads/this_thread.h"
 
 #include "connection/connection.h"
 #include "connection/dispatcher.h"
 #include "connection/peer_route.h"
 #include "gateways/msgpack_rpc.h"
+#include "turn_away.h"
 
 namespace mutirao::middleware {
 
 namespace {
 constexpr std::string_view kLocalCaller = "a program of this machine";
+constexpr std::size_t kTurnedAwayMax = 64;  // who are told so at once; others learn it from the end
 constexpr std::uint8_t kTlsHandshake = 0x16;  // RFC 8446 5.1
 constexpr Duration kTlsHandshakeMax = std::chrono::seconds{10};
 constexpr std::string_view kKnownKey = "tls://ed25519:";
@@ -36,6 +39,18 @@ bool speaks_msgpack_rpc(std::uint8_t first) noexcept {
 bool is_private(std::string_view address) noexcept {
   return address.starts_with('/') || address.starts_with(kKnownKey);
 }
+
+/// Gives room back.
+class Release {
+ public:
+  explicit Release(threads::semaphore& room) noexcept : room_{room} {}
+  ~Release() { room_.release(); }
+  Release(Release const&) = delete;
+  Release& operator=(Release const&) = delete;
+
+ private:
+  threads::semaphore& room_;
+};
 
 /// The end of the chain of those who call.
 class Depart final : public Interceptor {
@@ -77,6 +92,8 @@ struct Broker::State {
   Dispatcher dispatcher;
   Gateway gateway;
   net::HttpServer http;
+  threads::semaphore room{options.connections_max};
+  threads::semaphore room_to_refuse{kTurnedAwayMax};
   threads::mutex mutex;
   std::map<std::string, std::shared_ptr<PeerRoute>, std::less<>> peers;
   threads::scope connections;
@@ -101,6 +118,7 @@ struct Broker::State {
     bool in_tls = false;
   };
   void serve(std::unique_ptr<world::Stream> stream, ByteView read_ahead, Way way);
+  void refuse(world::Stream& stream) const;
   /// What is being executed may call others until it has ended: over `connections`, to `peers`.
   ~State() { dispatcher.stop(); }
 };
@@ -191,12 +209,23 @@ Result<void> Broker::serve(world::Listener& listener) {
       if (stream.error().fault == Fault::closed) return {};
       return std::unexpected{std::move(stream).error()};
     }
+    if (!state_->room.try_acquire()) {
+      if (!state_->room_to_refuse.try_acquire()) continue;
+      connections.spawn("connection, one too many",
+                        [this, stream = *std::move(stream)] {
+                          Release const after{state_->room_to_refuse};
+                          state_->refuse(*stream);
+                        },
+                        {.isolated = true});
+      continue;
+    }
     // A Unix socket has no address at its other end.
     auto const remote = (*stream)->remote();
     bool const local = remote == world::Endpoint{};
     connections.spawn("connection",
                       [this, stream = *std::move(stream), local,
                        caller = local ? std::string{kLocalCaller} : remote.to_string()]() mutable {
+                        Release const after{state_->room};
                         state_->serve(std::move(stream), {},
                                       {.caller = std::move(caller), .is_private = local});
                       },
@@ -207,6 +236,13 @@ Result<void> Broker::serve(world::Listener& listener) {
 void Broker::serve_connection(std::unique_ptr<world::Stream> stream, ByteView read_ahead,
                               std::string caller) {
   state_->serve(std::move(stream), read_ahead, {.caller = std::move(caller)});
+}
+
+void Broker::State::refuse(world::Stream& stream) const {
+  turn_away(stream, {Fault::exhausted,
+                     fmt::format("{} serves {} connections, and no more", options.name,
+                                 options.connections_max),
+                     "try again later, or end some that are not needed"});
 }
 
 void Broker::State::serve(std::unique_ptr<world::Stream> stream, ByteView read_ahead, Way way) {

@@ -20,8 +20,9 @@
 namespace mutirao::middleware {
 
 struct BrokerOptions {
-  std::string name = "node";         ///< what others see of it
-  std::size_t threads_max = 10'000;  ///< calls of others that run at once
+  std::string name = "node";             ///< what others see of it
+  std::size_t threads_max = 10'000;      ///< calls of others that run at once
+  std::size_t connections_max = 10'000;  ///< of others at once; one more is told so, and ended
   /// A peer that takes nothing for so long is gone.
   Duration write_timeout = std::chrono::seconds{30};
   /// Who this node is, when it speaks TLS. Without one it takes no TLS connections, and shows those
