@@ -387,9 +387,11 @@ class Story(unittest.TestCase):
     def test_changes_of_a_node_are_planned_reasoned_confirmed_and_taken_back(self):
         ana = self.home("ana")
         ana.run("up", "--detach", "--listen", "127.0.0.1:0")
-        plan = ana.json("interceptor", "add", "server", "rate-limit", "--set", "per-second=50", "--reason", "x",
-                        "--dry-run")["plan"]
+        plan = ana.json("interceptor", "add", "server", "rate-limit", "--set", "per-second=50", "--dry-run")["plan"]
         self.assertIn("rate-limit", plan["server"])
+        impossible = ana.run("interceptor", "add", "server", "trace", "--dry-run", code=2)
+        self.assertIn("conflict: the server side has an interceptor trace already", impossible.stdout)
+        self.assertIn("error: ", impossible.stderr)
         self.assertEqual(ana.json("interceptor", "list")["revision"], 1)
         unreasoned = ana.run("interceptor", "add", "server", "cache", code=2)
         self.assertIn("--reason", unreasoned.stderr)
@@ -416,6 +418,7 @@ class Story(unittest.TestCase):
         ana.run("stop")
         log = ana.state / "audit.log"
         log.write_text(log.read_text().replace("a good one", "a bad one!"))
+        self.assertEqual(log.stat().st_mode & 0o777, 0o600)
         altered = ana.run("up", "--detach", code=6)
         self.assertIn("audit.log", altered.stderr)
 

@@ -110,8 +110,12 @@ class Adapter {
   Result<void> change(middleware::Ref<AdaptationObject> const& adaptation,
                       std::vector<Edit> const& edits) {
     auto const plan = MUT_TRY(answer(adaptation.plan.with(soon())(edits)));
-    if (options_.dry_run)
-      return say(plan_text(plan), R"({"plan":)" + middleware::json_of(plan) + "}");
+    if (options_.dry_run) {
+      MUT_TRY(say(plan_text(plan), R"({"plan":)" + middleware::json_of(plan) + "}"));
+      if (plan.conflicts.empty()) return {};
+      return fail(Fault::invalid, fmt::format("{}", fmt::join(plan.conflicts, "; ")),
+                  "mutirao interceptor list, kinds");
+    }
     middleware::ApplyOptions apply;
     apply.expected = plan.revision;
     apply.who = kAtTheCommandLine;

@@ -178,6 +178,9 @@ void add_object(CLI::App& app, Options& options) {
   call->add_option("--timeout", options.timeout_s,
                    "Give up waiting after so many seconds (default 60)")
       ->type_name("SECONDS");
+  call->add_option("--capability", options.capability,
+                   "What allows to call a guarded object (default: $MUTIRAO_CAPABILITY)")
+      ->type_name("TEXT");
   verb(*object, "trace", "The last calls and the calls that they made, as trees", "")
       ->add_flag("--follow", options.follow, "Go on with those that come, until Ctrl-C");
   verb(*object, "schema", "Print all that a node of this version offers; asks no node", "");
@@ -188,9 +191,10 @@ void add_interceptor(CLI::App& app, Options& options) {
       verb(app, "interceptor", "What every call and message of this node passes", kMore);
   interceptor->require_subcommand(1);
   auto const changes = [&](CLI::App* command) {
-    command->add_option("--reason", options.reason, "Why; it is written down")
-        ->type_name("TEXT")
-        ->required();
+    command->add_option("--reason", options.reason, "Why; it is written down")->type_name("TEXT");
+    command->final_callback([&options] {
+      if (options.reason.empty() && !options.dry_run) throw CLI::RequiredError("--reason");
+    });
     command
         ->add_option("--confirm-within", options.confirm_within_s,
                      "Take it back unless it is confirmed within so many seconds")
@@ -211,7 +215,8 @@ void add_interceptor(CLI::App& app, Options& options) {
                      "Try it on 1 % of the calls, then on 10 %, for so many seconds each; take it "
                      "back when it does harm")
         ->type_name("SECONDS");
-    command->add_flag("--dry-run", options.dry_run, "Only say what would be done");
+    command->add_flag("--dry-run", options.dry_run,
+                      "Only say what would be done; fails when it can't be");
     return command;
   };
   verb(*interceptor, "list",

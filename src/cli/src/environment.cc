@@ -23,6 +23,7 @@ Environment Environment::read() {
           .state_dir = variable("MUTIRAO_STATE_DIR"),
           .xdg_state = variable("XDG_STATE_HOME"),
           .xdg_runtime = variable("XDG_RUNTIME_DIR"),
+          .capability = variable("MUTIRAO_CAPABILITY"),
           .working_folder = std::filesystem::current_path(none).string()};
 }
 

@@ -22,9 +22,10 @@ struct NodePlace {
 /// testable.
 struct Environment {
   std::string home;
-  std::string state_dir;    ///< MUTIRAO_STATE_DIR
-  std::string xdg_state;    ///< XDG_STATE_HOME
-  std::string xdg_runtime;  ///< XDG_RUNTIME_DIR
+  std::string state_dir;     ///< MUTIRAO_STATE_DIR
+  std::string xdg_state;     ///< XDG_STATE_HOME
+  std::string xdg_runtime;   ///< XDG_RUNTIME_DIR
+  std::string capability{};  ///< MUTIRAO_CAPABILITY
   std::string working_folder;
   [[nodiscard]] static Environment read();
 };

@@ -50,8 +50,10 @@ Printed printed_call(Context const& context, node::ControlClient& client) {
       method == object.methods.end()
           ? "[]"
           : MUT_TRY(arguments_json(options.arguments, method->parameters));
-  auto const value =
-      MUT_TRY(client.call(name.object, name.method, arguments, options.items, deadline));
+  auto const& capability =
+      options.capability.empty() ? context.environment.capability : options.capability;
+  auto const value = MUT_TRY(
+      client.call(name.object, name.method, arguments, options.items, capability, deadline));
   return options.json ? fmt::format("{{\"value\":{}}}\n", value) : node::pretty_json(value) + "\n";
 }
 

@@ -50,6 +50,7 @@ struct Options {
   // object; its name is that of swarm, its --timeout that of get
   std::vector<std::string> arguments;  ///< a JSON value each
   std::uint32_t items = 100;           ///< at most so many of a method that yields
+  std::string capability;              ///< empty: as the environment says
   bool follow = false;
 
   // demo

@@ -109,10 +109,11 @@ Result<middleware::ObjectDetail> ControlClient::object(std::string_view name, De
 
 Result<std::string> ControlClient::call(std::string_view object, std::string_view method,
                                         std::string_view arguments, std::uint32_t items_max,
-                                        Deadline deadline) {
+                                        std::string_view capability, Deadline deadline) {
   auto const meta = MUT_TRY(state_->object<middleware::Meta>());
   return result_of(meta.call.with({.deadline = deadline})(std::string{object}, std::string{method},
-                                                          std::string{arguments}, items_max, ""));
+                                                          std::string{arguments}, items_max,
+                                                          std::string{capability}));
 }
 
 Result<std::vector<middleware::SpanInfo>> ControlClient::spans(std::uint32_t count,

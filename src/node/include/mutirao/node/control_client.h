@@ -36,7 +36,8 @@ class ControlClient final : public Library {
   Result<std::vector<middleware::ObjectInfo>> objects(Deadline deadline);
   Result<middleware::ObjectDetail> object(std::string_view name, Deadline deadline);
   Result<std::string> call(std::string_view object, std::string_view method,
-                           std::string_view arguments, std::uint32_t items_max, Deadline deadline);
+                           std::string_view arguments, std::uint32_t items_max,
+                           std::string_view capability, Deadline deadline);
   Result<std::vector<middleware::SpanInfo>> spans(std::uint32_t count, Deadline deadline);
 
   Result<Shared> share(ShareRequest request, std::function<bool(swarm::MakeProgress)> progress,
