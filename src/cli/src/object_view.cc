@@ -27,8 +27,9 @@ std::string traits_of(SchemaMethod const& method) {
   std::vector<std::string> traits;
   if (method.cacheable_ms > 0)
     traits.push_back(fmt::format("cacheable {} ms", method.cacheable_ms));
-  else if (method.idempotent)
+  else if (method.idempotent && !method.reads)
     traits.emplace_back("idempotent");
+  if (method.reads) traits.emplace_back("reads");
   if (method.commutative) traits.emplace_back("commutative");
   return fmt::format("{}", fmt::join(traits, ", "));
 }

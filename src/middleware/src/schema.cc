@@ -49,7 +49,8 @@ SchemaMethod schema_method(MethodInfo const& info) {
                       .yields = info.yields,
                       .idempotent = info.idempotent,
                       .commutative = info.commutative,
-                      .cacheable_ms = info.cacheable / std::chrono::milliseconds{1}};
+                      .cacheable_ms = info.cacheable / std::chrono::milliseconds{1},
+                      .reads = info.reads};
   for (auto const* each : info.parameters) method.parameters.push_back(to_string(*each));
   return method;
 }
@@ -129,6 +130,8 @@ class BreakingChanges {
         add("{} is not idempotent any more: callers that try again would do it twice", name);
       else if (each.cacheable_ms > 0 && same->cacheable_ms == 0)
         add("{} is not cacheable any more: it can't be called by GET", name);
+      if (each.reads && !same->reads)
+        add("{} does more than read: those who may only look can't call it any more", name);
     }
   }
   void parameters(std::string const& name, std::vector<std::string> const& old,

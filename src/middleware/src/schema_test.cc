@@ -34,14 +34,14 @@ TEST(Schema, is_a_text_that_comes_back) {
  ],
  "interfaces":[
   {"name":"Ledger","methods":[
-   {"name":"add","parameters":["int64"],"result":"int64","yields":false,"idempotent":false,"commutative":false,"cacheable_ms":0},
-   {"name":"count","parameters":["int64"],"result":"int64","yields":true,"idempotent":false,"commutative":false,"cacheable_ms":0},
-   {"name":"echo","parameters":["bytes"],"result":"bytes","yields":false,"idempotent":true,"commutative":false,"cacheable_ms":0},
-   {"name":"mirror","parameters":["Point"],"result":"Point","yields":false,"idempotent":true,"commutative":false,"cacheable_ms":0},
-   {"name":"nap","parameters":["int64"],"result":"nothing","yields":false,"idempotent":false,"commutative":false,"cacheable_ms":0},
-   {"name":"sum","parameters":["int64","int64"],"result":"int64","yields":false,"idempotent":true,"commutative":false,"cacheable_ms":0},
-   {"name":"total","parameters":[],"result":"int64","yields":false,"idempotent":true,"commutative":false,"cacheable_ms":2000},
-   {"name":"trouble","parameters":["string"],"result":"nothing","yields":false,"idempotent":false,"commutative":false,"cacheable_ms":0}
+   {"name":"add","parameters":["int64"],"result":"int64","yields":false,"idempotent":false,"commutative":false,"cacheable_ms":0,"reads":false},
+   {"name":"count","parameters":["int64"],"result":"int64","yields":true,"idempotent":false,"commutative":false,"cacheable_ms":0,"reads":false},
+   {"name":"echo","parameters":["bytes"],"result":"bytes","yields":false,"idempotent":true,"commutative":false,"cacheable_ms":0,"reads":false},
+   {"name":"mirror","parameters":["Point"],"result":"Point","yields":false,"idempotent":true,"commutative":false,"cacheable_ms":0,"reads":false},
+   {"name":"nap","parameters":["int64"],"result":"nothing","yields":false,"idempotent":false,"commutative":false,"cacheable_ms":0,"reads":false},
+   {"name":"sum","parameters":["int64","int64"],"result":"int64","yields":false,"idempotent":true,"commutative":false,"cacheable_ms":0,"reads":false},
+   {"name":"total","parameters":[],"result":"int64","yields":false,"idempotent":true,"commutative":false,"cacheable_ms":2000,"reads":false},
+   {"name":"trouble","parameters":["string"],"result":"nothing","yields":false,"idempotent":false,"commutative":false,"cacheable_ms":0,"reads":false}
   ]}
  ],
  "records":[
@@ -74,7 +74,8 @@ TEST(Schema, additions_break_nobody) {
 }
 
 TEST(Schema, what_would_break_callers_is_told) {
-  auto const old = ledger_schema();
+  auto old = ledger_schema();
+  method_named(old, "total").reads = true;
   auto now = old;
   now.objects.clear();
   std::erase_if(now.interfaces[0].methods, [](auto const& each) { return each.name == "echo"; });
@@ -82,6 +83,7 @@ TEST(Schema, what_would_break_callers_is_told) {
   method_named(now, "sum").parameters = {"int64"};
   method_named(now, "nap").parameters = {"string", "int64"};
   method_named(now, "total").cacheable_ms = 0;
+  method_named(now, "total").reads = false;
   method_named(now, "mirror").idempotent = false;
   method_named(now, "count").yields = false;
   EXPECT_THAT(
@@ -92,7 +94,8 @@ TEST(Schema, what_would_break_callers_is_told) {
           "Ledger.mirror is not idempotent any more: callers that try again would do it twice",
           "parameter 1 of Ledger.nap, string, was put in before others: new ones go to the end",
           "Ledger.sum took 2 parameters and takes 1",
-          "Ledger.total is not cacheable any more: it can't be called by GET"));
+          "Ledger.total is not cacheable any more: it can't be called by GET",
+          "Ledger.total does more than read: those who may only look can't call it any more"));
   now = old;
   now.objects[0].interface = "Purse";
   now.interfaces[0].name = "Purse";

@@ -428,9 +428,10 @@ std::string object_json(ObjectAdapter::Listed const& object, bool with_methods) 
     }
     json += R"(],"result":)";
     append_json_string(json, to_string(*method.result));
-    json += fmt::format(R"(,"yields":{},"idempotent":{},"commutative":{},"cacheable_ms":{}}})",
-                        method.yields, method.idempotent, method.commutative,
-                        method.cacheable / std::chrono::milliseconds{1});
+    json += fmt::format(
+        R"(,"yields":{},"idempotent":{},"commutative":{},"cacheable_ms":{},"reads":{}}})",
+        method.yields, method.idempotent, method.commutative,
+        method.cacheable / std::chrono::milliseconds{1}, method.reads);
   }
   return json + "]}";
 }

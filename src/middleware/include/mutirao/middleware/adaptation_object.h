@@ -36,15 +36,16 @@ struct AdaptationObject {
   static constexpr std::string_view kType = "Adaptation";
   static constexpr std::string_view kName = "adaptation";
 
-  Method<"revision", std::uint64_t(), Idempotent> revision;
-  Method<"interceptors", std::vector<InterceptorStatus>(), Idempotent> interceptors;
-  Method<"kinds", std::vector<InterceptorStatus>(), Idempotent> kinds;
-  Method<"components", std::vector<ComponentStatus>(), Idempotent> components;
+  Method<"revision", std::uint64_t(), Reads> revision;
+  Method<"interceptors", std::vector<InterceptorStatus>(), Reads> interceptors;
+  Method<"kinds", std::vector<InterceptorStatus>(), Reads> kinds;
+  Method<"components", std::vector<ComponentStatus>(), Reads> components;
+  /// Not for those who may only look: it reads the files that the settings name.
   Method<"plan", Plan(std::vector<Edit>), Idempotent> plan;
   Method<"apply", std::uint64_t(std::vector<Edit>, ApplyOptions)> apply;
   Method<"confirm", void(std::uint64_t, std::string)> confirm;
   Method<"rollback", std::uint64_t(std::uint64_t, std::string, std::string)> rollback;
-  Method<"history", std::vector<AuditEntry>(std::uint32_t), Idempotent> history;
+  Method<"history", std::vector<AuditEntry>(std::uint32_t), Reads> history;
 };
 
 /// Both outlive the servant.

@@ -33,6 +33,7 @@ struct MethodInfo {
   Shape const* result = nullptr;  ///< of a method that yields: of each item
   bool yields = false;            ///< many values, one after the other
   bool idempotent = false;        ///< calling it twice does what calling it once does
+  bool reads = false;             ///< it changes nothing
   bool commutative = false;       ///< calls of several clients may reach replicas in any order
   Duration cacheable{};           ///< how long an answer is good for the same arguments; 0: never
 };

@@ -38,6 +38,7 @@ struct Name {
 
 // What a method is like.
 struct Idempotent {};   ///< calling it twice does what calling it once does
+struct Reads {};        ///< changes nothing: for those who may only look; makes it idempotent
 struct Commutative {};  ///< calls may reach replicas in any order
 template <std::int64_t Milliseconds>
 struct Cacheable {};  ///< so long is an answer good; makes it idempotent
@@ -64,6 +65,7 @@ struct Yielded<Yields<T>> {
 };
 
 constexpr void apply_trait(MethodInfo& info, Idempotent) { info.idempotent = true; }
+constexpr void apply_trait(MethodInfo& info, Reads) { info.reads = info.idempotent = true; }
 constexpr void apply_trait(MethodInfo& info, Commutative) { info.commutative = true; }
 template <std::int64_t Milliseconds>
 constexpr void apply_trait(MethodInfo& info, Cacheable<Milliseconds>) {

@@ -52,8 +52,8 @@ struct Meta {
   static constexpr std::string_view kType = "Meta";
   static constexpr std::string_view kName = "meta";
 
-  Method<"list", std::vector<ObjectInfo>(), Idempotent> list;
-  Method<"show", ObjectDetail(std::string), Idempotent> show;
+  Method<"list", std::vector<ObjectInfo>(), Reads> list;
+  Method<"show", ObjectDetail(std::string), Reads> show;
   /// Object, method, and the array of the arguments as JSON; gives the value as JSON. A method that
   /// yields gives an array of at most so many values (0: as many as one answer holds), and is ended
   /// then. Last the capability of a guarded object.
@@ -63,10 +63,10 @@ struct Meta {
   Method<"call", std::string(std::string, std::string, std::string, std::uint32_t, std::string)>
       call;
   /// Schema::to_json() of all objects.
-  Method<"schema", std::string(), Idempotent> schema;
+  Method<"schema", std::string(), Reads> schema;
   /// The last calls that ended, at most so many (0: all that are kept), the oldest first, without
   /// calls of this method.
-  Method<"spans", std::vector<SpanInfo>(std::uint32_t), Idempotent> spans;
+  Method<"spans", std::vector<SpanInfo>(std::uint32_t), Reads> spans;
 };
 
 struct ReflectionOptions {

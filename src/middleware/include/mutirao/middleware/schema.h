@@ -22,6 +22,7 @@ struct SchemaMethod {
   bool idempotent = false;
   bool commutative = false;
   std::int64_t cacheable_ms = 0;
+  bool reads = false;
 };
 struct SchemaInterface {
   std::string name;
@@ -65,7 +66,7 @@ inline constexpr auto record_of<SchemaMethod> = record(
     field(2, "parameters", &SchemaMethod::parameters), field(3, "result", &SchemaMethod::result),
     field(4, "yields", &SchemaMethod::yields), field(5, "idempotent", &SchemaMethod::idempotent),
     field(6, "commutative", &SchemaMethod::commutative),
-    field(7, "cacheable_ms", &SchemaMethod::cacheable_ms));
+    field(7, "cacheable_ms", &SchemaMethod::cacheable_ms), field(8, "reads", &SchemaMethod::reads));
 template <>
 inline constexpr auto record_of<SchemaInterface> =
     record("SchemaInterface", field(1, "name", &SchemaInterface::name),

@@ -31,19 +31,20 @@ struct LibraryObject {
   template <middleware::Name kMethod, class Signature, class... Traits>
   using Method = middleware::Method<kMethod, Signature, Traits...>;
   using Idempotent = middleware::Idempotent;
+  using Reads = middleware::Reads;
 
   Method<"share", middleware::Yields<ShareStep>(ShareRequest)> share;
   Method<"put", middleware::Yields<ShareStep>(std::string, ShareRequest, middleware::Attachment)>
       put;
   Method<"get", Started(GetRequest), Idempotent> get;
-  Method<"list", std::vector<Transfer>(), Idempotent> list;
-  Method<"show", Transfer(std::string), Idempotent> show;
+  Method<"list", std::vector<Transfer>(), Reads> list;
+  Method<"show", Transfer(std::string), Reads> show;
   Method<"pause", Transfer(std::string), Idempotent> pause;
   Method<"resume", Transfer(std::string), Idempotent> resume;
   Method<"verify", Transfer(std::string), Idempotent> verify;
   Method<"remove", Transfer(std::string, bool)> remove;
   Method<"watch", middleware::Yields<std::vector<Transfer>>(std::string, std::chrono::milliseconds),
-         Idempotent>
+         Reads>
       watch;
 };
 
@@ -52,8 +53,8 @@ struct SwarmObject {
   static constexpr std::string_view kType = "Swarm";
   static constexpr std::string_view kName = "swarm";
 
-  middleware::Method<"list", std::vector<swarm::TorrentStatus>(), middleware::Idempotent> list;
-  middleware::Method<"status", swarm::TorrentStatus(std::string), middleware::Idempotent> status;
+  middleware::Method<"list", std::vector<swarm::TorrentStatus>(), middleware::Reads> list;
+  middleware::Method<"status", swarm::TorrentStatus(std::string), middleware::Reads> status;
   middleware::Method<"suggest_peer", void(std::string, std::string), middleware::Idempotent>
       suggest_peer;
 };
@@ -63,7 +64,7 @@ struct NodeObject {
   static constexpr std::string_view kType = "Node";
   static constexpr std::string_view kName = "node";
 
-  middleware::Method<"status", NodeStatus(), middleware::Idempotent> status;
+  middleware::Method<"status", NodeStatus(), middleware::Reads> status;
   middleware::Method<"stop", void(), middleware::Idempotent> stop;
 };
 
@@ -72,7 +73,7 @@ struct ThreadsObject {
   static constexpr std::string_view kType = "Threads";
   static constexpr std::string_view kName = "threads";
 
-  middleware::Method<"report", threads::runtime_report(), middleware::Idempotent> report;
+  middleware::Method<"report", threads::runtime_report(), middleware::Reads> report;
 };
 
 /// What every node of this version offers, "meta" of middleware/reflection.h included.
