@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "mutirao/middleware/adaptation_object.h"
 #include "mutirao/middleware/interceptors.h"
 #include "mutirao/sim/testing.h"
 
@@ -42,6 +43,7 @@ struct Adapted {
   world::World& world;
   SampleServer server;
   AuditLog log;
+  Assembly assembly{server.broker(), Supervision{}, [](Error const&) {}};
   Adaptation adaptation{server.broker(), nullptr, log};
 
   [[nodiscard]] Ref<Sample> sample() { return *server.broker().find<Sample>("sample"); }
@@ -170,6 +172,39 @@ TEST(Adaptation, can_be_reached_whatever_was_done_to_the_chains) {
     EXPECT_TRUE(a.adaptation.apply({add("server", "broken")}, a.because("a mistake")));
     EXPECT_FALSE(a.sample().get());
     EXPECT_TRUE(a.server.broker().find<Sample>("way out")->get());
+    // What guards it can't be taken away.
+    auto const guard = std::make_shared<Auth>([](Call const& call) -> Result<void> {
+      if (call.method->reads) return {};
+      return fail(Fault::refused, "only look");
+    });
+    ASSERT_TRUE(objects.add("guarded", adaptation_servant(a.adaptation, a.assembly),
+                            {.outside_chain = true, .guard = guard}));
+    auto const guarded = *a.server.broker().find<AdaptationObject>("guarded");
+    EXPECT_EQ(guarded.revision(), 2u);
+    auto const refused = guarded.confirm(2, "test");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().what, "only look");
+    ASSERT_TRUE(objects.remove("guarded", Deadline::never()));
+  });
+}
+
+TEST(Adaptation, writes_down_who_it_was_and_not_who_somebody_says_it_is) {
+  with_adapted([](Adapted& a) {
+    auto const edit = add("message", "count");
+    auto& objects = a.server.broker().objects();
+    ASSERT_TRUE(objects.add("adaptation", adaptation_servant(a.adaptation, a.assembly)));
+    Broker client{a.world};
+    for (auto const& [place, who] : {std::pair{a.server.local_address(), "ana"},
+                                     std::pair{a.server.address(), "127.0.0.1:"}}) {
+      auto const adaptation = *client.find<AdaptationObject>("adaptation@" + place);
+      auto options = a.because("to see");
+      options.who = "ana";
+      ASSERT_TRUE(adaptation.apply({edit}, options));
+      EXPECT_THAT(a.adaptation.history(1)[0].who, testing::StartsWith(who));
+      ASSERT_TRUE(adaptation.rollback(1, "ana", "enough"));
+      EXPECT_THAT(a.adaptation.history(1)[0].who, testing::StartsWith(who));
+    }
+    ASSERT_TRUE(objects.remove("adaptation", Deadline::never()));
   });
 }
 

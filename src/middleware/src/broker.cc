@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/middleware/gateway.h"
+#include "mutirao/middleware/interceptors.h"
 #include "mutirao/net/http_server.h"
 #include "mutirao/net/tls_stream.h"
 #include "mutirao/threads/cancel_region.h"
@@ -23,7 +24,6 @@
 namespace mutirao::middleware {
 
 namespace {
-constexpr std::string_view kLocalCaller = "a program of this machine";
 constexpr std::size_t kTurnedAwayMax = 64;  // who are told so at once; others learn it from the end
 constexpr std::uint8_t kTlsHandshake = 0x16;  // RFC 8446 5.1
 constexpr Duration kTlsHandshakeMax = std::chrono::seconds{10};
@@ -50,6 +50,40 @@ class Release {
 
  private:
   threads::semaphore& room_;
+};
+
+Error full(std::size_t connections_max) {
+  return {Fault::exhausted,
+          fmt::format("there are {} connections, and no room for more", connections_max),
+          "try again later, or end some that are not needed"};
+}
+
+Error only_tls() {
+  return {Fault::refused, "this port takes nothing but TLS",
+          "mutirao --at HOST:PORT, or an address that begins with tls://"};
+}
+
+/// A stream that somebody else may close, also when it is about to be gone here.
+class SharedStream final : public world::Stream {
+ public:
+  explicit SharedStream(std::shared_ptr<world::Stream> stream) noexcept
+      : stream_{std::move(stream)} {}
+  ~SharedStream() override { stream_->close(); }
+  using world::Stream::read_some;
+  using world::Stream::write_all;
+  Result<std::size_t> read_some(std::span<MutableBytes const> into, Deadline deadline) override {
+    return stream_->read_some(into, deadline);
+  }
+  Result<void> write_all(std::span<ByteView const> from, Deadline deadline) override {
+    return stream_->write_all(from, deadline);
+  }
+  void finish_writing() noexcept override { stream_->finish_writing(); }
+  void close() noexcept override { stream_->close(); }
+  [[nodiscard]] world::Endpoint local() const override { return stream_->local(); }
+  [[nodiscard]] world::Endpoint remote() const override { return stream_->remote(); }
+
+ private:
+  std::shared_ptr<world::Stream> stream_;
 };
 
 /// The end of the chain of those who call.
@@ -92,10 +126,9 @@ struct Broker::State {
   Dispatcher dispatcher;
   Gateway gateway;
   net::HttpServer http;
-  threads::semaphore room{options.connections_max};
-  threads::semaphore room_to_refuse{kTurnedAwayMax};
   threads::mutex mutex;
   std::map<std::string, std::shared_ptr<PeerRoute>, std::less<>> peers;
+  std::multimap<net::PublicKey, std::shared_ptr<world::Stream>> inside_tls;  // of those who came
   threads::scope connections;
 
   State(world::World& w, BrokerOptions o)
@@ -116,9 +149,10 @@ struct Broker::State {
     std::string caller;       ///< as interceptors know it
     bool is_private = false;  ///< nobody else can read or alter what goes there
     bool in_tls = false;
+    bool tls_only = false;
   };
   void serve(std::unique_ptr<world::Stream> stream, ByteView read_ahead, Way way);
-  void refuse(world::Stream& stream) const;
+  void serve_tls(std::unique_ptr<world::Stream> stream, ByteView read_ahead);
   /// What is being executed may call others until it has ended: over `connections`, to `peers`.
   ~State() { dispatcher.stop(); }
 };
@@ -201,7 +235,10 @@ Result<Target> Broker::find_target(ObjectReference const& reference, std::string
   return target;
 }
 
-Result<void> Broker::serve(world::Listener& listener) {
+Result<void> Broker::serve(world::Listener& listener, ServeOptions options) {
+  auto const connections_max = options.connections_max.value_or(state_->options.connections_max);
+  threads::semaphore room{connections_max};
+  threads::semaphore room_to_refuse{kTurnedAwayMax};
   threads::scope connections;
   for (;;) {
     auto stream = listener.accept(Deadline::never());
@@ -209,40 +246,39 @@ Result<void> Broker::serve(world::Listener& listener) {
       if (stream.error().fault == Fault::closed) return {};
       return std::unexpected{std::move(stream).error()};
     }
-    if (!state_->room.try_acquire()) {
-      if (!state_->room_to_refuse.try_acquire()) continue;
-      connections.spawn("connection, one too many",
-                        [this, stream = *std::move(stream)] {
-                          Release const after{state_->room_to_refuse};
-                          state_->refuse(*stream);
-                        },
-                        {.isolated = true});
-      continue;
-    }
-    // A Unix socket has no address at its other end.
-    auto const remote = (*stream)->remote();
-    bool const local = remote == world::Endpoint{};
+    bool const taken = room.try_acquire();
+    if (!taken && !room_to_refuse.try_acquire()) continue;
     connections.spawn("connection",
-                      [this, stream = *std::move(stream), local,
-                       caller = local ? std::string{kLocalCaller} : remote.to_string()]() mutable {
-                        Release const after{state_->room};
-                        state_->serve(std::move(stream), {},
-                                      {.caller = std::move(caller), .is_private = local});
+                      [this, stream = *std::move(stream), taken, &room, &room_to_refuse,
+                       connections_max, tls_only = options.tls_only]() mutable {
+                        Release const after{taken ? room : room_to_refuse};
+                        if (!taken) return turn_away(*stream, full(connections_max));
+                        // A Unix socket has no address at its other end.
+                        auto const remote = stream->remote();
+                        bool const local = remote == world::Endpoint{};
+                        state_->serve(
+                            std::move(stream), {},
+                            {.caller = local ? std::string{kLocalCaller} : remote.to_string(),
+                             .is_private = local,
+                             .tls_only = tls_only});
                       },
                       {.isolated = true});
   }
 }
 
+void Broker::end_connections_of(net::PublicKey const& key) {
+  std::vector<std::shared_ptr<world::Stream>> theirs;
+  {
+    std::lock_guard const lock{state_->mutex};
+    auto const [first, last] = state_->inside_tls.equal_range(key);
+    for (auto each = first; each != last; ++each) theirs.push_back(each->second);
+  }
+  for (auto const& each : theirs) each->close();
+}
+
 void Broker::serve_connection(std::unique_ptr<world::Stream> stream, ByteView read_ahead,
                               std::string caller) {
   state_->serve(std::move(stream), read_ahead, {.caller = std::move(caller)});
-}
-
-void Broker::State::refuse(world::Stream& stream) const {
-  turn_away(stream, {Fault::exhausted,
-                     fmt::format("{} serves {} connections, and no more", options.name,
-                                 options.connections_max),
-                     "try again later, or end some that are not needed"});
 }
 
 void Broker::State::serve(std::unique_ptr<world::Stream> stream, ByteView read_ahead, Way way) {
@@ -252,17 +288,9 @@ void Broker::State::serve(std::unique_ptr<world::Stream> stream, ByteView read_a
     if (!count || *count == 0) return;
     read_ahead = ByteView{first}.first(*count);
   }
-  if (read_ahead[0] == kTlsHandshake && options.identity && !way.in_tls) {
-    auto inside = net::tls_accept(std::move(stream), *options.identity,
-                                  {.accepts = options.accepts, .read_ahead = read_ahead},
-                                  threads::within(kTlsHandshakeMax));
-    if (!inside) return;
-    auto caller = (*inside)->peer_key().fingerprint();
-    // Whoever may come in without being known has to show the key of messages, if there is one.
-    bool const known = options.accepts != nullptr;
-    return serve(*std::move(inside), {},
-                 {.caller = std::move(caller), .is_private = known, .in_tls = true});
-  }
+  if (read_ahead[0] == kTlsHandshake && options.identity && !way.in_tls)
+    return serve_tls(std::move(stream), read_ahead);
+  if (way.tls_only) return turn_away(*stream, read_ahead, only_tls());
   auto const messages_here = messages_on(way.is_private);
   // Other protocols know nothing of what may have to be done to messages.
   if (read_ahead[0] != kPreface[0] && messages_here->required()) return;
@@ -278,6 +306,32 @@ void Broker::State::serve(std::unique_ptr<world::Stream> stream, ByteView read_a
                                                        .write_timeout = options.write_timeout,
                                                        .messages = messages_here});
   static_cast<void>(connection->serve(read_ahead));
+}
+
+void Broker::State::serve_tls(std::unique_ptr<world::Stream> stream, ByteView read_ahead) {
+  auto inside = net::tls_accept(std::move(stream), *options.identity,
+                                {.accepts = options.accepts, .read_ahead = read_ahead},
+                                threads::within(kTlsHandshakeMax));
+  if (!inside) return;
+  auto const key = (*inside)->peer_key();
+  std::shared_ptr<world::Stream> const shared{*std::move(inside)};
+  struct Registered {
+    State& state;
+    decltype(inside_tls)::iterator place;
+    ~Registered() {
+      std::lock_guard const lock{state.mutex};
+      state.inside_tls.erase(place);
+    }
+  } const registered{*this, [&] {
+                       std::lock_guard const lock{mutex};
+                       return inside_tls.emplace(key, shared);
+                     }()};
+  // Whoever may come in without being known has to show the key of messages, if there is one.
+  bool const known = options.accepts != nullptr;
+  // Perhaps it was taken from those who may come in before its stream could be ended.
+  if (!known || options.accepts(key))
+    serve(std::make_unique<SharedStream>(shared), {},
+          {.caller = key.fingerprint(), .is_private = known, .in_tls = true});
 }
 
 }  // namespace mutirao::middleware

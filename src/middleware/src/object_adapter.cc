@@ -241,12 +241,20 @@ Result<ObjectAdapter::Listed> ObjectAdapter::find(std::string_view name) const {
 
 Reply ObjectAdapter::execute(Call& call) {
   bool outside = false;
+  std::shared_ptr<Interceptor> guard;
   {
     std::lock_guard const lock{mutex_};
     if (auto const object = object_of(call.target->object)) {
       if (call.method == nullptr) call.method = object->servant->interface().find(call.method_name);
       outside = object->options.outside_chain;
+      if (outside) guard = object->options.guard;
     }
+  }
+  if (guard != nullptr) {
+    Next::Link const last{last_.get(), [](Interceptor* self, Call& one, Next rest) {
+                            return self->intercept(one, rest);
+                          }};
+    return guard->intercept(call, Next{&last});
   }
   if (outside) return last_->intercept(call, Next{nullptr});
   return chain_(call);

@@ -113,13 +113,14 @@ inline void in_the_real_world(std::function<void(world::World&)> const& body) {
 /// A broker that offers a sample on a port of this machine.
 class SampleServer {
  public:
-  explicit SampleServer(world::World& world, BrokerOptions options = {})
+  explicit SampleServer(world::World& world, BrokerOptions options = {}, ServeOptions serve = {})
       : key_{options.identity}, broker_{world, std::move(options)} {
     listener_ = *world.network().listen({world::IpAddress::loopback(), 0});
     local_ = *world.network().listen_local(local_address());
     serving_.spawn("server", [this] { static_cast<void>(broker_.serve(*local_)); });
     EXPECT_TRUE(broker_.objects().add("sample", sample_servant(state)));
-    serving_.spawn("server", [this] { static_cast<void>(broker_.serve(*listener_)); });
+    serving_.spawn("server",
+                   [this, serve] { static_cast<void>(broker_.serve(*listener_, serve)); });
   }
   ~SampleServer() {
     listener_->close();

@@ -42,20 +42,24 @@ bool speaks_http(std::uint8_t first) noexcept { return first >= 'A' && first <= 
 }  // namespace
 
 void turn_away(world::Stream& stream, Error const& why) {
-  auto const deadline = threads::within(kTurnAwayMax);
   std::array<std::uint8_t, 512> heard;
-  auto const count = stream.read_some(heard, deadline);
-  if (!count || *count == 0) return;
+  auto const count = stream.read_some(heard, threads::within(kTurnAwayMax));
+  if (count && *count > 0) turn_away(stream, ByteView{heard}.first(*count), why);
+}
+
+void turn_away(world::Stream& stream, ByteView read_ahead, Error const& why) {
+  auto const deadline = threads::within(kTurnAwayMax);
   Bytes answer;
-  if (heard[0] == kPreface[0])
+  if (read_ahead[0] == kPreface[0])
     answer = go_away_frame(not_executed(why.fault, why.what, why.mend, Retry::elsewhere));
-  else if (speaks_http(heard[0]))
+  else if (speaks_http(read_ahead[0]))
     answer = http_answer(why);
   if (answer.empty() || !stream.write_all(answer, deadline)) return;
   stream.finish_writing();
   // A stream that is closed with something unread takes back what was written.
-  for (auto left = stream.read_some(heard, deadline); left && *left > 0;)
-    left = stream.read_some(heard, deadline);
+  std::array<std::uint8_t, 512> rest;
+  for (auto left = stream.read_some(rest, deadline); left && *left > 0;)
+    left = stream.read_some(rest, deadline);
 }
 
 }  // namespace mutirao::middleware

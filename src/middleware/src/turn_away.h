@@ -1,5 +1,6 @@
 #pragma once
 
+#include "mutirao/base/bytes.h"
 #include "mutirao/base/result.h"
 #include "mutirao/world/network.h"
 
@@ -9,5 +10,7 @@ namespace mutirao::middleware {
 /// speaks; to a program that speaks none in which that can be said, nothing. Takes some seconds at
 /// most.
 void turn_away(world::Stream& stream, Error const& why);
+/// The same when somebody has read something already.
+void turn_away(world::Stream& stream, ByteView read_ahead, Error const& why);
 
 }  // namespace mutirao::middleware

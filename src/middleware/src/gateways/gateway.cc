@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/base/utf8.h"
+#include "mutirao/middleware/interceptors.h"
 #include "mutirao/middleware/json_values.h"
 #include "mutirao/threads/cancel_region.h"
 #include "mutirao/threads/mutex.h"
@@ -317,7 +318,9 @@ class GatewayCall {
     auto const& fields = request_.head.fields;
     call_.object = object;
     call_.method = method;
-    call_.caller = request_.remote.to_string();
+    // A Unix socket has no address at its other end.
+    call_.caller = request_.remote == world::Endpoint{} ? std::string{kLocalCaller}
+                                                        : request_.remote.to_string();
     call_.capability = bearer_of(fields);
     if (auto const trace = fields.find("traceparent")) call_.trace = trace_of(*trace);
     if (auto const key = fields.find("Idempotency-Key")) call_.key = key_of(*key);

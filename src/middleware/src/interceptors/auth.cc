@@ -3,8 +3,9 @@
 namespace mutirao::middleware {
 
 Reply Auth::intercept(Call& call, Next next) {
-  if (auto why = policy_(call)) {
-    auto failure = not_executed(Fault::refused, *std::move(why), "ask the owner of the node");
+  if (auto allowed = policy_(call); !allowed) {
+    auto why = std::move(allowed).error();
+    auto failure = not_executed(why.fault, std::move(why.what), std::move(why.mend));
     failure.origin = "auth";
     return call.fail(std::move(failure));
   }

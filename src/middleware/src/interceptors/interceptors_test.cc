@@ -148,8 +148,8 @@ TEST(Auth, refuses_what_its_policy_does_not_allow_and_nothing_is_executed) {
   in_the_real_world([](world::World& world) {
     Tills tills{world, 1};
     put_at_object(tills.broker(0), std::make_shared<Auth>([](Call const& call) {
-                    return call.method_name == "look" ? std::nullopt
-                                                      : std::optional{std::string{"only look"}};
+                    if (call.method_name == "look") return Result<void>{};
+                    return Result<void>{fail(Fault::refused, "only look", "ask nicely")};
                   }));
     Broker client{world};
     auto const till = tills.all(client, false);
@@ -158,6 +158,7 @@ TEST(Auth, refuses_what_its_policy_does_not_allow_and_nothing_is_executed) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().fault, Fault::refused);
     EXPECT_EQ(refused.error().executed, Executed::no);
+    EXPECT_EQ(refused.error().mend, "ask nicely");
     EXPECT_EQ(refused.error().origin, "auth");
     EXPECT_EQ(tills[0].sum, 0);
   });

@@ -10,8 +10,8 @@
 #include "mutirao/middleware/interface.h"
 #include "mutirao/middleware/servant.h"
 
-/// Adaptation as an object, so that a node can be looked at and changed from elsewhere. Never on a
-/// port that strangers reach.
+/// Adaptation as an object, so that a node can be looked at and changed from elsewhere. On a port
+/// that strangers reach, only behind a guard (ObjectOptions::guard).
 namespace mutirao::middleware {
 
 template <>
@@ -47,6 +47,10 @@ struct AdaptationObject {
   Method<"rollback", std::uint64_t(std::uint64_t, std::string, std::string)> rollback;
   Method<"history", std::vector<AuditEntry>(std::uint32_t), Reads> history;
 };
+
+/// Who is behind a call, for the audit log: what a program of this machine says of itself, and of
+/// others what their connection knows.
+[[nodiscard]] std::string who_calls(Call const& call, std::string said);
 
 /// Both outlive the servant.
 [[nodiscard]] std::shared_ptr<Servant> adaptation_servant(Adaptation& adaptation,

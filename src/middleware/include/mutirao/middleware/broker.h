@@ -22,7 +22,7 @@ namespace mutirao::middleware {
 struct BrokerOptions {
   std::string name = "node";             ///< what others see of it
   std::size_t threads_max = 10'000;      ///< calls of others that run at once
-  std::size_t connections_max = 10'000;  ///< of others at once; one more is told so, and ended
+  std::size_t connections_max = 10'000;  ///< by each listener; one more is told so, and ended
   /// A peer that takes nothing for so long is gone.
   Duration write_timeout = std::chrono::seconds{30};
   /// Who this node is, when it speaks TLS. Without one it takes no TLS connections, and shows those
@@ -32,6 +32,12 @@ struct BrokerOptions {
   std::vector<std::string> addresses{};
   /// Whose TLS connections it takes; empty: all. Interceptors know them by their fingerprints.
   std::function<bool(net::PublicKey const&)> accepts{};
+};
+
+/// How one listener takes connections.
+struct ServeOptions {
+  bool tls_only = false;                         ///< what comes without TLS is told so, and ended
+  std::optional<std::size_t> connections_max{};  ///< absent: as BrokerOptions has it
 };
 
 /// The object request broker of a node: offers its objects, and reaches those of others.
@@ -59,7 +65,9 @@ class Broker {
   [[nodiscard]] MessageChain& messages() noexcept;
 
   /// Serves whoever connects, until the thread is asked to stop or the listener is closed.
-  Result<void> serve(world::Listener& listener);
+  Result<void> serve(world::Listener& listener, ServeOptions options = {});
+  /// Ends the TLS connections of somebody whom BrokerOptions::accepts takes no more.
+  void end_connections_of(net::PublicKey const& key);
   /// One connection whose first bytes somebody has read already; returns when it ends.
   void serve_connection(std::unique_ptr<world::Stream> stream, ByteView read_ahead,
                         std::string caller);

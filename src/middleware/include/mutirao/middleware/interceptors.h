@@ -61,12 +61,16 @@ class Trace final : public Interceptor {
 [[nodiscard]] std::string to_traceparent(TraceContext const& trace);
 [[nodiscard]] std::optional<TraceContext> trace_from(std::string_view traceparent);
 
+/// Call::caller of the programs of this machine that come by a Unix socket, which only its owner
+/// may use. Who comes by TLS is known by the fingerprint of its key, others by their address.
+inline constexpr std::string_view kLocalCaller = "a program of this machine";
+
 /// Lets only those calls through that a policy allows. On the side of the object; phase auth.
 class Auth final : public Interceptor {
  public:
   static constexpr Phase kPhase = Phase::auth;
-  /// Why the call is not allowed; nothing when it is. Any number of threads.
-  using Policy = std::function<std::optional<std::string>(Call const&)>;
+  /// Fails when the call is not allowed, with what to do about it. Any number of threads.
+  using Policy = std::function<Result<void>(Call const&)>;
   explicit Auth(Policy policy) : policy_{std::move(policy)} {}
   Reply intercept(Call& call, Next next) override;
 

@@ -23,6 +23,8 @@ struct ObjectOptions {
   std::uint64_t epoch = 1;   ///< of its state: a reference to another epoch is refused
   /// Calls do not pass the chain: the way to mend a chain must not lead through it.
   bool outside_chain = false;
+  /// Of an object outside the chain: all that its calls pass. It can't be taken away.
+  std::shared_ptr<Interceptor> guard{};
 };
 
 /// The objects of a node by name, and the chain that calls to them pass.
