@@ -22,7 +22,7 @@ struct TranslationState {
     std::uint64_t tag = kNoTag;
     std::uint64_t addend = 0;
   };
-  static constexpr std::uint64_t kNoTag = 1;  // no page begins there
+  static constexpr std::uint64_t kNoTag = 0x800;  // no page, and no access that is not aligned
   /// Where the code of a virtual address is, in one context: for jumps whose target is not known.
   struct Target {
     std::uint64_t key = kNoKey;
