@@ -369,7 +369,10 @@ Translator::Stop Translator::run(std::uint64_t budget) {
       admit = true;
     } else if (auto* const link = static_cast<Link*>(frame_.translation.link);
                link != nullptr && !code_written_) {
-      if (auto* const next = find_block(); next != nullptr && link->to == nullptr)
+      auto const flushes = counts_.flushes;
+      auto* const next = find_block();
+      // Room for the next block may have been made by throwing all away, this jump too.
+      if (next != nullptr && flushes == counts_.flushes && link->to == nullptr)
         lead_on(*link, *next);
     }
   }
