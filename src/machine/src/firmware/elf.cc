@@ -7,7 +7,7 @@ namespace mutirao::machine {
 namespace {
 
 // Sizes and offsets of the structures of 64-bit ELF.
-constexpr std::size_t kHeaderSize = 64, kSegmentSize = 56, kSectionSize = 64, kSymbolSize = 24;
+constexpr std::size_t kElfHeaderSize = 64, kElfSegmentSize = 56, kElfSectionSize = 64, kElfSymbolSize = 24;
 constexpr std::uint16_t kMachineRiscv = 243;
 constexpr std::uint32_t kLoadable = 1, kSymbolTable = 2;
 constexpr std::size_t kSegmentsMax = 64, kSectionsMax = 4096;
@@ -34,7 +34,7 @@ bool ElfFile::has_magic(ByteView file) noexcept {
 }
 
 Result<ElfFile> ElfFile::parse(ByteView file) {
-  if (!has_magic(file) || file.size() < kHeaderSize) return fail(Fault::corrupt, "not an ELF file");
+  if (!has_magic(file) || file.size() < kElfHeaderSize) return fail(Fault::corrupt, "not an ELF file");
   constexpr std::uint8_t k64Bits = 2, kLittleEndian = 1;
   if (file[4] != k64Bits || file[5] != kLittleEndian ||
       elf_field<std::uint16_t>(file, 18) != kMachineRiscv)
@@ -44,13 +44,13 @@ Result<ElfFile> ElfFile::parse(ByteView file) {
   elf.file_ = file;
   elf.entry_ = elf_field<std::uint64_t>(file, 24);
   std::size_t const segments = elf_field<std::uint16_t>(file, 56);
-  if (elf_field<std::uint16_t>(file, 54) != kSegmentSize || segments > kSegmentsMax)
+  if (elf_field<std::uint16_t>(file, 54) != kElfSegmentSize || segments > kSegmentsMax)
     return fail(Fault::corrupt, "an ELF file with a program header of another size");
   auto const segment_table =
-      elf_range(file, elf_field<std::uint64_t>(file, 32), segments * kSegmentSize);
+      elf_range(file, elf_field<std::uint64_t>(file, 32), segments * kElfSegmentSize);
   if (!segment_table) return fail(Fault::corrupt, "an ELF file whose program header is cut off");
   for (std::size_t i = 0; i < segments; ++i) {
-    ByteView const entry = segment_table->subspan(i * kSegmentSize, kSegmentSize);
+    ByteView const entry = segment_table->subspan(i * kElfSegmentSize, kElfSegmentSize);
     if (elf_field<std::uint32_t>(entry, 0) != kLoadable) continue;
     auto const bytes =
         elf_range(file, elf_field<std::uint64_t>(entry, 8), elf_field<std::uint64_t>(entry, 32));
@@ -63,12 +63,12 @@ Result<ElfFile> ElfFile::parse(ByteView file) {
   // Symbols are a help, not a need: a file without them, or with a broken table, has none.
   std::size_t const sections = elf_field<std::uint16_t>(file, 60);
   auto const section_table =
-      elf_range(file, elf_field<std::uint64_t>(file, 40), sections * kSectionSize);
-  if (elf_field<std::uint16_t>(file, 58) != kSectionSize || sections > kSectionsMax ||
+      elf_range(file, elf_field<std::uint64_t>(file, 40), sections * kElfSectionSize);
+  if (elf_field<std::uint16_t>(file, 58) != kElfSectionSize || sections > kSectionsMax ||
       !section_table)
     return elf;
   auto const section = [&](std::size_t i) {
-    return section_table->subspan(i * kSectionSize, kSectionSize);
+    return section_table->subspan(i * kElfSectionSize, kElfSectionSize);
   };
   auto const content = [&](ByteView header) {
     return elf_range(file, elf_field<std::uint64_t>(header, 24),
@@ -90,7 +90,7 @@ Result<ElfFile> ElfFile::parse(ByteView file) {
 }
 
 std::optional<std::uint64_t> ElfFile::symbol(std::string_view name) const {
-  for (std::size_t at = 0; symbols_.size() - at >= kSymbolSize; at += kSymbolSize) {
+  for (std::size_t at = 0; symbols_.size() - at >= kElfSymbolSize; at += kElfSymbolSize) {
     std::size_t const start = elf_field<std::uint32_t>(symbols_, at);
     if (start >= names_.size() || names_.size() - start <= name.size()) continue;
     ByteView const candidate = names_.subspan(start, name.size() + 1);

@@ -324,6 +324,8 @@ bool write_csr(Core& core, unsigned number, std::uint64_t value) {
     case csr::kSip: {
       std::uint64_t const writable = interrupt::kSsip & hart.mideleg;
       hart.mip_written = (hart.mip_written & ~writable) | (value & writable);
+      // What another hart's call raised is taken back by the same write.
+      if ((writable & ~value) != 0) hart.lines.fetch_and(~interrupt::kSsip);
       return true;
     }
     case csr::kStimecmp:
@@ -375,6 +377,7 @@ bool write_csr(Core& core, unsigned number, std::uint64_t value) {
       return true;
     case csr::kMip:
       hart.mip_written = value & interrupt::kSupervisor;
+      if ((value & interrupt::kSsip) == 0) hart.lines.fetch_and(~interrupt::kSsip);
       return true;
     case csr::kPmpcfg0:
     case csr::kPmpcfg0 + 2:

@@ -118,7 +118,8 @@ struct Hart {
     std::uint8_t size = 0;  ///< 0 when there is none
   } reservation;
 
-  /// What the devices around raise: MSIP, MTIP, MEIP, SEIP. Set from any thread.
+  /// What the devices around raise: MSIP, MTIP, MEIP, SEIP; and SSIP, by the call of another hart.
+  /// Set from any thread.
   std::atomic<std::uint64_t> lines{0};
   /// Asks the engine to return at the next jump, since something outside changed. From any thread.
   std::atomic<bool> attention{false};

@@ -102,7 +102,8 @@ std::expected<void, Exception> Interpreter::execute_csr(Instruction const& i) {
   }
   if (swap || i.rs1 != 0) {
     // What devices raise in mip is shown, and not written back (Priv. 3.1.9).
-    std::uint64_t const base = number == csr::kMip ? hart_.mip_written : before;
+    std::uint64_t const base =
+        number == csr::kMip ? before & (hart_.mip_written | interrupt::kSsip) : before;
     std::uint64_t const after = swap ? operand : set ? base | operand : base & ~operand;
     if (!write_csr(core_, number, after)) return illegal(i);
   }

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "mutirao/base/bytes.h"
+#include "mutirao/base/result.h"
+#include "mutirao/base/time.h"
+#include "mutirao/base/units.h"
+#include "mutirao/world/world.h"
+
+/// A whole computer of another architecture, as one object: harts, RAM, devices and firmware of a
+/// RISC-V board that Debian's kernel knows (the map of QEMU's `virt`), on any host.
+///
+/// A guest is a stranger: whatever it does ends itself at worst.
+namespace mutirao::machine {
+
+/// How the guest's instructions are executed.
+enum class Engine : std::uint8_t {
+  interpreter,  ///< one by one: the reference
+};
+
+/// What the guest's clocks follow.
+enum class Timebase : std::uint8_t {
+  host,          ///< the world's time
+  instructions,  ///< a hundred million of them are a second: the same start gives the same run
+};
+
+struct MachineOptions {
+  std::uint64_t memory_bytes = 512_MiB;  ///< whole pages
+  unsigned cpus = 1;                     ///< 1 to 16
+  Bytes kernel;                          ///< an Image, plain or compressed, or an ELF file
+  Bytes initrd;
+  std::string append;  ///< the kernel's command line
+  /// Runs in machine mode in place of the built-in SBI, and finds the kernel at 0x80200000.
+  Bytes firmware;
+  Engine engine = Engine::interpreter;
+  Timebase timebase = Timebase::host;
+  std::uint64_t seed =
+      0;  ///< of the entropy that the guest starts with, unless it follows the host
+};
+
+/// Why a run ended.
+struct MachineExit {
+  enum class Kind : std::uint8_t {
+    powered_off,   ///< by the guest, with `code`
+    reset,         ///< the guest asked for it: make the machine anew
+    timed_out,     ///< the deadline passed; it may run on
+    instructions,  ///< as many as were asked for; it may run on
+    cancelled,     ///< the calling thread was asked to stop; it may run on
+  };
+  Kind kind;
+  unsigned code = 0;
+};
+
+/// One machine, from power on. `run` is called on one user thread at a time and computes on it,
+/// giving way to others; `type` and the counters may be used from others meanwhile.
+class Machine {
+ public:
+  /// Gets what the guest sends to its console, in pieces, on the thread that runs it. Must not park
+  /// for long: the guest stands still.
+  using Console = std::function<void(std::string_view)>;
+
+  /// `world` outlives the machine. Fails when the kernel is none, or does not fit.
+  [[nodiscard]] static Result<std::unique_ptr<Machine>> create(MachineOptions options,
+                                                               Console console,
+                                                               world::World& world);
+  virtual ~Machine() = default;
+
+  static constexpr std::uint64_t kNoLimit = ~std::uint64_t{0};
+  [[nodiscard]] virtual MachineExit run(std::uint64_t instructions_max = kNoLimit,
+                                        Deadline deadline = Deadline::never()) = 0;
+
+  /// What is typed at the console; gives how many bytes there was room for.
+  virtual std::size_t type(std::string_view bytes) = 0;
+
+  /// Instructions that all harts have begun.
+  [[nodiscard]] virtual std::uint64_t instructions() const = 0;
+};
+
+}  // namespace mutirao::machine

@@ -1,0 +1,373 @@
+#include "mutirao/machine/machine.h"
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <mutex>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "mutirao/threads/mutex.h"
+#include "mutirao/threads/this_thread.h"
+
+#include "board/description.h"
+#include "board/memory_map.h"
+#include "devices/clint.h"
+#include "devices/plic.h"
+#include "devices/rtc.h"
+#include "devices/syscon.h"
+#include "devices/uart.h"
+#include "firmware/loader.h"
+#include "firmware/sbi.h"
+#include "hart/interpreter.h"
+
+namespace mutirao::machine {
+namespace {
+
+using namespace board;
+
+constexpr unsigned kCpusMax = 16;
+constexpr std::uint64_t kTickNs = 1'000'000'000 / kTicksPerSecond;
+// By its own instructions a hart makes a hundred million of them in a second.
+constexpr std::uint64_t kStepsPerTick = 10;
+constexpr std::uint64_t kNever = ~std::uint64_t{0};
+// How far one hart goes before the machine looks at the time and at the other harts.
+constexpr std::uint64_t kSliceAlone = 20'000, kSliceAmongOthers = 5'000;
+// The civil time of a machine that follows its instructions: 2024-01-01.
+constexpr std::uint64_t kEpochNs = 1'704'067'200ull * 1'000'000'000;
+constexpr std::uint64_t kLargePage = 2_MiB;
+
+class VirtMachine final : public Machine, public HartHost, public Sbi::Platform {
+ public:
+  VirtMachine(MachineOptions& options, Console console, world::World& world,
+              std::unique_ptr<GuestMemory> memory)
+      : timebase_{options.timebase},
+        firmware_inside_{options.firmware.empty()},
+        console_{std::move(console)},
+        world_{world},
+        memory_{std::move(memory)},
+        bus_{*memory_},
+        harts_{make_harts(options.cpus)},
+        sbi_{*this, *memory_},
+        plic_{hart_states()},
+        clint_{hart_states(), *this},
+        uart_{[this](std::uint8_t byte) { write_console({&byte, 1}); }, {plic_, kUartInterrupt}},
+        rtc_{[this] { return civil_ns(); }, {plic_, kRtcInterrupt}},
+        syscon_{[this](Syscon::Request request, unsigned code) {
+          leave({request == Syscon::Request::reset ? MachineExit::Kind::reset
+                                                   : MachineExit::Kind::powered_off,
+                 code});
+        }} {
+    bus_.attach(kSyscon, Syscon::kSize, syscon_);
+    bus_.attach(kRtc, Rtc::kSize, rtc_);
+    bus_.attach(kClint, Clint::kSize, clint_);
+    bus_.attach(kPlic, Plic::kSize, plic_);
+    bus_.attach(kUart, Uart::kSize, uart_);
+    power_on_ = world_.clock().now();
+  }
+
+  Result<void> load(MachineOptions options);
+  MachineExit run(std::uint64_t instructions_max, Deadline deadline) override;
+  std::size_t type(std::string_view bytes) override;
+  std::uint64_t instructions() const override {
+    return steps_shown_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  struct HartSlot {
+    std::unique_ptr<Hart> state;
+    std::unique_ptr<Interpreter> engine;
+    bool started = false;
+  };
+
+  std::vector<HartSlot> make_harts(unsigned count) {
+    std::vector<HartSlot> harts(count);
+    for (unsigned i = 0; i < count; ++i) {
+      harts[i].state = std::make_unique<Hart>();
+      harts[i].state->id = i;
+      harts[i].engine = std::make_unique<Interpreter>(*harts[i].state, bus_, *this);
+    }
+    return harts;
+  }
+  std::vector<Hart*> hart_states() const {
+    std::vector<Hart*> states;
+    for (HartSlot const& hart : harts_) states.push_back(hart.state.get());
+    return states;
+  }
+
+  // HartHost
+  std::uint64_t time() override;
+  bool supervisor_call(Hart& hart) override {
+    if (!firmware_inside_) return false;
+    sbi_.call(hart);
+    return true;
+  }
+
+  // Sbi::Platform
+  std::size_t hart_count() const override { return harts_.size(); }
+  Core& core(std::size_t number) override { return harts_[number].engine->core(); }
+  HartState state(std::size_t number) const override {
+    return harts_[number].started ? HartState::started : HartState::stopped;
+  }
+  void start(std::size_t number) override { harts_[number].started = true; }
+  void stop(std::size_t number) override {
+    harts_[number].started = false;
+    harts_[number].state->attention = true;
+  }
+  void reset(bool reboot, bool failed) override {
+    leave({reboot ? MachineExit::Kind::reset : MachineExit::Kind::powered_off, failed ? 1u : 0u});
+  }
+  void console_write(ByteView bytes) override { write_console(bytes); }
+  std::size_t console_read(MutableBytes bytes) override;
+
+  void write_console(ByteView bytes);
+  void flush_console();
+  void leave(MachineExit exit);
+  std::uint64_t steps() const;
+  std::uint64_t civil_ns();
+  std::uint64_t next_due() const;
+  bool take_typed();
+  bool idle(Deadline deadline);
+
+  Timebase const timebase_;
+  bool const firmware_inside_;
+  Console console_;
+  std::string console_line_;
+  world::World& world_;
+  TimePoint power_on_;
+  std::uint64_t ticks_idle_ = 0;  // that passed while every hart waited
+  std::unique_ptr<GuestMemory> memory_;
+  Bus bus_;
+  std::vector<HartSlot> harts_;
+  Sbi sbi_;
+  Plic plic_;
+  Clint clint_;
+  Uart uart_;
+  Rtc rtc_;
+  Syscon syscon_;
+  std::optional<MachineExit> exit_;
+  std::atomic<std::uint64_t> steps_shown_{0};
+
+  // What other threads typed, until the machine takes it.
+  threads::mutex typed_mutex_;
+  threads::condition_variable typed_came_;
+  std::deque<std::uint8_t> typed_;
+};
+
+std::uint64_t VirtMachine::steps() const {
+  std::uint64_t total = 0;
+  for (HartSlot const& hart : harts_) total += hart.state->steps;
+  return total;
+}
+
+std::uint64_t VirtMachine::time() {
+  if (timebase_ == Timebase::instructions) return steps() / kStepsPerTick + ticks_idle_;
+  auto const passed = world_.clock().now() - power_on_;
+  return static_cast<std::uint64_t>(passed.count()) / kTickNs;
+}
+
+std::uint64_t VirtMachine::civil_ns() {
+  if (timebase_ == Timebase::instructions) return kEpochNs + time() * kTickNs;
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                        world_.clock().civil().time_since_epoch())
+                                        .count());
+}
+
+void VirtMachine::write_console(ByteView bytes) {
+  constexpr std::size_t kPiece = 256;
+  for (std::uint8_t const byte : bytes) {
+    console_line_.push_back(static_cast<char>(byte));
+    if (byte == '\n' || console_line_.size() >= kPiece) flush_console();
+  }
+}
+
+void VirtMachine::flush_console() {
+  if (console_line_.empty()) return;
+  console_(console_line_);
+  console_line_.clear();
+}
+
+void VirtMachine::leave(MachineExit exit) {
+  exit_ = exit;
+  for (HartSlot const& hart : harts_) hart.state->attention = true;
+}
+
+std::size_t VirtMachine::type(std::string_view bytes) {
+  std::lock_guard const lock{typed_mutex_};
+  std::size_t const taken = std::min(bytes.size(), Uart::kInputMax - typed_.size());
+  typed_.insert(typed_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(taken));
+  typed_came_.notify_all();
+  return taken;
+}
+
+/// Gives the serial port what was typed; false if that was nothing.
+bool VirtMachine::take_typed() {
+  std::lock_guard const lock{typed_mutex_};
+  if (typed_.empty()) return false;
+  std::string const bytes{typed_.begin(), typed_.end()};
+  std::size_t const taken = uart_.type(bytes);
+  typed_.erase(typed_.begin(), typed_.begin() + static_cast<std::ptrdiff_t>(taken));
+  return taken != 0;
+}
+
+std::size_t VirtMachine::console_read(MutableBytes bytes) {
+  std::lock_guard const lock{typed_mutex_};
+  std::size_t const count = std::min(bytes.size(), typed_.size());
+  std::copy_n(typed_.begin(), count, bytes.begin());
+  typed_.erase(typed_.begin(), typed_.begin() + static_cast<std::ptrdiff_t>(count));
+  return count;
+}
+
+/// The tick at which some timer goes off.
+std::uint64_t VirtMachine::next_due() const {
+  std::uint64_t due = clint_.next_due();
+  for (HartSlot const& hart : harts_)
+    if (hart.started && (hart.state->menvcfg & envcfg::kStce) != 0)
+      due = std::min(due, hart.state->stimecmp);
+  return due;
+}
+
+/// Every hart waits: lets time pass until something can wake one. False when the thread was asked
+/// to stop, or the deadline passed.
+bool VirtMachine::idle(Deadline deadline) {
+  flush_console();
+  std::uint64_t const due = next_due();
+  std::uint64_t const now = time();
+  if (timebase_ == Timebase::instructions && due != kNever) {
+    if (due > now) ticks_idle_ += due - now;
+    threads::checkpoint();
+    return !threads::stop_requested() && !deadline.passed(world_.clock().now());
+  }
+  if (due <= now) return true;
+  // The alarm of the clock is looked at once a second.
+  constexpr std::uint64_t kLookTicks = kTicksPerSecond;
+  Duration const wait{static_cast<Duration::rep>(std::min(due - now, kLookTicks) * kTickNs)};
+  Deadline const until = Deadline::at(world_.clock().now() + wait);
+  std::unique_lock lock{typed_mutex_};
+  auto const waited =
+      typed_came_.wait(lock, [this] { return !typed_.empty(); }, earlier(until, deadline));
+  if (!waited && waited.error().fault == Fault::cancelled) return false;
+  return !deadline.passed(world_.clock().now());
+}
+
+MachineExit VirtMachine::run(std::uint64_t instructions_max, Deadline deadline) {
+  std::uint64_t const begin = steps();
+  std::uint64_t const slice = harts_.size() == 1 ? kSliceAlone : kSliceAmongOthers;
+  for (;;) {
+    bool all_wait = true;
+    for (HartSlot& hart : harts_) {
+      if (!hart.started) continue;
+      std::uint64_t budget = slice;
+      if (timebase_ == Timebase::instructions) {
+        // Not past the moment at which a timer goes off.
+        std::uint64_t const due = next_due(), now = time();
+        if (due > now)
+          budget = std::min(budget, std::max<std::uint64_t>((due - now) * kStepsPerTick, 1));
+      }
+      budget = std::min(budget, instructions_max - (steps() - begin));
+      if (hart.engine->run(budget) != Interpreter::Stop::waiting) all_wait = false;
+      if (exit_) break;
+    }
+    steps_shown_.store(steps(), std::memory_order_relaxed);
+    auto const ended = [&](MachineExit exit) {
+      flush_console();
+      return exit;
+    };
+    if (exit_) return ended(*exit_);
+    if (steps() - begin >= instructions_max) return ended({MachineExit::Kind::instructions});
+    bool const typed = take_typed();
+    clint_.look_at_time();
+    rtc_.look_at_time();
+    if (all_wait && !typed) {
+      if (!idle(deadline))
+        return ended({threads::stop_requested() ? MachineExit::Kind::cancelled
+                                                : MachineExit::Kind::timed_out});
+      continue;
+    }
+    threads::checkpoint();
+    if (threads::stop_requested()) return ended({MachineExit::Kind::cancelled});
+    if (!deadline.is_never() && deadline.passed(world_.clock().now()))
+      return ended({MachineExit::Kind::timed_out});
+  }
+}
+
+Result<void> VirtMachine::load(MachineOptions options) {
+  GuestMemory& memory = *memory_;
+  GuestAddress free = kRam;
+  std::optional<Loaded> firmware;
+  if (!firmware_inside_) {
+    firmware = MUT_TRY(load_firmware(memory, kRam, std::move(options.firmware)));
+    free = firmware->end;
+  }
+  std::optional<Loaded> kernel;
+  if (!options.kernel.empty() || firmware_inside_) {
+    // An Image says itself how far from the start of memory it wants to be.
+    kernel = MUT_TRY(load_kernel(memory, kRam, std::move(options.kernel)));
+    if (firmware && kernel->entry < firmware->end)
+      return fail(Fault::invalid, "the firmware and the kernel want the same memory",
+                  "give a smaller firmware");
+    free = std::max(free, kernel->end);
+  }
+  auto const initrd = MUT_TRY(load_bytes(memory, free, kLargePage, options.initrd, "the initrd"));
+
+  std::array<std::uint8_t, 64> seed;
+  if (timebase_ == Timebase::host) {
+    world_.entropy().fill(seed);
+  } else {
+    std::uint64_t state = options.seed;
+    for (std::uint8_t& byte : seed) {
+      // SplitMix64 (Steele, Lea and Flood, 2014).
+      std::uint64_t z = state += 0x9E3779B97F4A7C15;
+      z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9;
+      z = (z ^ z >> 27) * 0x94D049BB133111EB;
+      byte = static_cast<std::uint8_t>(z >> 31 ^ z);
+    }
+  }
+  Bytes const tree = describe_board({.memory_bytes = memory.size(),
+                                     .cpus = static_cast<unsigned>(harts_.size()),
+                                     .append = options.append,
+                                     .initrd_begin = initrd.entry,
+                                     .initrd_end = initrd.end,
+                                     .rng_seed = seed});
+  auto const placed_tree =
+      MUT_TRY(load_bytes(memory, initrd.end, kLargePage, tree, "the device tree"));
+
+  if (firmware_inside_) {
+    Sbi::enter_kernel(harts_[0].engine->core(), kernel->entry, placed_tree.entry);
+    harts_[0].started = true;
+    return {};
+  }
+  // What OpenSBI's fw_dynamic takes in a2 (its docs/firmware/fw_dynamic.md): magic, version, where
+  // to go next and in which mode, options, boot hart.
+  std::uint64_t const next = kernel ? kernel->entry : kKernelBehindFirmware;
+  std::array<std::uint64_t, 6> const dynamic{0x4942534F, 2, next, 1, 0, 0};
+  auto const placed_dynamic =
+      MUT_TRY(load_bytes(memory, placed_tree.end, 8,
+                         {reinterpret_cast<std::uint8_t const*>(dynamic.data()), sizeof dynamic},
+                         "the firmware's data"));
+  for (HartSlot& hart : harts_) {
+    hart.state->pc = firmware->entry;
+    hart.state->x[10] = hart.state->id;
+    hart.state->x[11] = placed_tree.entry;
+    hart.state->x[12] = placed_dynamic.entry;
+    hart.started = true;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Machine>> Machine::create(MachineOptions options, Console console,
+                                                 world::World& world) {
+  if (options.cpus == 0 || options.cpus > kCpusMax)
+    return fail(Fault::invalid, fmt::format("a machine with {} processors", options.cpus),
+                fmt::format("give 1 to {}", kCpusMax));
+  auto memory = MUT_TRY(GuestMemory::create(kRam, options.memory_bytes));
+  auto machine =
+      std::make_unique<VirtMachine>(options, std::move(console), world, std::move(memory));
+  MUT_TRY(machine->load(std::move(options)));
+  return machine;
+}
+
+}  // namespace mutirao::machine

@@ -1,0 +1,133 @@
+#include "devices/uart.h"
+
+#include <algorithm>
+
+namespace mutirao::machine {
+namespace {
+
+enum UartRegister : std::uint64_t {
+  kData = 0,
+  kInterruptEnable = 1,
+  kIdentityOrFifo = 2,
+  kLineControl = 3,
+  kModemControl = 4,
+  kLineStatus = 5,
+  kModemStatus = 6,
+  kScratch = 7,
+};
+constexpr std::uint8_t kDataReady = 1, kTransmitterEmpty = 0x60;
+constexpr std::uint8_t kEnableReceived = 1, kEnableEmpty = 2;
+constexpr std::uint8_t kNoInterrupt = 1, kIdentityEmpty = 2, kIdentityReceived = 4, kFifosOn = 0xC0;
+constexpr std::uint8_t kDivisorAccess = 0x80, kLoopback = 0x10;
+
+}  // namespace
+
+std::size_t Uart::type(std::string_view bytes) {
+  std::size_t const taken = std::min(bytes.size(), kInputMax - input_.size());
+  input_.insert(input_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(taken));
+  update();
+  return taken;
+}
+
+std::uint8_t Uart::interrupt_identity() const noexcept {
+  std::uint8_t const fifos = (fifo_control_ & 1) != 0 ? kFifosOn : 0;
+  if ((interrupt_enable_ & kEnableReceived) != 0 && !input_.empty())
+    return fifos | kIdentityReceived;
+  if ((interrupt_enable_ & kEnableEmpty) != 0 && empty_to_tell_) return fifos | kIdentityEmpty;
+  return fifos | kNoInterrupt;
+}
+
+std::uint8_t Uart::modem_status() const noexcept {
+  // Somebody is always there: carrier, data set ready, clear to send. In a loop, our own outputs.
+  if ((modem_control_ & kLoopback) == 0) return 0xB0;
+  return static_cast<std::uint8_t>((modem_control_ & 0x0C) << 4 | (modem_control_ & 2) << 3 |
+                                   (modem_control_ & 1) << 5);
+}
+
+void Uart::send(std::uint8_t byte) {
+  if ((modem_control_ & kLoopback) != 0) {
+    if (input_.size() < kInputMax) input_.push_back(byte);
+  } else {
+    output_(byte);
+  }
+  empty_to_tell_ = true;
+}
+
+void Uart::update() { wire_.set((interrupt_identity() & kNoInterrupt) == 0); }
+
+std::uint64_t Uart::read(std::uint64_t offset, unsigned) {
+  bool const divisor = (line_control_ & kDivisorAccess) != 0;
+  switch (offset) {
+    case kData: {
+      if (divisor) return divisor_ & 0xFF;
+      if (input_.empty()) return 0;
+      std::uint8_t const byte = input_.front();
+      input_.pop_front();
+      update();
+      return byte;
+    }
+    case kInterruptEnable:
+      return divisor ? divisor_ >> 8 : interrupt_enable_;
+    case kIdentityOrFifo: {
+      std::uint8_t const identity = interrupt_identity();
+      if ((identity & 0x0F) == kIdentityEmpty) {
+        empty_to_tell_ = false;  // told
+        update();
+      }
+      return identity;
+    }
+    case kLineControl:
+      return line_control_;
+    case kModemControl:
+      return modem_control_;
+    case kLineStatus:
+      return kTransmitterEmpty | (input_.empty() ? 0 : kDataReady);
+    case kModemStatus:
+      return modem_status();
+    case kScratch:
+      return scratch_;
+    default:
+      return 0;
+  }
+}
+
+void Uart::write(std::uint64_t offset, unsigned, std::uint64_t value) {
+  auto const byte = static_cast<std::uint8_t>(value);
+  bool const divisor = (line_control_ & kDivisorAccess) != 0;
+  switch (offset) {
+    case kData:
+      if (divisor)
+        divisor_ = static_cast<std::uint16_t>((divisor_ & 0xFF00) | byte);
+      else
+        send(byte);
+      break;
+    case kInterruptEnable:
+      if (divisor) {
+        divisor_ = static_cast<std::uint16_t>((divisor_ & 0xFF) | byte << 8);
+        break;
+      }
+      // Who begins to ask is told that the transmitter is empty, as it always is.
+      if ((byte & kEnableEmpty) != 0 && (interrupt_enable_ & kEnableEmpty) == 0)
+        empty_to_tell_ = true;
+      interrupt_enable_ = byte & 0x0F;
+      break;
+    case kIdentityOrFifo:
+      fifo_control_ = byte;
+      if ((byte & 2) != 0) input_.clear();
+      break;
+    case kLineControl:
+      line_control_ = byte;
+      break;
+    case kModemControl:
+      modem_control_ = byte & 0x1F;
+      break;
+    case kScratch:
+      scratch_ = byte;
+      break;
+    default:
+      break;
+  }
+  update();
+}
+
+}  // namespace mutirao::machine
