@@ -71,10 +71,13 @@ BootRequest parse(int argc, char** argv) {
 }
 
 int boot(BootRequest request) {
+  using machine::MachineExit;
   base::SilentLog log;
   auto const world = world::make_real_world(log);
   std::string seen;
   bool found = false;
+  machine::Machine* running = nullptr;
+  bool const follows_host = request.options.timebase == machine::Timebase::host;
   auto created = machine::Machine::create(
       std::move(request.options),
       [&](std::string_view text) {
@@ -83,23 +86,24 @@ int boot(BootRequest request) {
         if (request.until.empty() || found) return;
         seen += text;
         found = seen.find(request.until) != std::string::npos;
+        // From here, so that the guest finds it after the same instruction each time.
+        if (found) running->type(request.line);
       },
       *world);
   if (!created) {
     std::fprintf(stderr, "machine_boot: %s\n", created.error().what.c_str());
     return 2;
   }
-  auto& machine = **created;
+  running = created->get();
   auto const begin = std::chrono::steady_clock::now();
   constexpr std::uint64_t kLook = 5'000'000;
-  bool typed = false;
-  machine::MachineExit exit{};
   int code = 3;
-  while (machine.instructions() < request.instructions_max) {
-    exit = machine.run(std::min(kLook, request.instructions_max - machine.instructions()),
-                       Deadline::at(world->clock().now() + 100ms));
-    if (exit.kind == machine::MachineExit::Kind::powered_off ||
-        exit.kind == machine::MachineExit::Kind::reset) {
+  while (running->instructions() < request.instructions_max) {
+    Deadline const look =
+        follows_host ? Deadline::at(world->clock().now() + 100ms) : Deadline::never();
+    MachineExit const exit =
+        running->run(std::min(kLook, request.instructions_max - running->instructions()), look);
+    if (exit.kind == MachineExit::Kind::powered_off || exit.kind == MachineExit::Kind::reset) {
       code = static_cast<int>(exit.code);
       break;
     }
@@ -107,15 +111,11 @@ int boot(BootRequest request) {
       code = 0;
       break;
     }
-    if (found && !typed) {
-      machine.type(request.line);
-      typed = true;
-    }
   }
   double const seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   std::fprintf(stderr, "\nmachine_boot: %llu instructions in %.2f s\n",
-               static_cast<unsigned long long>(machine.instructions()), seconds);
+               static_cast<unsigned long long>(running->instructions()), seconds);
   return code;
 }
 
