@@ -1,6 +1,6 @@
 // machine_boot --kernel FILE [--initrd FILE] [--append TEXT] [--firmware FILE] [--memory MIB]
-//              [--cpus N] [--instructions MILLIONS] [--deterministic SEED] [--until TEXT] [--type
-//              TEXT]
+//              [--cpus N] [--instructions MILLIONS] [--deterministic SEED] [--until TEXT] [--engine
+//              interp|jit] [--type TEXT]
 //
 // Boots a guest with its console on standard output. With --until it types TEXT of --type (a line)
 // when that text appeared, and without --type ends there with 0. Exits as the guest does; 3 when
@@ -55,6 +55,9 @@ BootRequest parse(int argc, char** argv) {
       request.options.cpus = static_cast<unsigned>(std::stoul(value));
     else if (name == "--instructions")
       request.instructions_max = std::stoull(value) * 1'000'000;
+    else if (name == "--engine")
+      request.options.engine =
+          value == "interp" ? machine::Engine::interpreter : machine::Engine::translator;
     else if (name == "--until")
       request.until = value;
     else if (name == "--type")

@@ -21,6 +21,7 @@
 #include "firmware/loader.h"
 #include "firmware/sbi.h"
 #include "hart/interpreter.h"
+#include "translator/translator.h"
 
 namespace mutirao::machine {
 namespace {
@@ -67,6 +68,8 @@ class VirtMachine final : public Machine, public HartHost, public Sbi::Platform 
     power_on_ = world_.clock().now();
   }
 
+  /// Both before anything else.
+  Result<void> make_engines(Engine engine);
   Result<void> load(MachineOptions options);
   MachineExit run(std::uint64_t instructions_max, Deadline deadline) override;
   std::size_t type(std::string_view bytes) override;
@@ -76,23 +79,24 @@ class VirtMachine final : public Machine, public HartHost, public Sbi::Platform 
 
  private:
   struct HartSlot {
-    std::unique_ptr<Hart> state;
-    std::unique_ptr<Interpreter> engine;
+    std::unique_ptr<HartFrame> frame;
+    Hart* state = nullptr;  // in the frame
+    std::unique_ptr<HartEngine> engine;
     bool started = false;
   };
 
   std::vector<HartSlot> make_harts(unsigned count) {
     std::vector<HartSlot> harts(count);
     for (unsigned i = 0; i < count; ++i) {
-      harts[i].state = std::make_unique<Hart>();
+      harts[i].frame = std::make_unique<HartFrame>();
+      harts[i].state = &harts[i].frame->hart;
       harts[i].state->id = i;
-      harts[i].engine = std::make_unique<Interpreter>(*harts[i].state, bus_, *this);
     }
     return harts;
   }
   std::vector<Hart*> hart_states() const {
     std::vector<Hart*> states;
-    for (HartSlot const& hart : harts_) states.push_back(hart.state.get());
+    for (HartSlot const& hart : harts_) states.push_back(hart.state);
     return states;
   }
 
@@ -266,7 +270,7 @@ MachineExit VirtMachine::run(std::uint64_t instructions_max, Deadline deadline) 
           budget = std::min(budget, std::max<std::uint64_t>((due - now) * kStepsPerTick, 1));
       }
       budget = std::min(budget, instructions_max - (steps() - begin));
-      if (hart.engine->run(budget) != Interpreter::Stop::waiting) all_wait = false;
+      if (hart.engine->run(budget) != HartEngine::Stop::waiting) all_wait = false;
       if (exit_) break;
     }
     steps_shown_.store(steps(), std::memory_order_relaxed);
@@ -290,6 +294,16 @@ MachineExit VirtMachine::run(std::uint64_t instructions_max, Deadline deadline) 
     if (!deadline.is_never() && deadline.passed(world_.clock().now()))
       return ended({MachineExit::Kind::timed_out});
   }
+}
+
+Result<void> VirtMachine::make_engines(Engine engine) {
+  for (auto& hart : harts_) {
+    if (engine == Engine::interpreter)
+      hart.engine = std::make_unique<Interpreter>(*hart.state, bus_, *this);
+    else
+      hart.engine = MUT_TRY(Translator::make(*hart.frame, bus_, *this));
+  }
+  return {};
 }
 
 Result<void> VirtMachine::load(MachineOptions options) {
@@ -366,6 +380,7 @@ Result<std::unique_ptr<Machine>> Machine::create(MachineOptions options, Console
   auto memory = MUT_TRY(GuestMemory::create(kRam, options.memory_bytes));
   auto machine =
       std::make_unique<VirtMachine>(options, std::move(console), world, std::move(memory));
+  MUT_TRY(machine->make_engines(options.engine));
   MUT_TRY(machine->load(std::move(options)));
   return machine;
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "hart/csr.h"
+#include "hart/hart_engine.h"
 #include "isa/instruction.h"
 
 namespace mutirao::machine {
@@ -15,27 +16,19 @@ namespace mutirao::machine {
 /// stay until something writes to them. A write is seen by the very next instruction: stronger than
 /// the standard, which asks for a fence.i, and simpler.
 ///
-/// Deterministic: the same state, devices and budgets give the same run. Interrupts are taken at
-/// the begin of a run and after instructions that may let one in, nowhere else; how far a run goes
-/// is in instructions. One thread at a time.
-class Interpreter final : private CodeWatcher {
+/// Deterministic: the same state, devices and budgets give the same run.
+class Interpreter final : public HartEngine, private CodeWatcher {
  public:
   /// All outlive this.
   Interpreter(Hart& hart, Bus& bus, HartHost& host);
   ~Interpreter() override;
 
-  enum class Stop : std::uint8_t {
-    budget,     ///< all instructions that were asked for
-    waiting,    ///< wfi, and nothing to wake up for
-    attention,  ///< `hart.attention` was set; it is cleared
-  };
-  /// Runs at most `budget` instructions; `hart.steps` tells how many it was.
-  Stop run(std::uint64_t budget) { return run_from(true, budget); }
+  Stop run(std::uint64_t budget) override { return run_from(true, budget); }
 
   /// The same, but no interrupt is looked for at the begin: goes on with a run that was left.
   Stop go_on(std::uint64_t budget) { return run_from(false, budget); }
 
-  [[nodiscard]] Core& core() noexcept { return core_; }
+  [[nodiscard]] Core& core() noexcept override { return core_; }
 
  private:
   static constexpr std::size_t kSlots = kPageSize / 2;

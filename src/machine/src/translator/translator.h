@@ -22,8 +22,7 @@ namespace mutirao::machine {
 ///
 /// To be told from the Interpreter by nothing but time: the same budgets give the same state after
 /// each of them, instruction for instruction. What is seldom or hard, it gives to the Interpreter.
-/// One thread at a time.
-class Translator final : private CodeWatcher, private MappingWatcher {
+class Translator final : public HartEngine, private CodeWatcher, private MappingWatcher {
  public:
   static constexpr std::size_t kCodeBytes = 64 << 20;
 
@@ -32,9 +31,7 @@ class Translator final : private CodeWatcher, private MappingWatcher {
       HartFrame& frame, Bus& bus, HartHost& host, std::size_t code_bytes = kCodeBytes);
   ~Translator() override;
 
-  using Stop = Interpreter::Stop;
-  /// As Interpreter::run().
-  Stop run(std::uint64_t budget);
+  Stop run(std::uint64_t budget) override;
 
   struct Counts {
     std::uint64_t blocks = 0;        ///< translated, of all times
@@ -46,7 +43,7 @@ class Translator final : private CodeWatcher, private MappingWatcher {
     std::uint64_t left = 0;          ///< times that translated code was left
   };
   [[nodiscard]] Counts const& counts() const noexcept { return counts_; }
-  [[nodiscard]] Core& core() noexcept { return interpreter_.core(); }
+  [[nodiscard]] Core& core() noexcept override { return interpreter_.core(); }
 
  private:
   struct Key {

@@ -20,6 +20,7 @@ namespace mutirao::machine {
 
 /// How the guest's instructions are executed.
 enum class Engine : std::uint8_t {
+  translator,   ///< translated to those of the host while they run
   interpreter,  ///< one by one: the reference
 };
 
@@ -37,7 +38,7 @@ struct MachineOptions {
   std::string append;  ///< the kernel's command line
   /// Runs in machine mode in place of the built-in SBI, and finds the kernel at 0x80200000.
   Bytes firmware;
-  Engine engine = Engine::interpreter;
+  Engine engine = Engine::translator;
   Timebase timebase = Timebase::host;
   std::uint64_t seed =
       0;  ///< of the entropy that the guest starts with, unless it follows the host
