@@ -28,6 +28,9 @@ class Interpreter final : public HartEngine, private CodeWatcher {
   /// The same, but no interrupt is looked for at the begin: goes on with a run that was left.
   Stop go_on(std::uint64_t budget) { return run_from(false, budget); }
 
+  /// One of Zicsr alone; pc stays, and whether an interrupt may come now is for the caller.
+  [[nodiscard]] std::expected<void, Exception> execute_csr(Instruction const& instruction);
+
   [[nodiscard]] Core& core() noexcept override { return core_; }
 
  private:
@@ -45,7 +48,6 @@ class Interpreter final : public HartEngine, private CodeWatcher {
 
   /// Zicsr, returns, fences, wfi and cache blocks: what changes more than registers and memory.
   [[nodiscard]] std::expected<void, Exception> execute_system(Instruction const& instruction);
-  [[nodiscard]] std::expected<void, Exception> execute_csr(Instruction const& instruction);
   [[nodiscard]] std::expected<void, Exception> execute_cache_block(Instruction const& instruction);
 
   void page_became_code(GuestAddress) override {}

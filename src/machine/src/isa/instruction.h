@@ -81,6 +81,8 @@ struct Instruction {
   friend bool operator==(Instruction const&, Instruction const&) = default;
 };
 
+[[nodiscard]] constexpr bool is_csr(Op op) noexcept { return op >= Op::csrrw && op <= Op::csrrci; }
+
 /// The immediate as it takes part in what is computed.
 [[nodiscard]] constexpr std::uint64_t immediate(Instruction const& instruction) noexcept {
   return static_cast<std::uint64_t>(std::int64_t{instruction.imm});

@@ -5,6 +5,7 @@
 #include "mutirao/base/check.h"
 
 #include "hart/atomics.h"
+#include "hart/csr.h"
 #include "hart/floating_point.h"
 
 namespace mutirao::machine {
@@ -69,9 +70,12 @@ Cond condition_of(Op op) {
 
 }  // namespace
 
-bool BlockWriter::translates(Op op) noexcept {
+bool BlockWriter::translates(Instruction const& i) noexcept {
+  auto const op = i.op;
   if (is_atomic(op)) return true;
   if (is_floating_point(op)) return true;
+  // What changes where the instructions behind it come from, or who may have them, is the end.
+  if (is_csr(op)) return i.imm != csr::kSatp && (i.imm >> 8 & 3) != 3;
   switch (op) {
     case Op::illegal:
     case Op::ecall:
@@ -80,12 +84,6 @@ bool BlockWriter::translates(Op op) noexcept {
     case Op::sret:
     case Op::wfi:
     case Op::sfence_vma:
-    case Op::csrrw:
-    case Op::csrrs:
-    case Op::csrrc:
-    case Op::csrrwi:
-    case Op::csrrsi:
-    case Op::csrrci:
     case Op::cbo_inval:
     case Op::cbo_clean:
     case Op::cbo_flush:
@@ -837,7 +835,7 @@ void BlockWriter::instruction(Site& site) {
   if (is_load(i.op)) return load(site);
   if (is_store(i.op)) return store(site);
   if (is_branch(i.op)) return branch(site);
-  if (is_atomic(i.op) || is_floating_point(i.op)) return call_out(site);
+  if (is_atomic(i.op) || is_floating_point(i.op) || is_csr(i.op)) return call_out(site);
   switch (i.op) {
     case Op::jal:
       if (i.rd != 0) constant(i.rd, site.pc + i.length);

@@ -25,7 +25,7 @@ class BlockWriter {
       : to_{to}, base_{base}, block_{block} {}
 
   /// Whether the instruction can stand in a block at all; others are for the interpreter.
-  [[nodiscard]] static bool translates(Op op) noexcept;
+  [[nodiscard]] static bool translates(Instruction const& instruction) noexcept;
   /// Whether a block ends with it.
   [[nodiscard]] static bool ends_block(Instruction const& instruction) noexcept;
 

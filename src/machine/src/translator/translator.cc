@@ -157,7 +157,7 @@ void Translator::fill(Block& block, GuestAddress physical) {
     if (!is_compressed(low) && offset == kPageSize - 2) break;
     auto const instruction =
         is_compressed(low) ? decode(low) : decode(*memory_.load<std::uint32_t>(page + offset));
-    if (!BlockWriter::translates(instruction.op)) break;
+    if (!BlockWriter::translates(instruction)) break;
     found[count++] = instruction;
     offset += instruction.length;
     if (BlockWriter::ends_block(instruction)) break;
@@ -205,15 +205,17 @@ Block* Translator::translate(Key key) {
 
 /// The block at hart.pc. Nothing when the interpreter has to execute what is there.
 Block* Translator::find_block() {
+  auto& state = frame_.translation;
+  auto const slot = TranslationState::target_slot(hart_.pc);
+  if (state.targets[slot].key == (hart_.pc ^ state.context_key)) return target_blocks_[slot];
   auto const physical = core_.mmu.fetchable(hart_.pc);
   if (!physical || !memory_.contains(*physical & ~kPageMask, kPageSize)) return nullptr;
   Key const key{*physical, hart_.pc, core_.mmu.fetch_context() & kModeMask};
   auto const found = blocks_.find(key);
   auto* const block = found != blocks_.end() ? found->second.get() : translate(key);
   if (block == nullptr) return nullptr;
-  auto& state = frame_.translation;
-  state.targets[TranslationState::target_slot(hart_.pc)] = {hart_.pc ^ state.context_key,
-                                                            code_of(*block)};
+  state.targets[slot] = {hart_.pc ^ state.context_key, code_of(*block)};
+  target_blocks_[slot] = block;
   return block;
 }
 
@@ -244,6 +246,17 @@ Next Translator::raise(Site const& site, Exception exception) noexcept {
 Next Translator::executed(Site const& site) noexcept {
   if (!code_written_) return Next::go_on;
   stop_at(site, true);
+  return Next::leave;
+}
+
+/// After an instruction that may let an interrupt in, or ask the machine for something.
+Next Translator::admitted(Site const& site) {
+  hart_.pc = site.pc + site.instruction.length;
+  bool const trapped = take_interrupt(core_);
+  if (!trapped && !hart_.attention.load(std::memory_order_relaxed)) return Next::go_on;
+  auto const pc = hart_.pc;
+  stop_at(site, true);
+  hart_.pc = pc;
   return Next::leave;
 }
 
@@ -289,6 +302,11 @@ Next Translator::access(std::uint64_t address, Site const& site) {
 Next Translator::call_out(Site const& site) {
   auto const& i = site.instruction;
   show(site);
+  if (is_csr(i.op)) {
+    auto const done = interpreter_.execute_csr(i);
+    if (!done) return raise(site, done.error());
+    return admitted(site);
+  }
   if (is_atomic(i.op)) {
     auto const done = execute_atomic(core_, i);
     if (!done) return raise(site, done.error());
@@ -336,6 +354,7 @@ Translator::Stop Translator::run(std::uint64_t budget) {
   auto const steps_at_end = hart_.steps + budget;
   look_at_timer(core_);
   bool admit = true;
+  Block* next = nullptr;  // where the hart is, if that is known
   while (true) {
     if (std::exchange(admit, false)) {
       if (hart_.waiting) {
@@ -351,7 +370,8 @@ Translator::Stop Translator::run(std::uint64_t budget) {
     stale_.clear();
     code_written_ = false;
     steps_at_end_ = std::min(steps_at_end, hart_.steps + kSliceMax);
-    auto* const block = find_block();
+    auto* const block = next != nullptr ? next : find_block();
+    next = nullptr;
     if (block == nullptr) {
       ++counts_.interpreted;
       auto const stop = interpreter_.go_on(1);
@@ -370,7 +390,7 @@ Translator::Stop Translator::run(std::uint64_t budget) {
     } else if (auto* const link = static_cast<Link*>(frame_.translation.link);
                link != nullptr && !code_written_) {
       auto const flushes = counts_.flushes;
-      auto* const next = find_block();
+      next = find_block();
       // Room for the next block may have been made by throwing all away, this jump too.
       if (next != nullptr && flushes == counts_.flushes && link->to == nullptr)
         lead_on(*link, *next);

@@ -81,6 +81,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   void stop_at(Site const& site, bool after) noexcept;
   [[nodiscard]] Next raise(Site const& site, Exception exception) noexcept;
   [[nodiscard]] Next executed(Site const& site) noexcept;
+  [[nodiscard]] Next admitted(Site const& site);
   static Next access_from_code(HartFrame* frame, std::uint64_t address, Site const* site);
   static Next call_out_from_code(HartFrame* frame, Site const* site);
 
@@ -103,8 +104,9 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
 
   std::unordered_map<Key, std::unique_ptr<Block>, Hash> blocks_;
   std::unordered_map<GuestAddress, std::vector<Block*>> blocks_of_page_;
-  std::vector<std::unique_ptr<Block>> stale_;        // that may still be executing
-  std::array<std::uint64_t, 64> pages_with_code_{};  // a filter over virtual pages
+  std::array<Block*, TranslationState::kTargets> target_blocks_{};  // of the targets in the frame
+  std::vector<std::unique_ptr<Block>> stale_;                       // that may still be executing
+  std::array<std::uint64_t, 64> pages_with_code_{};                 // a filter over virtual pages
 
   std::uint64_t steps_at_end_ = 0;  // of what is being run
   std::optional<Exception> exception_;
