@@ -47,6 +47,11 @@ class Tlb {
   };
   Table fetch, load, store;
 
+  /// Whether the translation of `address` that is there is the same in all spaces.
+  [[nodiscard]] bool global(Table const& table, std::uint64_t address) const noexcept {
+    return table.origins[slot_of(address)].global;
+  }
+
   static constexpr unsigned slot_of(std::uint64_t address) noexcept {
     return static_cast<unsigned>(address / kPageSize % kEntries);
   }

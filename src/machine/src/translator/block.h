@@ -31,9 +31,10 @@ struct Block {
   std::uint64_t pc = 0;       ///< virtual
   GuestAddress physical = 0;  ///< of the same; all of it lies in one page
   std::uint64_t context = 0;  ///< low bits: the mode that it was translated for
-  std::uint32_t count = 0;    ///< instructions, when it is not left before its end
-  std::uint64_t lines = 0;    ///< a bit for each line of the page that it was made from
-  std::size_t begin = 0;      ///< in the code memory
+  /// Instructions, when it is not left before its end; 0: the first is none that is translated.
+  std::uint32_t count = 0;
+  std::uint64_t lines = 0;  ///< a bit for each line of the page that it was made from
+  std::size_t begin = 0;    ///< in the code memory
   std::size_t bytes = 0;
   bool stale = false;
   std::unique_ptr<Site[]> sites;

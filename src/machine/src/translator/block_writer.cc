@@ -858,6 +858,7 @@ void BlockWriter::instruction(Site& site) {
 }
 
 void BlockWriter::write(std::uint64_t next_pc) {
+  if (block_.count == 0) return leave_at(block_.pc, 0);
   auto const count = static_cast<std::int32_t>(block_.count);
   auto const over = std::make_shared<Label>();
   to_.bind(head_);

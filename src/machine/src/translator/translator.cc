@@ -68,7 +68,9 @@ Translator::~Translator() { memory_.unwatch(*this); }
 void Translator::take_contexts() noexcept {
   auto& state = frame_.translation;
   state.data_context = core_.mmu.data_context();
-  state.context_key = core_.mmu.fetch_context() << kContextShift;
+  auto context = core_.mmu.fetch_context();
+  if (kernel_is_global_ && hart_.privilege == Privilege::supervisor) context &= kModeMask;
+  state.context_key = context << kContextShift;
 }
 
 void Translator::data_mappings_changed() noexcept {
@@ -78,8 +80,10 @@ void Translator::data_mappings_changed() noexcept {
 
 void Translator::code_mappings_changed(std::uint64_t const* address) noexcept {
   if (address != nullptr) {
-    auto const page = *address / kPageSize;
-    if ((pages_with_code_[page / 64 % 64] >> page % 64 & 1) == 0) return;
+    if (!pages_with_code_.contains(*address / kPageSize)) return;
+  } else {
+    kernel_is_global_ = true;
+    take_contexts();
   }
   frame_.translation.forget_targets();
 }
@@ -142,7 +146,7 @@ void Translator::flush() {
   blocks_of_page_.clear();
   blocks_.clear();
   stale_.clear();
-  pages_with_code_.fill(0);
+  pages_with_code_.clear();
   used_ = thunk_bytes_;
 }
 
@@ -163,29 +167,32 @@ void Translator::fill(Block& block, GuestAddress physical) {
     if (BlockWriter::ends_block(instruction)) break;
   }
   block.count = count;
-  if (count == 0) return;
+  if (count == 0) offset += 4;  // what is there may become another
   block.sites = std::make_unique<Site[]>(count);
   auto pc = block.pc;
   for (std::uint32_t n = 0; n < count; ++n) {
     block.sites[n] = {.instruction = found[n], .pc = pc, .block = &block, .index = n};
     pc += found[n].length;
   }
-  for (auto at = physical & ~(kCodeLine - 1); at < page + offset; at += kCodeLine)
+  auto const end = page + std::min(offset, kPageSize);
+  for (auto at = physical & ~(kCodeLine - 1); at < end; at += kCodeLine)
     block.lines |= std::uint64_t{1} << (at & kPageMask) / kCodeLine;
 }
 
-/// Nothing: its first instruction is none for a block.
 Block* Translator::translate(Key key) {
   auto block = std::make_unique<Block>();
   block->pc = key.pc;
   block->physical = key.physical;
   block->context = key.mode;
   fill(*block, key.physical);
-  if (block->count == 0) return nullptr;
   if (used_ + kBlockBytesMax > code_.size()) flush();
-  auto const& last = block->sites[block->count - 1];
-  auto const end = last.pc + last.instruction.length;
-  memory_.mark_code(key.physical, end - key.pc);
+  auto end = key.pc;
+  if (block->count > 0) {
+    auto const& last = block->sites[block->count - 1];
+    end = last.pc + last.instruction.length;
+  }
+  auto const room = kPageSize - (key.physical & kPageMask);
+  memory_.mark_code(key.physical, std::min(std::max<std::uint64_t>(end - key.pc, 4), room));
 
   block->begin = used_;
   codegen::Assembler assembler{code_.writable().subspan(used_)};
@@ -194,8 +201,6 @@ Block* Translator::translate(Key key) {
   block->bytes = assembler.size();
   used_ += aligned(assembler.size());
 
-  auto const page = key.pc / kPageSize;
-  pages_with_code_[page / 64 % 64] |= std::uint64_t{1} << page % 64;
   ++counts_.blocks;
   counts_.instructions += block->count;
   counts_.code_bytes += block->bytes;
@@ -203,7 +208,7 @@ Block* Translator::translate(Key key) {
   return (blocks_[key] = std::move(block)).get();
 }
 
-/// The block at hart.pc. Nothing when the interpreter has to execute what is there.
+/// The block at hart.pc. Nothing when there is no such place.
 Block* Translator::find_block() {
   auto& state = frame_.translation;
   auto const slot = TranslationState::target_slot(hart_.pc);
@@ -213,7 +218,13 @@ Block* Translator::find_block() {
   Key const key{*physical, hart_.pc, core_.mmu.fetch_context() & kModeMask};
   auto const found = blocks_.find(key);
   auto* const block = found != blocks_.end() ? found->second.get() : translate(key);
-  if (block == nullptr) return nullptr;
+  pages_with_code_.insert(hart_.pc / kPageSize);
+  if (kernel_is_global_ && hart_.privilege == Privilege::supervisor &&
+      !core_.mmu.tlb().global(core_.mmu.tlb().fetch, hart_.pc)) {
+    kernel_is_global_ = false;
+    state.forget_targets();
+    take_contexts();
+  }
   state.targets[slot] = {hart_.pc ^ state.context_key, code_of(*block)};
   target_blocks_[slot] = block;
   return block;
@@ -372,7 +383,7 @@ Translator::Stop Translator::run(std::uint64_t budget) {
     steps_at_end_ = std::min(steps_at_end, hart_.steps + kSliceMax);
     auto* const block = next != nullptr ? next : find_block();
     next = nullptr;
-    if (block == nullptr) {
+    if (block == nullptr || block->count == 0) {
       ++counts_.interpreted;
       auto const stop = interpreter_.go_on(1);
       if (stop != Stop::budget) return stop;

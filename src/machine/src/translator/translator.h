@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "mutirao/base/result.h"
@@ -106,7 +107,10 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   std::unordered_map<GuestAddress, std::vector<Block*>> blocks_of_page_;
   std::array<Block*, TranslationState::kTargets> target_blocks_{};  // of the targets in the frame
   std::vector<std::unique_ptr<Block>> stale_;                       // that may still be executing
-  std::array<std::uint64_t, 64> pages_with_code_{};                 // a filter over virtual pages
+  std::unordered_set<std::uint64_t> pages_with_code_;               // virtual
+  /// All that was executed in supervisor mode is mapped the same in all spaces, as a kernel is:
+  /// then its targets are known in all of them.
+  bool kernel_is_global_ = true;
 
   std::uint64_t steps_at_end_ = 0;  // of what is being run
   std::optional<Exception> exception_;
