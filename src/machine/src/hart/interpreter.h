@@ -28,6 +28,9 @@ class Interpreter final : public HartEngine, private CodeWatcher {
   /// The same, but no interrupt is looked for at the begin: goes on with a run that was left.
   Stop go_on(std::uint64_t budget) { return run_from(false, budget); }
 
+  /// One instruction that changes more than registers and memory: Zicsr, returns, fences, wfi and
+  /// cache blocks. pc is behind it then; whether an interrupt may come now is for the caller.
+  [[nodiscard]] std::expected<void, Exception> execute_system(Instruction const& instruction);
   /// One of Zicsr alone; pc stays, and whether an interrupt may come now is for the caller.
   [[nodiscard]] std::expected<void, Exception> execute_csr(Instruction const& instruction);
 
@@ -46,8 +49,6 @@ class Interpreter final : public HartEngine, private CodeWatcher {
   [[nodiscard]] DecodedPage& decoded_page(GuestAddress page);
   [[nodiscard]] std::expected<Instruction const*, Exception> locate_across(GuestAddress first);
 
-  /// Zicsr, returns, fences, wfi and cache blocks: what changes more than registers and memory.
-  [[nodiscard]] std::expected<void, Exception> execute_system(Instruction const& instruction);
   [[nodiscard]] std::expected<void, Exception> execute_cache_block(Instruction const& instruction);
 
   void page_became_code(GuestAddress) override {}

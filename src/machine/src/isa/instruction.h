@@ -83,6 +83,15 @@ struct Instruction {
 
 [[nodiscard]] constexpr bool is_csr(Op op) noexcept { return op >= Op::csrrw && op <= Op::csrrci; }
 
+/// What may change where the hart is, its privilege, or what it sees of memory.
+[[nodiscard]] constexpr bool changes_context(Op op) noexcept {
+  return op == Op::ecall || op == Op::ebreak || op == Op::mret || op == Op::sret || op == Op::wfi ||
+         op == Op::sfence_vma;
+}
+[[nodiscard]] constexpr bool is_cache_block(Op op) noexcept {
+  return op >= Op::cbo_inval && op <= Op::cbo_zero;
+}
+
 /// The immediate as it takes part in what is computed.
 [[nodiscard]] constexpr std::uint64_t immediate(Instruction const& instruction) noexcept {
   return static_cast<std::uint64_t>(std::int64_t{instruction.imm});

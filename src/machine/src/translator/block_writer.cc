@@ -70,38 +70,19 @@ Cond condition_of(Op op) {
 
 }  // namespace
 
-bool BlockWriter::translates(Instruction const& i) noexcept {
-  auto const op = i.op;
-  if (is_atomic(op)) return true;
-  if (is_floating_point(op)) return true;
-  // What changes where the instructions behind it come from, or who may have them, is the end.
-  if (is_csr(op)) return i.imm != csr::kSatp && (i.imm >> 8 & 3) != 3;
-  switch (op) {
-    case Op::illegal:
-    case Op::ecall:
-    case Op::ebreak:
-    case Op::mret:
-    case Op::sret:
-    case Op::wfi:
-    case Op::sfence_vma:
-    case Op::cbo_inval:
-    case Op::cbo_clean:
-    case Op::cbo_flush:
-    case Op::cbo_zero:
-    // Seldom, and nobody is in a hurry.
-    case Op::orc_b:
-    case Op::clmul:
-    case Op::clmulh:
-    case Op::clmulr:
-      return false;
-    default:
-      return true;
-  }
+bool BlockWriter::translates(Op op) noexcept {
+  return op != Op::illegal && op != Op::clmul && op != Op::clmulh && op != Op::clmulr;
 }
 
 bool BlockWriter::ends_block(Instruction const& i) noexcept {
   // A branch backwards is a loop: it is taken as a rule, and what follows it belongs elsewhere.
-  return i.op == Op::jal || i.op == Op::jalr || (is_branch(i.op) && i.imm < 0);
+  return i.op == Op::jal || i.op == Op::jalr || (is_branch(i.op) && i.imm < 0) || leaves(i);
+}
+
+bool BlockWriter::leaves(Instruction const& i) noexcept {
+  // Machine mode's CSRs say who may touch what; satp, what is where.
+  bool const rules = is_csr(i.op) && (i.imm == csr::kSatp || (i.imm >> 8 & 3) == 3);
+  return rules || changes_context(i.op);
 }
 
 // --- Operands ----------------------------------------------------------------------------------
@@ -577,6 +558,20 @@ bool BlockWriter::integer(Instruction const& i, std::uint64_t pc) {
       written(i.rd, to);
       break;
     }
+    case Op::orc_b: {  // the highest bit of each byte that has any, spread over the byte
+      auto const from = read(i.rs1, Reg::rax);
+      to_.mov(Reg::rcx, 0x7f7f7f7f7f7f7f7f);
+      to_.mov(Width::qword, Reg::rdx, from);
+      to_.alu(Alu::and_, Width::qword, Reg::rdx, Reg::rcx);
+      to_.alu(Alu::add, Width::qword, Reg::rdx, Reg::rcx);
+      to_.alu(Alu::or_, Width::qword, Reg::rdx, from);
+      to_.andn(Width::qword, Reg::rdx, Reg::rcx, Reg::rdx);
+      to_.lea(Width::qword, Reg::rax, Mem{Reg::rdx, 0, Reg::rdx, 1});
+      to_.shift(Shift::shr, Width::qword, Reg::rdx, 7);
+      to_.alu(Alu::sub, Width::qword, Reg::rax, Reg::rdx);
+      written(i.rd, Reg::rax);
+      break;
+    }
     case Op::orn:
       read_into(Reg::rax, i.rs2);
       to_.unary(Unary::not_, Width::qword, Reg::rax);
@@ -835,7 +830,9 @@ void BlockWriter::instruction(Site& site) {
   if (is_load(i.op)) return load(site);
   if (is_store(i.op)) return store(site);
   if (is_branch(i.op)) return branch(site);
-  if (is_atomic(i.op) || is_floating_point(i.op) || is_csr(i.op)) return call_out(site);
+  if (is_atomic(i.op) || is_floating_point(i.op) || is_csr(i.op) || is_cache_block(i.op) ||
+      leaves(i))
+    return call_out(site);
   switch (i.op) {
     case Op::jal:
       if (i.rd != 0) constant(i.rd, site.pc + i.length);
@@ -865,8 +862,8 @@ void BlockWriter::write(std::uint64_t next_pc) {
   to_.alu(Alu::sub, Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)), count);
   to_.jump(Cond::sign, *over);
   for (std::uint32_t n = 0; n < block_.count; ++n) instruction(block_.sites[n]);
-  auto const last = block_.sites[block_.count - 1].instruction.op;
-  if (last != Op::jal && last != Op::jalr) go_to(next_pc);
+  auto const& last = block_.sites[block_.count - 1].instruction;
+  if (last.op != Op::jal && last.op != Op::jalr && !leaves(last)) go_to(next_pc);
   for (auto const& write : later_) write();
   to_.bind(*over);
   leave_at(block_.pc, count);

@@ -25,9 +25,11 @@ class BlockWriter {
       : to_{to}, base_{base}, block_{block} {}
 
   /// Whether the instruction can stand in a block at all; others are for the interpreter.
-  [[nodiscard]] static bool translates(Instruction const& instruction) noexcept;
+  [[nodiscard]] static bool translates(Op op) noexcept;
   /// Whether a block ends with it.
   [[nodiscard]] static bool ends_block(Instruction const& instruction) noexcept;
+  /// Whether translated code is left with it, always.
+  [[nodiscard]] static bool leaves(Instruction const& instruction) noexcept;
 
   /// `next_pc` is what comes after the last instruction, unless that jumps away.
   void write(std::uint64_t next_pc);

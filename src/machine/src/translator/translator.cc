@@ -161,7 +161,7 @@ void Translator::fill(Block& block, GuestAddress physical) {
     if (!is_compressed(low) && offset == kPageSize - 2) break;
     auto const instruction =
         is_compressed(low) ? decode(low) : decode(*memory_.load<std::uint32_t>(page + offset));
-    if (!BlockWriter::translates(instruction)) break;
+    if (!BlockWriter::translates(instruction.op)) break;
     found[count++] = instruction;
     offset += instruction.length;
     if (BlockWriter::ends_block(instruction)) break;
@@ -313,10 +313,26 @@ Next Translator::access(std::uint64_t address, Site const& site) {
 Next Translator::call_out(Site const& site) {
   auto const& i = site.instruction;
   show(site);
+  if (BlockWriter::leaves(i)) {
+    auto const done = interpreter_.execute_system(i);
+    if (!done) return raise(site, done.error());
+    auto const pc = hart_.pc;
+    stop_at(site, true);
+    hart_.pc = pc;
+    admit_ = true;
+    return Next::leave;
+  }
   if (is_csr(i.op)) {
     auto const done = interpreter_.execute_csr(i);
     if (!done) return raise(site, done.error());
     return admitted(site);
+  }
+  if (is_cache_block(i.op)) {
+    auto const done = interpreter_.execute_system(i);
+    if (!done) return raise(site, done.error());
+    if (!code_written_) return admitted(site);
+    admit_ = true;
+    return executed(site);
   }
   if (is_atomic(i.op)) {
     auto const done = execute_atomic(core_, i);
@@ -364,10 +380,10 @@ void Translator::enter(Block& block) {
 Translator::Stop Translator::run(std::uint64_t budget) {
   auto const steps_at_end = hart_.steps + budget;
   look_at_timer(core_);
-  bool admit = true;
+  admit_ = true;
   Block* next = nullptr;  // where the hart is, if that is known
   while (true) {
-    if (std::exchange(admit, false)) {
+    if (std::exchange(admit_, false)) {
       if (hart_.waiting) {
         if (!wakes(core_)) return Stop::waiting;
         hart_.waiting = false;
@@ -397,7 +413,7 @@ Translator::Stop Translator::run(std::uint64_t budget) {
       ++hart_.steps;
       ++hart_.steps_trapped;
       take_exception(core_, *std::exchange(exception_, std::nullopt));
-      admit = true;
+      admit_ = true;
     } else if (auto* const link = static_cast<Link*>(frame_.translation.link);
                link != nullptr && !code_written_) {
       auto const flushes = counts_.flushes;

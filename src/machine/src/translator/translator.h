@@ -115,6 +115,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   std::uint64_t steps_at_end_ = 0;  // of what is being run
   std::optional<Exception> exception_;
   bool code_written_ = false;
+  bool admit_ = false;  // an interrupt may be due
   Counts counts_;
 };
 
