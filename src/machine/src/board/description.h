@@ -13,7 +13,7 @@ struct BoardDescription {
   std::string_view append;
   std::uint64_t initrd_begin = 0;  ///< nothing when both are equal
   std::uint64_t initrd_end = 0;
-  ByteView rng_seed;
+  ByteView rng_seed{};
 };
 
 /// The device tree of the board: what a kernel needs to know to use everything on it.

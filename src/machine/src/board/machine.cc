@@ -289,7 +289,7 @@ MachineExit VirtMachine::run(std::uint64_t instructions_max, Deadline deadline) 
                                                 : MachineExit::Kind::timed_out});
       continue;
     }
-    threads::checkpoint();
+    threads::yield();
     if (threads::stop_requested()) return ended({MachineExit::Kind::cancelled});
     if (!deadline.is_never() && deadline.passed(world_.clock().now()))
       return ended({MachineExit::Kind::timed_out});

@@ -7,7 +7,8 @@ namespace mutirao::machine {
 namespace {
 
 // Sizes and offsets of the structures of 64-bit ELF.
-constexpr std::size_t kElfHeaderSize = 64, kElfSegmentSize = 56, kElfSectionSize = 64, kElfSymbolSize = 24;
+constexpr std::size_t kElfHeaderSize = 64, kElfSegmentSize = 56, kElfSectionSize = 64,
+                      kElfSymbolSize = 24;
 constexpr std::uint16_t kMachineRiscv = 243;
 constexpr std::uint32_t kLoadable = 1, kSymbolTable = 2;
 constexpr std::size_t kSegmentsMax = 64, kSectionsMax = 4096;
@@ -34,7 +35,8 @@ bool ElfFile::has_magic(ByteView file) noexcept {
 }
 
 Result<ElfFile> ElfFile::parse(ByteView file) {
-  if (!has_magic(file) || file.size() < kElfHeaderSize) return fail(Fault::corrupt, "not an ELF file");
+  if (!has_magic(file) || file.size() < kElfHeaderSize)
+    return fail(Fault::corrupt, "not an ELF file");
   constexpr std::uint8_t k64Bits = 2, kLittleEndian = 1;
   if (file[4] != k64Bits || file[5] != kLittleEndian ||
       elf_field<std::uint16_t>(file, 18) != kMachineRiscv)

@@ -33,11 +33,11 @@ enum class Timebase : std::uint8_t {
 struct MachineOptions {
   std::uint64_t memory_bytes = 512_MiB;  ///< whole pages
   unsigned cpus = 1;                     ///< 1 to 16
-  Bytes kernel;                          ///< an Image, plain or compressed, or an ELF file
-  Bytes initrd;
-  std::string append;  ///< the kernel's command line
+  Bytes kernel{};                        ///< an Image, plain or compressed, or an ELF file
+  Bytes initrd{};
+  std::string append{};  ///< the kernel's command line
   /// Runs in machine mode in place of the built-in SBI, and finds the kernel at 0x80200000.
-  Bytes firmware;
+  Bytes firmware{};
   Engine engine = Engine::translator;
   Timebase timebase = Timebase::host;
   std::uint64_t seed =

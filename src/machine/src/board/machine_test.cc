@@ -1,0 +1,213 @@
+#include "mutirao/machine/machine.h"
+
+#include <gtest/gtest.h>
+
+#include "mutirao/sim/testing.h"
+#include "mutirao/threads/scope.h"
+#include "mutirao/threads/this_thread.h"
+
+#include "board/memory_map.h"
+#include "testing/assembler.h"
+#include "testing/files.h"
+
+namespace mutirao::machine {
+namespace {
+
+namespace as = assembler;
+
+/// Runs a kernel of a few instructions on a machine in a simulated world.
+void with_machine(as::Code const& code, MachineOptions options,
+                  std::function<void(Machine&, std::string& console)> const& body) {
+  sim::for_seeds(1, [&](sim::Simulation& network, std::uint64_t) {
+    auto& host = network.add_host("host");
+    std::string console;
+    options.kernel = image_of(code.words());
+    options.memory_bytes = 16_MiB;
+    auto machine =
+        Machine::create(options, [&](std::string_view text) { console += text; }, host.world());
+    ASSERT_TRUE(machine) << machine.error().what;
+    body(**machine, console);
+  });
+}
+
+as::Code put_character(char letter) {
+  return as::Code{} << as::li(as::t0, board::kUart)
+                    << as::li(as::t1, static_cast<unsigned char>(letter)) << as::sb(as::t1, as::t0);
+}
+as::Code power_off(unsigned code) {
+  return as::Code{} << as::li(as::t0, board::kSyscon)
+                    << as::li(as::t1, code == 0 ? 0x5555 : code << 16 | 0x3333)
+                    << as::sw(as::t1, as::t0);
+}
+as::Code operator+(as::Code a, as::Code const& b) { return a << b.words(); }
+as::Code const kForever{as::j(0)};
+
+TEST(Machine, runs_a_kernel_that_greets_and_goes) {
+  with_machine(put_character('h') + put_character('i') + power_off(3), {},
+               [](Machine& machine, std::string& console) {
+                 MachineExit const exit = machine.run();
+                 EXPECT_EQ(exit.kind, MachineExit::Kind::powered_off);
+                 EXPECT_EQ(exit.code, 3u);
+                 EXPECT_EQ(console, "hi");
+                 EXPECT_LT(machine.instructions(), 30u);
+               });
+}
+
+TEST(Machine, enters_the_kernel_as_sbi_wants_it) {
+  // a0 is the hart, a1 a device tree; ecall asks for the version.
+  as::Code code;
+  code << as::lw(as::s0, as::a1) << as::li(as::t2, 0xEDFE0DD0u | 0xFFFFFFFF00000000u)
+       << as::bne(as::s0, as::t2, 0) << as::bne(as::a0, as::zero, 0);
+  code << as::li(as::a7, 0x10) << as::li(as::a6, 0) << as::ecall() << as::li(as::t2, 0x02000000)
+       << as::bne(as::a1, as::t2, 0);
+  with_machine(code + power_off(0), {}, [](Machine& machine, std::string&) {
+    EXPECT_EQ(machine.run(1000).kind, MachineExit::Kind::powered_off);
+  });
+}
+
+TEST(Machine, stops_after_the_instructions_that_it_was_given_and_goes_on_from_there) {
+  with_machine(kForever, {}, [](Machine& machine, std::string&) {
+    EXPECT_EQ(machine.run(123'456).kind, MachineExit::Kind::instructions);
+    EXPECT_EQ(machine.instructions(), 123'456u);
+    machine.run(44);
+    EXPECT_EQ(machine.instructions(), 123'500u);
+  });
+}
+
+/// Waits for the supervisor timer `ticks` from now, then powers off.
+as::Code sleeper(std::uint64_t ticks) {
+  as::Code code;
+  code << as::csrr(as::s0, 0xC01) << as::li(as::t0, ticks) << as::add(as::s0, as::s0, as::t0);
+  code << as::csrw(0x14D, as::s0) << as::li(as::t0, 1 << 5) << as::csrw(0x104, as::t0) << as::wfi();
+  return code;
+}
+
+TEST(Machine, sleeps_in_the_time_of_the_world_while_its_hart_waits) {
+  sim::for_seeds(1, [&](sim::Simulation& network, std::uint64_t) {
+    auto& host = network.add_host("host");
+    MachineOptions options{.memory_bytes = 16_MiB,
+                           .kernel = image_of((sleeper(50'000'000) + power_off(0)).words())};
+    auto machine = Machine::create(options, [](std::string_view) {}, host.world());
+    ASSERT_TRUE(machine);
+    auto const begin = host.world().clock().now();
+    EXPECT_EQ((*machine)->run(Machine::kNoLimit, Deadline::at(begin + 2s)).kind,
+              MachineExit::Kind::timed_out);
+    EXPECT_EQ(host.world().clock().now() - begin, 2s);
+    EXPECT_EQ((*machine)->run().kind, MachineExit::Kind::powered_off);
+    EXPECT_EQ(host.world().clock().now() - begin, 5s);
+  });
+}
+
+TEST(Machine, lets_no_time_pass_outside_when_it_follows_its_instructions) {
+  sim::for_seeds(1, [&](sim::Simulation& network, std::uint64_t) {
+    auto& host = network.add_host("host");
+    MachineOptions options{.memory_bytes = 16_MiB,
+                           .kernel = image_of((sleeper(50'000'000) + power_off(0)).words()),
+                           .timebase = Timebase::instructions};
+    auto machine = Machine::create(options, [](std::string_view) {}, host.world());
+    ASSERT_TRUE(machine);
+    auto const begin = host.world().clock().now();
+    EXPECT_EQ((*machine)->run().kind, MachineExit::Kind::powered_off);
+    EXPECT_EQ(host.world().clock().now(), begin);
+  });
+}
+
+TEST(Machine, wakes_for_what_is_typed_and_hands_it_on) {
+  // Enables the serial port's interrupt and its way through the PLIC, waits, and echoes one byte.
+  as::Code code;
+  code << as::li(as::s0, board::kUart) << as::li(as::t0, 1) << as::sb(as::t0, as::s0, 1);
+  code << as::li(as::s1, board::kPlic + 40) << as::sw(as::t0, as::s1);
+  code << as::li(as::s1, board::kPlic + 0x2080) << as::li(as::t0, 1 << 10)
+       << as::sw(as::t0, as::s1);
+  code << as::li(as::t0, 1 << 9) << as::csrw(0x104, as::t0) << as::wfi();
+  code << as::lbu(as::t1, as::s0) << as::sb(as::t1, as::s0);
+  with_machine(code + power_off(0), {}, [](Machine& machine, std::string& console) {
+    threads::scope scope;
+    scope.spawn("typist", [&] {
+      EXPECT_TRUE(threads::sleep_for(3s));
+      EXPECT_EQ(machine.type("x"), 1u);
+    });
+    EXPECT_EQ(machine.run().kind, MachineExit::Kind::powered_off);
+    EXPECT_EQ(console, "x");
+    EXPECT_TRUE(scope.join());
+  });
+}
+
+TEST(Machine, ends_when_its_thread_is_asked_to_stop) {
+  for (as::Code const& code : {kForever, as::Code{as::wfi(), as::j(-4)}}) {
+    with_machine(code, {}, [](Machine& machine, std::string&) {
+      threads::scope scope;
+      scope.spawn("machine", [&] {
+        EXPECT_EQ(machine.run(1'000'000'000).kind, MachineExit::Kind::cancelled);
+      });
+      // No time passes here while somebody computes.
+      for (int i = 0; i < 3; ++i) threads::yield();
+      scope.request_stop();
+      static_cast<void>(scope.join());
+    });
+  }
+}
+
+TEST(Machine, starts_a_second_hart_that_talks_to_the_first) {
+  // Hart 1 starts at the entry too and sees its number: it interrupts hart 0, which waits for it.
+  as::Code first;
+  first << as::li(as::a7, 0x48534D) << as::li(as::a6, 0) << as::li(as::a0, 1)
+        << as::auipc(as::a1, 0);
+  as::Code rest;
+  rest << as::li(as::t0, 2) << as::csrw(0x104, as::t0) << as::wfi() << as::csrr(as::s1, 0x144);
+  rest = rest + put_character('0') + power_off(0);
+  as::Code second;
+  second << as::li(as::a7, 0x735049) << as::li(as::a6, 0) << as::li(as::a0, 1) << as::li(as::a1, 0)
+         << as::ecall();
+  second = second + put_character('1') + kForever;
+  // a1 is made to point behind `rest`.
+  auto const distance = static_cast<std::int32_t>(4 + 4 + 4 + rest.size_bytes());
+  first << as::addi(as::a1, as::a1, distance) << as::ecall();
+  with_machine(first + rest + second, {.cpus = 2}, [](Machine& machine, std::string& console) {
+    EXPECT_EQ(machine.run(100'000).kind, MachineExit::Kind::powered_off);
+    EXPECT_EQ(console, "10");
+  });
+}
+
+TEST(Machine, runs_firmware_in_machine_mode_in_place_of_its_own) {
+  sim::for_seeds(1, [&](sim::Simulation& network, std::uint64_t) {
+    auto& host = network.add_host("host");
+    // Only machine mode may read mhartid; fw_dynamic's magic is where a2 points.
+    as::Code code;
+    code << as::csrr(as::t3, 0xF14) << as::lw(as::t0, as::a2) << as::li(as::t1, 0x4942534F)
+         << as::bne(as::t0, as::t1, 0);
+    code = code + put_character('f') + power_off(0);
+    Bytes firmware;
+    for (auto const word : code.words())
+      put_field(firmware, firmware.size(), word);
+    std::string console;
+    auto machine = Machine::create(
+        {.memory_bytes = 16_MiB, .firmware = firmware},
+        [&](std::string_view text) { console += text; }, host.world());
+    ASSERT_TRUE(machine) << machine.error().what;
+    EXPECT_EQ((*machine)->run(1000).kind, MachineExit::Kind::powered_off);
+    EXPECT_EQ(console, "f");
+  });
+}
+
+TEST(Machine, refuses_what_cannot_be_a_machine) {
+  sim::for_seeds(1, [&](sim::Simulation& network, std::uint64_t) {
+    auto& host = network.add_host("host");
+    auto const fault = [&](MachineOptions options) {
+      auto const machine =
+          Machine::create(std::move(options), [](std::string_view) {}, host.world());
+      return machine ? Fault::cancelled : machine.error().fault;
+    };
+    Bytes const kernel = image_of({});
+    EXPECT_EQ(fault({}), Fault::unsupported);
+    EXPECT_EQ(fault({.cpus = 0, .kernel = kernel}), Fault::invalid);
+    EXPECT_EQ(fault({.cpus = 17, .kernel = kernel}), Fault::invalid);
+    EXPECT_EQ(fault({.memory_bytes = 1000, .kernel = kernel}), Fault::invalid);
+    EXPECT_EQ(fault({.memory_bytes = 1_MiB, .kernel = kernel}), Fault::exhausted);
+    EXPECT_EQ(fault({.memory_bytes = 8_MiB, .kernel = kernel, .initrd = Bytes(7 << 20)}),
+              Fault::exhausted);
+  });
+}
+
+}  // namespace
+}  // namespace mutirao::machine
