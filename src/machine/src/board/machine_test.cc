@@ -178,8 +178,7 @@ TEST(Machine, runs_firmware_in_machine_mode_in_place_of_its_own) {
          << as::bne(as::t0, as::t1, 0);
     code = code + put_character('f') + power_off(0);
     Bytes firmware;
-    for (auto const word : code.words())
-      put_field(firmware, firmware.size(), word);
+    for (auto const word : code.words()) put_field(firmware, firmware.size(), word);
     std::string console;
     auto machine = Machine::create(
         {.memory_bytes = 16_MiB, .firmware = firmware},
