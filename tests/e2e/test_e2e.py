@@ -332,7 +332,7 @@ class Story(unittest.TestCase):
         ana.run("up", "--detach")
         told = ana.json("interceptor", "list")
         chains = [(each["side"], each["name"]) for each in told["interceptors"]]
-        self.assertGreaterEqual(len(chains), 9)
+        self.assertGreaterEqual(len(chains), 11)
         for side, name in chains:
             done = ana.json("interceptor", "remove", side, name, "--reason", "does it work without?")
             left = ana.json("interceptor", "list")
@@ -421,6 +421,81 @@ class Story(unittest.TestCase):
         self.assertEqual(log.stat().st_mode & 0o777, 0o600)
         altered = ana.run("up", "--detach", code=6)
         self.assertIn("audit.log", altered.stderr)
+
+    def controlled(self, name):
+        """A node that other machines may reach, and where."""
+        home = self.home(name)
+        home.run("up", "--detach", "--listen", "127.0.0.1:0", "--control-port", "0")
+        status = home.json("status")
+        self.assertEqual(status["key"], home.run("key", "show").stdout.strip())
+        self.assertEqual((home.state / "identity.pem").stat().st_mode & 0o777, 0o600)
+        return home, status["control"], status["key"]
+
+    def test_a_node_is_controlled_from_another_machine_by_those_whose_keys_it_knows(self):
+        ana, at, its_key = self.controlled("ana")
+        rui, eva = self.home("rui"), self.home("eva")
+        key = rui.json("key", "show")["key"]
+        self.assertNotEqual(key, its_key)
+        # Nobody is trusted blindly, on either side.
+        first = rui.run("--at", at, "status", code=5)
+        self.assertIn(f"is not known here; it shows the key {its_key}", first.stderr)
+        self.assertIn(f"mutirao key trust {at} {its_key}", first.stderr)
+        rui.run("key", "trust", at, key)
+        other = rui.run("--at", at, "status", code=4).stderr
+        self.assertIn(f"has the key {its_key}, and not {key}", other)
+        self.assertIn("somebody is in its place", other)
+        rui.run("key", "trust", at, its_key)
+        stranger = rui.run("--at", at, "status", code=5)
+        self.assertIn(f"mutirao key allow {key} --role viewer", stranger.stderr)
+        # Who may look, looks.
+        ana.run("key", "allow", key, "--name", "rui")
+        self.assertEqual(rui.json("--at", at, "status")["key"], its_key)
+        rui.environment["MUTIRAO_AT"] = at
+        for looks in (("status",), ("swarm", "list"), ("thread", "list"), ("object", "list"), ("object", "show", "library"),
+                      ("object", "call", "library.list"), ("object", "trace"), ("interceptor", "list"), ("interceptor", "kinds"),
+                      ("interceptor", "history"), ("component", "list"), ("key", "list")):
+            self.assertNotEqual(rui.run(*looks).stdout, "", looks)
+        changes = (("interceptor", "add", "server", "cache", "--reason", "x"), ("interceptor", "rollback", "1", "--reason", "x"),
+                   ("component", "swap", "library", "--reason", "x"), ("key", "allow", key, "--role", "owner"),
+                   ("key", "revoke", key), ("object", "call", "adaptation.confirm", "1", "rui"),
+                   ("object", "call", "keys.revoke", key), ("object", "call", "node.stop"), ("stop",))
+        for change in changes:
+            refused = rui.run(*change, code=5).stderr
+            self.assertIn("may only look", refused, change)
+            self.assertIn(f"mutirao key allow {key} --role owner", refused, change)
+        # Without the interceptor strangers stay out, and nobody becomes more than he was.
+        ana.run("interceptor", "remove", "server", "auth", "--reason", "what then?")
+        for change in changes[:-2]:
+            self.assertIn("may only look", rui.run(*change, code=5).stderr, change)
+        eva.run("key", "trust", at, its_key)
+        self.assertIn("does not know this key", eva.run("--at", at, "status", code=5).stderr)
+        ana.run("interceptor", "add", "server", "auth", "--reason", "as it was")
+        # Who may do everything is written down by the key.
+        ana.run("key", "allow", key, "--role", "owner", "--name", "rui")
+        rui.run("interceptor", "add", "message", "zstd", "--reason", "it is far away")
+        rui.run("swarm", "list")
+        last = ana.json("interceptor", "history")["history"][-1]
+        self.assertEqual((last["who"], last["reason"]), (key, "it is far away"))
+        self.assertEqual(rui.json("key", "list")["keys"], [{"key": key, "role": "owner", "name": "rui"}])
+        # Nothing but TLS gets a word out of that port, and files stay with their machine.
+        plain = subprocess.run(["curl", "-s", f"http://{at}/o"], capture_output=True, text=True)
+        self.assertIn("nothing but TLS", plain.stdout)
+        rui.environment.pop("MUTIRAO_AT")
+        self.assertIn("works with this machine alone", rui.run("--at", at, "get", "magnet:?x", code=2).stderr)
+        # What is revoked is out at once, and after a restart.
+        watching = rui.start("--at", at, "thread", "top", "--json")
+        watching.stdout.readline()
+        ana.run("key", "revoke", "rui")
+        self.assertNotEqual(watching.wait(TIMEOUT_S), 0)
+        watching.communicate()
+        rui.run("--at", at, "status", code=5)
+        ana.run("key", "allow", key)
+        ana.run("stop")
+        ana.run("up", "--detach", "--listen", "127.0.0.1:0", "--control-port", at.rsplit(":", 1)[1])
+        rui.run("--at", at, "status")
+        self.assertIn("may only look", rui.run("--at", at, "stop", code=5).stderr)
+        ana.run("stop")
+        self.assertIn("--control-port", rui.run("--at", at, "status", code=4).stderr)
 
     def test_objects_are_listed_shown_and_called_by_name(self):
         ana = self.home("ana")

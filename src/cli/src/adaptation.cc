@@ -23,7 +23,7 @@ constexpr char kAtTheCommandLine[] = "command line";
 class Adapter {
  public:
   Adapter(Context const& context, world::World& world)
-      : options_{context.options}, client_{world, context.place.socket} {}
+      : options_{context.options}, client_{world, context.place.control()} {}
 
   Result<void> run() {
     auto const& verb = options_.verb;
@@ -61,7 +61,7 @@ class Adapter {
   }
   template <class T>
   [[nodiscard]] Result<T> answer(middleware::Outcome<T> outcome) const {
-    if (!outcome) return std::unexpected{node::ControlClient::told(std::move(outcome).error())};
+    if (!outcome) return std::unexpected{client_.told(std::move(outcome).error())};
     if constexpr (std::is_void_v<T>)
       return {};
     else

@@ -30,6 +30,10 @@ void add_up(CLI::App& app, Options& options) {
   up->add_option("--listen", options.listen,
                  "ADDRESS:PORT for peers, page and tracker (default: port 6881 on every address)")
       ->type_name("ADDRESS");
+  up->add_option("--control-port", options.control_port,
+                 "Let commands of other machines reach this node there, those whose keys it knows "
+                 "(mutirao key allow)")
+      ->type_name("PORT");
   up->add_option("--url", options.url,
                  "How others reach this node, when it is not by its own addresses")
       ->type_name("URL");
@@ -252,6 +256,26 @@ void add_component(CLI::App& app, Options& options) {
       ->required();
 }
 
+void add_key(CLI::App& app, Options& options) {
+  auto* key = verb(app, "key", "Who may control a node from another machine", kMore);
+  key->require_subcommand(1);
+  verb(*key, "show", "Print the key of this machine, for others to allow or to trust", "");
+  verb(*key, "list", "The keys that may control the node, one line for each", "");
+  auto* allow = verb(*key, "allow", "Let a key control the node", "");
+  allow->add_option("KEY", options.key, "As mutirao key show prints it on the other machine")
+      ->required();
+  allow->add_option("--role", options.role, "viewer: may look (default); owner: may do everything")
+      ->type_name("ROLE")
+      ->check(CLI::IsMember({"viewer", "owner"}));
+  allow->add_option("--name", options.name, "Whose it is, for people")->type_name("TEXT");
+  verb(*key, "revoke", "Let it control the node no more; its connections end", "")
+      ->add_option("KEY", options.key, "The key, or its name")
+      ->required();
+  auto* trust = verb(*key, "trust", "Trust that a node of another machine has that key", "");
+  trust->add_option("HOST:PORT", options.place, "Where that node is controlled")->required();
+  trust->add_option("KEY", options.key, "As mutirao key show prints it there")->required();
+}
+
 void add_rest(CLI::App& app, Options& options) {
   verb(app, "status", "This node and its transfers on one screen", kEveryday);
   verb(app, "stop", "End the node; it continues at the next start", kEveryday);
@@ -280,6 +304,7 @@ void add_rest(CLI::App& app, Options& options) {
   add_object(app, options);
   add_component(app, options);
   add_interceptor(app, options);
+  add_key(app, options);
   add_sim(app, options);
   verb(app, "version", "Print the version", kProgram);
   auto* completion = verb(app, "completion", "Print completions for a shell", kProgram);
@@ -321,6 +346,10 @@ struct Grammar {
            "--state", options.state,
            "Folder of the node to use (default: $MUTIRAO_STATE_DIR, else ~/.local/state/mutirao)")
         ->type_name("DIR");
+    app.add_option("--at", options.at,
+                   "HOST:PORT of a node on another machine, by its control port (default: "
+                   "$MUTIRAO_AT, else the node of this machine)")
+        ->type_name("HOST:PORT");
     app.add_flag("--version", options.version, "Print the version");
     app.add_flag("--json", options.json,
                  "Print JSON for programs; docs/reference/json.md names the keys");

@@ -51,7 +51,7 @@ int with_world(std::function<int(world::World&)> const& body) {
 
 int command_stop(Context const& context) {
   return with_world([&](world::World& world) {
-    node::ControlClient client{world, context.place.socket};
+    node::ControlClient client{world, context.place.control()};
     auto const before = client.status(threads::within(kStopAnswer));
     if (!before) {
       // Who wants it to end need not start it.
@@ -79,6 +79,9 @@ int run_command_line(std::vector<std::string> const& words) {
   auto environment = Environment::read();
   auto place = node_place(options->state, environment);
   if (!place) return report(place.error(), options->json);
+  auto at = remote_place(*options, environment);
+  if (!at) return report(at.error(), options->json);
+  place->at = *std::move(at);
   Context const context{*std::move(options), std::move(environment), *std::move(place)};
   auto const& verb = context.options.verb;
   if (verb == "up") return command_up(context);
@@ -93,6 +96,7 @@ int run_command_line(std::vector<std::string> const& words) {
   if (verb.starts_with("object ")) return command_object(context);
   if (verb.starts_with("interceptor ")) return command_interceptor(context);
   if (verb.starts_with("component ")) return command_component(context);
+  if (verb.starts_with("key ")) return command_key(context);
   return command_swarm(context);
 }
 

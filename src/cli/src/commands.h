@@ -30,6 +30,9 @@ int run_command_line(std::vector<std::string> const& words);
 /// Runs `body` on a user thread with the real world, and returns what it returns.
 int with_world(std::function<int(world::World&)> const& body);
 
+/// A line about where a node is controlled from other machines; nothing, when it is not.
+std::string control_text(node::NodeStatus const& status);
+
 /// Makes sure that a node answers, by starting one in the background when none does; says so.
 Result<void> ensure_node(Context const& context);
 
@@ -43,6 +46,7 @@ int command_thread(Context const& context);
 int command_object(Context const& context);
 int command_interceptor(Context const& context);
 int command_component(Context const& context);
+int command_key(Context const& context);
 int command_doctor(Context const& context);
 int command_demo(Context const& context);
 int command_sim(Context const& context);

@@ -48,7 +48,8 @@ Result<DemoOutcome> Demo::show_all() {
 
 Result<void> Demo::wait_until_all_answer() {
   for (auto& node : nodes_) {
-    node.client = std::make_unique<node::ControlClient>(world_, node.folder + "/mutirao.sock");
+    node.client = std::make_unique<node::ControlClient>(
+        world_, node::ControlPlace{.socket = node.folder + "/mutirao.sock"});
     auto const ready = threads::blocking([&] { return node.process.wait_ready(kNodesStartMax); });
     if (!ready)
       return fail(ready.error().fault,

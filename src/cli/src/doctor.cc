@@ -97,7 +97,7 @@ Check check_open_files() {
 
 Check check_node(Context const& context, world::World& world, bool& runs) {
   auto const status =
-      node::ControlClient{world, context.place.socket}.status(threads::within(kDoctorAnswer));
+      node::ControlClient{world, context.place.control()}.status(threads::within(kDoctorAnswer));
   runs = status.has_value();
   if (runs)
     return {Verdict::ok, "node",

@@ -1,8 +1,12 @@
 #include "environment.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <unistd.h>
+
+#include "mutirao/node/remote.h"
 
 namespace mutirao::cli {
 namespace {
@@ -24,7 +28,26 @@ Environment Environment::read() {
           .xdg_state = variable("XDG_STATE_HOME"),
           .xdg_runtime = variable("XDG_RUNTIME_DIR"),
           .capability = variable("MUTIRAO_CAPABILITY"),
+          .at = variable("MUTIRAO_AT"),
           .working_folder = std::filesystem::current_path(none).string()};
+}
+
+Result<std::string> remote_place(Options const& options, Environment const& environment) {
+  auto const& verb = options.verb;
+  auto const noun = verb.substr(0, verb.find(' '));
+  constexpr std::array<std::string_view, 8> kElsewhere{
+      "status", "stop", "swarm", "thread", "object", "interceptor", "component", "key"};
+  bool const can = std::ranges::find(kElsewhere, noun) != kElsewhere.end() && verb != "key show" &&
+                   verb != "key trust" && verb != "object schema";
+  auto const& at = options.at.empty() ? environment.at : options.at;
+  if (at.empty()) return "";
+  if (can) return node::remote_name(at);
+  // What is said for all commands does not concern those that ask no node.
+  if (options.at.empty() && verb != "get" && verb != "share") return "";
+  return fail(Fault::invalid,
+              fmt::format("mutirao {} works with this machine alone, and not with {}", verb, at),
+              options.at.empty() ? "unset MUTIRAO_AT, or run it on that machine"
+                                 : "leave --at away, or run it on that machine");
 }
 
 std::string absolute_path(std::string const& path, std::string const& working_folder) {
@@ -67,11 +90,13 @@ Result<node::NodeConfig> node_config(Options const& options, NodePlace const& pl
       .download_folder =
           absolute_path(options.folder.empty() ? "." : options.folder, environment.working_folder),
       .listen = std::nullopt,
+      .control_port = std::nullopt,
       .base_url = options.url,
       .reach = options.internal ? net::Reach::unrestricted : net::Reach::public_only,
       .upload_rate_max = options.upload_limit,
       .download_rate_max = options.download_limit,
       .process_id = ::getpid()};
+  config.control_port = options.control_port;
   if (!options.listen.empty()) {
     // ":6882" is a port on every address.
     auto const text = options.listen.starts_with(':') ? "0.0.0.0" + options.listen : options.listen;

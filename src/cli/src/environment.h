@@ -6,6 +6,7 @@
 #include "mutirao/base/log.h"
 #include "mutirao/base/result.h"
 #include "mutirao/node/config.h"
+#include "mutirao/node/control_client.h"
 
 #include "options.h"
 
@@ -16,6 +17,9 @@ struct NodePlace {
   std::string state_folder;
   std::string socket;
   std::string log_file;  ///< of a detached node
+  std::string at{};      ///< HOST:PORT, when it is not on this machine
+
+  [[nodiscard]] node::ControlPlace control() const { return {socket, at, state_folder}; }
 };
 
 /// What the environment says, as far as places depend on it; read once so that the rule is
@@ -26,6 +30,7 @@ struct Environment {
   std::string xdg_state;     ///< XDG_STATE_HOME
   std::string xdg_runtime;   ///< XDG_RUNTIME_DIR
   std::string capability{};  ///< MUTIRAO_CAPABILITY
+  std::string at{};          ///< MUTIRAO_AT
   std::string working_folder;
   [[nodiscard]] static Environment read();
 };
@@ -34,6 +39,11 @@ struct Environment {
 /// socket of the default node lies in $XDG_RUNTIME_DIR, that of any other in its state folder.
 [[nodiscard]] Result<NodePlace> node_place(std::string const& state_option,
                                            Environment const& environment);
+
+/// Which node a command is for: --at, else MUTIRAO_AT; empty: that of this machine. Fails when the
+/// command works with files or processes of this machine, and another was named.
+[[nodiscard]] Result<std::string> remote_place(Options const& options,
+                                               Environment const& environment);
 
 /// Absolute and without "." and "..", by words alone.
 [[nodiscard]] std::string absolute_path(std::string const& path, std::string const& working_folder);

@@ -16,6 +16,26 @@ Environment some() {
           .working_folder = "/work"};
 }
 
+TEST(RemotePlace, is_for_commands_that_ask_a_node_and_not_for_files_of_this_machine) {
+  auto const place = [](std::string verb, std::string flag, std::string variable) {
+    Options options;
+    options.verb = std::move(verb);
+    options.at = std::move(flag);
+    auto environment = some();
+    environment.at = std::move(variable);
+    return remote_place(options, environment);
+  };
+  EXPECT_EQ(place("status", "", ""), "");
+  EXPECT_EQ(place("swarm list", "Host:7000", "other:1"), "host:7000");
+  EXPECT_EQ(place("key list", "", "10.0.0.3:7000"), "10.0.0.3:7000");
+  for (auto const* verb :
+       {"up", "get", "share", "doctor", "key show", "key trust", "object schema"})
+    EXPECT_FALSE(place(verb, "host:7000", "")) << verb;
+  EXPECT_FALSE(place("get", "", "host:7000"));
+  EXPECT_EQ(place("up", "", "host:7000"), "");
+  EXPECT_FALSE(place("status", "host", ""));
+}
+
 TEST(NodePlace, of_the_default_node_follows_the_xdg_folders) {
   auto const place = node_place("", some());
   ASSERT_TRUE(place);

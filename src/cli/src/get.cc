@@ -38,7 +38,7 @@ class Getter {
  public:
   Getter(Context const& context, world::World& world)
       : context_{context},
-        client_{world, context.place.socket},
+        client_{world, context.place.control()},
         screen_{Screen::mode_for(context.wants_progress())} {}
 
   Result<void> begin() {

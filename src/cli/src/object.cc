@@ -84,7 +84,7 @@ Result<void> trace_calls(Context const& context, node::ControlClient& client) {
 }
 
 Result<void> with_client(Context const& context, world::World& world) {
-  node::ControlClient client{world, context.place.socket};
+  node::ControlClient client{world, context.place.control()};
   auto const& verb = context.options.verb;
   if (verb == "object trace") return trace_calls(context, client);
   auto* const print = verb == "object list"   ? printed_list

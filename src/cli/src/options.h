@@ -14,6 +14,7 @@ struct Options {
   // Every command
   bool version = false;  ///< instead of any verb
   std::string state;     ///< --state; empty: as the environment says
+  std::string at;        ///< --at, the same
   bool json = false;
   bool quiet = false;
   bool no_progress = false;
@@ -21,6 +22,7 @@ struct Options {
   // up
   bool detach = false;
   std::string listen;
+  std::optional<std::uint16_t> control_port;
   std::string url;
   std::string folder;  ///< where downloads go; of get: -o
   bool internal = false;
@@ -79,6 +81,11 @@ struct Options {
   std::uint32_t confirm_within_s = 0;
   std::uint32_t trial_s = 0;
   std::uint64_t revision = 0;
+
+  // key; its NAME is that of swarm
+  std::string key;
+  std::string place;  ///< HOST:PORT
+  std::string role = "viewer";
 
   // completion, help
   std::string shell;

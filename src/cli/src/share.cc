@@ -93,7 +93,7 @@ int command_share(Context const& context) {
   if (auto const node = ensure_node(context); !node)
     return report(node.error(), context.options.json);
   return with_world([&](world::World& world) {
-    node::ControlClient client{world, context.place.socket};
+    node::ControlClient client{world, context.place.control()};
     std::size_t failed = 0;
     int code = kDone;
     for (auto const& path : context.options.paths) {

@@ -32,13 +32,23 @@ std::string list_of(std::vector<node::Transfer> const& transfers) {
   return table(rows);
 }
 
+}  // namespace
+
+std::string control_text(node::NodeStatus const& status) {
+  if (status.control.empty()) return "";
+  return fmt::format("  control  {}, by those whom it knows; its key is {}\n", status.control,
+                     status.key);
+}
+
+namespace {
+
 std::string status_text(node::NodeStatus const& status) {
   std::string text = fmt::format("node {}, process {}, up {}\n", status.version, status.process_id,
                                  base::format_duration(status.uptime));
   text +=
-      fmt::format("  page     {}\n  listens  {}\n  tracker  {}{}{}\n  state    {}\n", status.page,
+      fmt::format("  page     {}\n  listens  {}\n  tracker  {}{}{}\n{}  state    {}\n", status.page,
                   status.listen, status.tracker, status.udp_tracker.empty() ? "" : " and ",
-                  status.udp_tracker, printable(status.state_folder));
+                  status.udp_tracker, control_text(status), printable(status.state_folder));
   text +=
       fmt::format("  moving   {} down, {} up; {} received, {} sent\n",
                   base::format_rate(status.download_rate), base::format_rate(status.upload_rate),
@@ -178,7 +188,7 @@ int swarm(Context const& context, node::ControlClient& client) {
 int command_status(Context const& context) {
   return with_world([&](world::World& world) {
     auto const status =
-        node::ControlClient{world, context.place.socket}.status(threads::within(kStatusAnswer));
+        node::ControlClient{world, context.place.control()}.status(threads::within(kStatusAnswer));
     if (!status) return report(status.error(), context.options.json);
     return print(context, status_text(*status), node::to_json(*status));
   });
@@ -186,7 +196,7 @@ int command_status(Context const& context) {
 
 int command_swarm(Context const& context) {
   return with_world([&](world::World& world) {
-    node::ControlClient client{world, context.place.socket};
+    node::ControlClient client{world, context.place.control()};
     return swarm(context, client);
   });
 }

@@ -21,7 +21,7 @@ constexpr Duration kTopInterval = 1s;
 
 int list(Context const& context) {
   return with_world([&](world::World& world) {
-    auto const report = node::ControlClient{world, context.place.socket}.thread_report(
+    auto const report = node::ControlClient{world, context.place.control()}.thread_report(
         threads::within(kReportAnswer));
     if (!report) return cli::report(report.error(), context.options.json);
     if (context.options.json)
@@ -37,7 +37,7 @@ class Top {
  public:
   Top(Context const& context, world::World& world)
       : context_{context},
-        client_{world, context.place.socket},
+        client_{world, context.place.control()},
         screen_{context.options.json ? Screen::Mode::none : Screen::mode_for(true)} {}
 
   Result<void> follow() {

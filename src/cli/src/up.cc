@@ -32,6 +32,7 @@ std::vector<std::string> arguments_of(Context const& context) {
   // The options of `up` alone: `get -o DIR` must not become the node's folder.
   if (options.verb == "up") {
     add("--listen", options.listen);
+    add("--control-port", options.control_port ? std::to_string(*options.control_port) : "");
     add("--url", options.url);
     add("--folder", options.folder.empty()
                         ? ""
@@ -62,7 +63,8 @@ Result<std::int64_t> start_detached(Context const& context) {
 
 bool node_answers(Context const& context) {
   return with_world([&](world::World& world) {
-           return node::ControlClient{world, context.place.socket}.status(threads::within(kProbe))
+           return node::ControlClient{world, context.place.control()}.status(
+                      threads::within(kProbe))
                       ? 0
                       : 1;
          }) == 0;
@@ -71,13 +73,17 @@ bool node_answers(Context const& context) {
 void announce(Context const& context, node::Node& node) {
   auto const status = node.status();
   if (context.options.json)
-    fmt::print("{{\"ready\":{{\"process_id\":{},\"listen\":\"{}\",\"page\":\"{}\"}}}}\n",
-               status.process_id, status.listen, status.page);
+    fmt::print(
+        "{{\"ready\":{{\"process_id\":{},\"listen\":\"{}\",\"page\":\"{}\",\"control\":\"{}\","
+        "\"key\":"
+        "\"{}\"}}}}\n",
+        status.process_id, status.listen, status.page, status.control, status.key);
   else if (!context.options.quiet)
     fmt::print(
-        "node runs\n  page     {}\n  listens  {}\n  state    {}\nnext: mutirao share FILE; mutirao "
+        "node runs\n  page     {}\n  listens  {}\n{}  state    {}\nnext: mutirao share FILE; "
+        "mutirao "
         "status; Ctrl-C ends it\n",
-        status.page, status.listen, status.state_folder);
+        status.page, status.listen, control_text(status), status.state_folder);
   std::fflush(stdout);
 }
 

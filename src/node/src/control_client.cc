@@ -2,6 +2,7 @@
 
 #include "mutirao/middleware/broker.h"
 #include "mutirao/node/objects.h"
+#include "mutirao/node/remote.h"
 #include "mutirao/threads/this_thread.h"
 
 namespace mutirao::node {
@@ -9,7 +10,9 @@ namespace {
 
 constexpr Duration kStopPoll = 50ms;
 
-Error told_to_a_person(middleware::Failure failure) {
+constexpr Duration kLook = 10s;
+
+Error told_of_a_neighbour(middleware::Failure failure) {
   if (failure.fault == Fault::unreachable && failure.executed == middleware::Executed::no)
     return {Fault::unreachable, fmt::format("no node runs here: {}", failure.what),
             "mutirao up --detach"};
@@ -19,9 +22,91 @@ Error told_to_a_person(middleware::Failure failure) {
   return failure;
 }
 
+}  // namespace
+
+struct ControlClient::State {
+  world::World& world;
+  ControlPlace place;
+  /// Of a node elsewhere: who we are, and whom we know there.
+  Result<net::TlsIdentity> identity;
+  Result<std::optional<net::PublicKey>> known;
+  middleware::Broker broker;
+
+  State(world::World& w, ControlPlace p)
+      : world{w},
+        place{std::move(p)},
+        identity{place.at.empty() ? fail(Fault::invalid, "nowhere else")
+                                  : own_identity(w, place.state_folder)},
+        known{place.at.empty() ? std::nullopt : known_node(w, place.state_folder, place.at)},
+        broker{
+            w,
+            {.name = "command", .identity = identity ? std::optional{*identity} : std::nullopt}} {}
+
+  [[nodiscard]] Result<std::string> address() const {
+    if (place.at.empty()) return place.socket;
+    MUT_TRY(Result<net::TlsIdentity>{identity});
+    auto const its = MUT_TRY(Result<std::optional<net::PublicKey>>{known});
+    if (its) return fmt::format("tls://{}@{}", its->fingerprint(), place.at);
+    auto const shown = shown_key(world, place.at, threads::within(kLook));
+    if (!shown)
+      return std::unexpected{Error{Fault::unreachable,
+                                   fmt::format("cannot reach {}: {}", place.at, shown.error().what),
+                                   "see that it runs there: mutirao up --control-port PORT"}};
+    return fail(
+        Fault::refused,
+        fmt::format("the node at {} is not known here; it shows the key {}", place.at,
+                    shown->fingerprint()),
+        fmt::format("compare that with what mutirao key show prints there, and if it is the "
+                    "same: mutirao key trust {} {}",
+                    place.at, shown->fingerprint()));
+  }
+  [[nodiscard]] Error told_of_one_elsewhere(middleware::Failure failure) const {
+    auto const ours = identity ? identity->public_key().fingerprint() : "";
+    // Said by TLS, before anything of ours was looked at.
+    if (failure.fault == Fault::refused && failure.origin.empty() && failure.what.contains(ours))
+      return {Fault::refused, fmt::format("{} does not know this key: {}", place.at, ours),
+              fmt::format("run on that node: mutirao key allow {} --role viewer", ours)};
+    bool const other_key =
+        known && *known && failure.what.contains("and not " + (*known)->fingerprint());
+    if (other_key)
+      return std::move(failure).with_mend(fmt::format(
+          "somebody is in its place, unless it was set up anew; then, with the key that "
+          "mutirao key show prints there: mutirao key trust {} KEY",
+          place.at));
+    if (failure.fault == Fault::unreachable && failure.executed == middleware::Executed::no)
+      return std::move(failure).with_mend("see that it runs there: mutirao up --control-port PORT");
+    if (failure.fault == Fault::closed && failure.executed == middleware::Executed::maybe)
+      return {Fault::closed, fmt::format("the node at {} went away", place.at), failure.mend};
+    return failure;
+  }
+
+  [[nodiscard]] Result<middleware::Target> target(std::string_view object) {
+    return broker.find_target(fmt::format("{}@{}", object, MUT_TRY(address())));
+  }
+  template <class Object>
+  [[nodiscard]] Result<middleware::Ref<Object>> object() {
+    auto found = MUT_TRY(target(Object::kName));
+    found.type = Object::kType;
+    return middleware::Ref<Object>{std::move(found)};
+  }
+};
+
+ControlClient::ControlClient(world::World& world, ControlPlace place)
+    : state_{std::make_unique<State>(world, std::move(place))} {}
+ControlClient::~ControlClient() = default;
+
+Result<middleware::Target> ControlClient::object(std::string_view name) {
+  return state_->target(name);
+}
+
+Error ControlClient::told(middleware::Failure failure) const {
+  return state_->place.at.empty() ? told_of_a_neighbour(std::move(failure))
+                                  : state_->told_of_one_elsewhere(std::move(failure));
+}
+
 template <class T>
-Result<T> result_of(middleware::Outcome<T> outcome) {
-  if (!outcome) return std::unexpected{told_to_a_person(std::move(outcome).error())};
+Result<T> ControlClient::result_of(middleware::Outcome<T> outcome) const {
+  if (!outcome) return std::unexpected{told(std::move(outcome).error())};
   if constexpr (std::is_void_v<T>)
     return {};
   else
@@ -29,9 +114,9 @@ Result<T> result_of(middleware::Outcome<T> outcome) {
 }
 
 /// Follows the sharing to its end.
-Result<Shared> last_of(middleware::Stream<ShareStep> steps,
-                       std::function<bool(swarm::MakeProgress)> const& progress,
-                       Deadline deadline) {
+Result<Shared> ControlClient::last_of(middleware::Stream<ShareStep> steps,
+                                      std::function<bool(swarm::MakeProgress)> const& progress,
+                                      Deadline deadline) const {
   for (;;) {
     auto step = MUT_TRY(result_of(steps.next(deadline)));
     if (!step)
@@ -41,34 +126,6 @@ Result<Shared> last_of(middleware::Stream<ShareStep> steps,
     if (step->hashing && progress && !progress(*step->hashing))
       return fail(Fault::cancelled, "sharing was given up");
   }
-}
-
-}  // namespace
-
-struct ControlClient::State {
-  world::World& world;
-  std::string socket_path;
-  middleware::Broker broker;
-
-  State(world::World& w, std::string path)
-      : world{w}, socket_path{std::move(path)}, broker{w, {.name = "command"}} {}
-
-  template <class Object>
-  [[nodiscard]] Result<middleware::Ref<Object>> object() {
-    return broker.find<Object>(fmt::format("{}@{}", Object::kName, socket_path));
-  }
-};
-
-ControlClient::ControlClient(world::World& world, std::string socket_path)
-    : state_{std::make_unique<State>(world, std::move(socket_path))} {}
-ControlClient::~ControlClient() = default;
-
-Result<middleware::Target> ControlClient::object(std::string_view name) {
-  return state_->broker.find_target(fmt::format("{}@{}", name, state_->socket_path));
-}
-
-Error ControlClient::told(middleware::Failure failure) {
-  return told_to_a_person(std::move(failure));
 }
 
 Result<NodeStatus> ControlClient::status(Deadline deadline) {
@@ -86,10 +143,10 @@ Result<void> ControlClient::stop(Deadline deadline) {
   auto const node = MUT_TRY(state_->object<NodeObject>());
   auto const asked = node.stop.with({.deadline = deadline})();
   // It may be quicker to end than to answer.
-  if (!asked && asked.error().fault != Fault::closed)
-    return std::unexpected{told_to_a_person(asked.error())};
+  if (!asked && asked.error().fault != Fault::closed) return std::unexpected{told(asked.error())};
+  if (!state_->place.at.empty()) return {};
   auto& network = state_->world.network();
-  while (network.connect_local(state_->socket_path, earlier(deadline, threads::within(1s)))) {
+  while (network.connect_local(state_->place.socket, earlier(deadline, threads::within(1s)))) {
     if (deadline.passed(threads::now()))
       return fail(Fault::timed_out, "the node was asked to stop and is still busy");
     MUT_TRY(threads::sleep_for(kStopPoll));

@@ -178,6 +178,8 @@ std::string to_json(NodeStatus const& status) {
                {"page", status.page},
                {"tracker", status.tracker},
                {"udp_tracker", status.udp_tracker},
+               {"control", status.control},
+               {"key", status.key},
                {"download_rate", status.download_rate},
                {"upload_rate", status.upload_rate},
                {"downloaded", status.downloaded},

@@ -68,7 +68,9 @@ NodeStatus full_status() {
                     .lwps = 6,
                     .file_engine = "io_uring",
                     .hash_engine = "AVX2, 8 lanes",
-                    .transfers = {}};
+                    .transfers = {},
+                    .control = "0.0.0.0:6880",
+                    .key = "ed25519:k"};
   status.transfers.push_back(full_transfer());
   return status;
 }

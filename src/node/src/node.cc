@@ -6,6 +6,7 @@
 #include "mutirao/middleware/broker.h"
 #include "mutirao/middleware/interceptors.h"
 #include "mutirao/net/http_server.h"
+#include "mutirao/node/remote.h"
 #include "mutirao/swarm/hash.h"
 #include "mutirao/swarm/site.h"
 #include "mutirao/swarm/swarm.h"
@@ -15,6 +16,7 @@
 #include "mutirao/threads/semaphore.h"
 #include "mutirao/threads/this_thread.h"
 
+#include "access.h"
 #include "links.h"
 #include "local_library.h"
 #include "node_objects.h"
@@ -28,6 +30,9 @@ constexpr std::uint8_t kPeerHandshake = 0x13;  // length of "BitTorrent protocol
 constexpr Duration kFirstByte = 10s;
 constexpr Duration kTend = 3s;
 constexpr std::size_t kConnectionsMax = 2000;
+// Of other machines at once: strangers are among them until they have shown their keys, and must
+// not take what the commands of this machine need.
+constexpr std::size_t kControlConnectionsMax = 100;
 constexpr char kOwnerFile[] = "node.pid";
 constexpr char kAuditFile[] = "audit.log";
 
@@ -80,6 +85,10 @@ struct Node::State {
   // lock of the state folder.
   std::unique_ptr<world::Listener> control_listener;
   std::unique_ptr<StateDb> db;
+  std::unique_ptr<middleware::AuditLog> audit;
+  std::unique_ptr<Access> access;
+  std::optional<net::TlsIdentity> identity;
+  std::unique_ptr<world::Listener> remote_listener;
   Ports ports;
   Contact contact;
   std::optional<swarm::Tracker> tracker;
@@ -89,7 +98,6 @@ struct Node::State {
   std::optional<net::HttpServer> http;
   std::optional<middleware::Broker> broker;
   std::optional<middleware::Assembly> assembly;
-  std::unique_ptr<middleware::AuditLog> audit;
   std::optional<middleware::Adaptation> adaptation;
   threads::semaphore connections{kConnectionsMax};
   std::optional<threads::scope> services;
@@ -109,6 +117,7 @@ struct Node::State {
   }
 
   Result<void> compose();
+  Result<void> compose_access(world::IpAddress address);
   Result<void> compose_objects();
   void serve();
   Result<void> accept_connections();
@@ -137,10 +146,25 @@ Result<void> Node::State::compose() {
   http.emplace(world, net::HttpServerOptions{}, [this](auto const& request, auto& responder) {
     return site->handle(request, responder);
   });
-  broker.emplace(world, middleware::BrokerOptions{.name = "node"});
+  MUT_TRY(compose_access(bound.address));
+  broker.emplace(world, middleware::BrokerOptions{
+                            .name = "node",
+                            .identity = identity,
+                            .accepts = [this](auto const& key) { return access->knows(key); }});
   MUT_TRY(compose_objects());
   MUT_TRY(library->restore());
   control_listener = MUT_TRY(world.network().listen_local(config.control_socket));
+  return {};
+}
+
+/// Who may control the node, and where from.
+Result<void> Node::State::compose_access(world::IpAddress address) {
+  auto const folder = MUT_TRY(world.disk().open_directory(config.state_folder, true));
+  audit = MUT_TRY(middleware::AuditLog::open(world, *folder, kAuditFile));
+  access = MUT_TRY(Access::open(*db, *audit));
+  if (!config.control_port) return {};
+  identity = MUT_TRY(own_identity(world, config.state_folder));
+  remote_listener = MUT_TRY(world.network().listen({address, *config.control_port}));
   return {};
 }
 
@@ -154,18 +178,36 @@ Result<void> Node::State::compose_objects() {
                                      .swarm = *swarm,
                                      .status = [this] { return status(); },
                                      .stop = [this] { ask_to_stop(); }}));
-  auto const folder = MUT_TRY(world.disk().open_directory(config.state_folder, true));
-  audit = MUT_TRY(middleware::AuditLog::open(world, *folder, kAuditFile));
   adaptation.emplace(*broker, &*assembly, *audit);
   for (auto& kind : middleware::shipped_kinds(world, std::make_shared<middleware::Trace>(world)))
     adaptation->add_kind(std::move(kind));
   for (auto& kind : middleware::shipped_message_kinds(world)) adaptation->add_kind(std::move(kind));
+  auto const auth = std::make_shared<middleware::Auth>(
+      [this](middleware::Call const& call) { return access->may(call); });
+  adaptation->add_kind(middleware::InterceptorKind{
+      .name = "auth",
+      .about = "lets callers from other machines do what their keys may (mutirao key)",
+      .phase = middleware::Auth::kPhase,
+      .client = false,
+      .make = [auth](auto const& settings) -> Result<std::shared_ptr<middleware::Interceptor>> {
+        if (settings.empty()) return auth;
+        return fail(Fault::invalid, "auth has no settings", "mutirao key allow");
+      }});
   MUT_TRY(adaptation->begin({"trace", "deadline", "cache", "retry", "hedge", "replicate"},
-                            {"trace", "deadline", "admission", "deduplicate"}));
-  MUT_TRY(middleware::offer_meta(broker->objects()));
-  return broker->objects().add(std::string{middleware::AdaptationObject::kName},
-                               middleware::adaptation_servant(*adaptation, *assembly),
-                               {.about = "how this node is changed", .outside_chain = true});
+                            {"trace", "auth", "deadline", "admission", "deduplicate"}));
+  auto& objects = broker->objects();
+  MUT_TRY(middleware::offer_meta(objects));
+  // Without auth in the chain a viewer may do more. It may not become an owner, nor change the node
+  // for when auth is there again.
+  MUT_TRY(objects.add(
+      std::string{KeysObject::kName},
+      keys_servant(*access, [this](auto const& key) { broker->end_connections_of(key); }),
+      {.about = "who may control this node from other machines",
+       .outside_chain = true,
+       .guard = auth}));
+  return objects.add(std::string{middleware::AdaptationObject::kName},
+                     middleware::adaptation_servant(*adaptation, *assembly),
+                     {.about = "how this node is changed", .outside_chain = true, .guard = auth});
 }
 
 void Node::State::serve() {
@@ -184,6 +226,11 @@ void Node::State::serve() {
   };
   run("accept", [this] { return accept_connections(); });
   run("control", [this] { return broker->serve(*control_listener); });
+  if (remote_listener)
+    run("remote control", [this] {
+      return broker->serve(*remote_listener,
+                           {.tls_only = true, .connections_max = kControlConnectionsMax});
+    });
   if (ports.udp) run("udp tracker", [this] { return tracker->serve_udp(*ports.udp); });
   run("tend", [this]() -> Result<void> {
     while (true) {
@@ -231,7 +278,9 @@ NodeStatus Node::State::status() {
                  .lwps = info.lwps,
                  .file_engine = info.files,
                  .hash_engine = std::string{swarm::hash_engine()},
-                 .transfers = library->list(Deadline::never()).value_or(std::vector<Transfer>{})};
+                 .transfers = library->list(Deadline::never()).value_or(std::vector<Transfer>{}),
+                 .control = remote_listener ? remote_listener->local().to_string() : "",
+                 .key = identity ? identity->public_key().fingerprint() : ""};
   for (auto const& transfer : now.transfers) {
     now.download_rate += transfer.status.download_rate;
     now.upload_rate += transfer.status.upload_rate;
@@ -247,9 +296,9 @@ Node::~Node() {
   if (!state_) return;
   threads::shield const finish_even_when_stopped;
   state_->services.reset();
-  // Calls on it may still be ending, and it goes before what they pass.
-  static_cast<void>(
-      state_->broker->objects().remove(middleware::AdaptationObject::kName, Deadline::never()));
+  // Calls on them may still be ending, and they go before what those pass.
+  for (auto const name : {middleware::AdaptationObject::kName, KeysObject::kName})
+    static_cast<void>(state_->broker->objects().remove(name, Deadline::never()));
   state_->world.log().info("node", "stopped");
 }
 

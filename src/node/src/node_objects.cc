@@ -95,6 +95,32 @@ class ObjectComponent final : public middleware::Component {
   std::shared_ptr<middleware::Servant> servant_;
 };
 
+/// Knows who calls, for the audit log.
+class KeysServant final : public middleware::Servant {
+ public:
+  KeysServant(Access& access, std::function<void(net::PublicKey const&)> end_those_of)
+      : access_{access}, end_those_of_{std::move(end_those_of)} {}
+  middleware::InterfaceInfo const& interface() const noexcept override {
+    return middleware::interface_of<KeysObject>;
+  }
+  middleware::Reply execute(std::size_t method, middleware::Call& call) override {
+    auto const who = middleware::who_calls(call, "command line");
+    auto const bodies = servant<KeysObject>(
+        on<&KeysObject::list>([this] { return access_.list(); }),
+        on<&KeysObject::allow>([&](AllowedKey key) { return access_.allow(std::move(key), who); }),
+        on<&KeysObject::revoke>([&](std::string const& key) -> Result<AllowedKey> {
+          auto gone = MUT_TRY(access_.revoke(key, who));
+          end_those_of_(*net::PublicKey::parse(gone.key));
+          return gone;
+        }));
+    return bodies->execute(method, call);
+  }
+
+ private:
+  Access& access_;
+  std::function<void(net::PublicKey const&)> end_those_of_;
+};
+
 template <class Object>
 middleware::ComponentKind kind_of(std::string about, std::vector<middleware::Need> needs,
                                   std::function<std::shared_ptr<middleware::Servant>()> make) {
@@ -132,9 +158,15 @@ middleware::Schema node_schema() {
   add(std::type_identity<ThreadsObject>{});
   add(std::type_identity<middleware::Meta>{});
   add(std::type_identity<middleware::AdaptationObject>{});
+  add(std::type_identity<KeysObject>{});
   auto schema = middleware::Schema::of(objects);
   MUT_ASSERT(schema);  // no two interfaces or records of one name
   return *std::move(schema);
+}
+
+std::shared_ptr<middleware::Servant> keys_servant(
+    Access& access, std::function<void(net::PublicKey const&)> end_those_of) {
+  return std::make_shared<KeysServant>(access, std::move(end_those_of));
 }
 
 Result<void> add_components(middleware::Assembly& assembly, NodeParts parts) {

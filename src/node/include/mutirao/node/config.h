@@ -25,6 +25,9 @@ struct NodeConfig {
   /// the port of last time, else 6881, else the next free one, on every address. A specific address
   /// is also the source of the connections that the node makes. Port 0: the system chooses.
   std::optional<world::Endpoint> listen;
+  /// Where commands of other machines reach the node, by TLS and with keys that it knows (see
+  /// remote.h), on the address of `listen`. Absent: nowhere. 0: the system chooses.
+  std::optional<std::uint16_t> control_port;
   /// How others reach this node ("http://share.example.org"); empty: by the addresses of this host.
   std::string base_url;
   /// Where trackers and web seeds that a torrent names may lie.

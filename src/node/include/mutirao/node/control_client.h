@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -9,27 +10,37 @@
 #include "mutirao/middleware/reflection.h"
 #include "mutirao/node/library.h"
 #include "mutirao/node/node.h"
+#include "mutirao/node/objects.h"
 #include "mutirao/threads/diagnostics.h"
 #include "mutirao/world/world.h"
 
 namespace mutirao::node {
 
-/// A node of this machine, spoken to over its control socket. When nothing listens there every call
-/// fails with unreachable. Made and destroyed on one user thread; any number of threads may call.
+/// Where a node is controlled: by its socket on this machine, or by TLS from another.
+struct ControlPlace {
+  std::string socket{};
+  std::string at{};            ///< a remote_name(); empty: the socket
+  std::string state_folder{};  ///< whose identity and known nodes those are, for `at`
+};
+
+/// A node, spoken to over its control socket, or over its control port from another machine. When
+/// nothing listens there every call fails with unreachable; with refused, when the node at the port
+/// is not known here, or does not know us. Made and destroyed on one user thread; any number of
+/// threads may call.
 class ControlClient final : public Library {
  public:
-  ControlClient(world::World& world, std::string socket_path);
+  ControlClient(world::World& world, ControlPlace place);
   ~ControlClient() override;
 
   /// Any object of the node, by name.
   [[nodiscard]] Result<middleware::Target> object(std::string_view name);
   /// What a failed call of one means to a person.
-  [[nodiscard]] static Error told(middleware::Failure failure);
+  [[nodiscard]] Error told(middleware::Failure failure) const;
 
   Result<NodeStatus> status(Deadline deadline);
   /// What the node's threads do and wait for.
   Result<threads::runtime_report> thread_report(Deadline deadline);
-  /// Returns once the node has ended its work.
+  /// Returns once the node has ended its work; of a node elsewhere, once it has heard.
   Result<void> stop(Deadline deadline);
 
   // The objects of the node by name, with values as JSON; the rules are those of middleware::Meta.
@@ -56,6 +67,11 @@ class ControlClient final : public Library {
                      Deadline deadline) override;
 
  private:
+  template <class T>
+  [[nodiscard]] Result<T> result_of(middleware::Outcome<T> outcome) const;
+  [[nodiscard]] Result<Shared> last_of(middleware::Stream<ShareStep> steps,
+                                       std::function<bool(swarm::MakeProgress)> const& progress,
+                                       Deadline deadline) const;
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -31,6 +31,8 @@ struct NodeStatus {
   std::string file_engine;  ///< how files are read: io_uring or spare LWPs, with the reason
   std::string hash_engine;
   std::vector<Transfer> transfers;
+  std::string control;  ///< where it is controlled from other machines; empty: nowhere
+  std::string key;      ///< by which those know it
 };
 
 /// A running Mutirão: swarm, tracker, page and control socket composed from one configuration.

@@ -14,7 +14,8 @@
 #include "mutirao/swarm/make_torrent.h"
 #include "mutirao/threads/diagnostics.h"
 
-/// The objects that a node offers on its control socket. Whatever a command can do, it does by
+/// The objects that a node offers on its control socket, and to those whose keys it knows on its
+/// control port. Whatever a command can do, it does by
 /// calling one of them; and so can any other program, also as JSON over HTTP and by msgpack-rpc.
 namespace mutirao::node {
 
@@ -68,6 +69,26 @@ struct NodeObject {
   middleware::Method<"stop", void(), middleware::Idempotent> stop;
 };
 
+/// Somebody who may control a node from another machine.
+struct AllowedKey {
+  std::string key;   ///< "ed25519:..."
+  std::string role;  ///< "viewer": may call what only reads; "owner": may do everything
+  std::string name;  ///< for people
+};
+
+/// "keys": who may control the node from other machines. For owners alone, whatever interceptors
+/// there are.
+struct KeysObject {
+  static constexpr std::string_view kType = "Keys";
+  static constexpr std::string_view kName = "keys";
+
+  middleware::Method<"list", std::vector<AllowedKey>(), middleware::Reads> list;
+  /// Replaces what the key had. Counts at once.
+  middleware::Method<"allow", void(AllowedKey), middleware::Idempotent> allow;
+  /// By the key or its name; its connections are ended.
+  middleware::Method<"revoke", AllowedKey(std::string)> revoke;
+};
+
 /// "threads": what its user threads do and wait for.
 struct ThreadsObject {
   static constexpr std::string_view kType = "Threads";
@@ -81,6 +102,12 @@ struct ThreadsObject {
 [[nodiscard]] middleware::Schema node_schema();
 
 }  // namespace mutirao::node
+
+template <>
+inline constexpr auto mutirao::middleware::record_of<mutirao::node::AllowedKey> =
+    record("AllowedKey", field(1, "key", &mutirao::node::AllowedKey::key),
+           field(2, "role", &mutirao::node::AllowedKey::role),
+           field(3, "name", &mutirao::node::AllowedKey::name));
 
 template <>
 inline constexpr auto mutirao::middleware::record_of<mutirao::node::ShareStep> =

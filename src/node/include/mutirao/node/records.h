@@ -132,23 +132,24 @@ inline constexpr auto record_of<swarm::MakeProgress> =
            field(2, "bytes_total", &swarm::MakeProgress::bytes_total));
 
 template <>
-inline constexpr auto record_of<node::NodeStatus> =
-    record("NodeStatus", field(1, "version", &node::NodeStatus::version),
-           field(2, "process_id", &node::NodeStatus::process_id),
-           field(3, "uptime", &node::NodeStatus::uptime),
-           field(4, "state_folder", &node::NodeStatus::state_folder),
-           field(5, "listen", &node::NodeStatus::listen), field(6, "page", &node::NodeStatus::page),
-           field(7, "tracker", &node::NodeStatus::tracker),
-           field(8, "udp_tracker", &node::NodeStatus::udp_tracker),
-           field(9, "download_rate", &node::NodeStatus::download_rate),
-           field(10, "upload_rate", &node::NodeStatus::upload_rate),
-           field(11, "downloaded", &node::NodeStatus::downloaded),
-           field(12, "uploaded", &node::NodeStatus::uploaded),
-           field(13, "threads_alive", &node::NodeStatus::threads_alive),
-           field(14, "lwps", &node::NodeStatus::lwps),
-           field(15, "file_engine", &node::NodeStatus::file_engine),
-           field(16, "hash_engine", &node::NodeStatus::hash_engine),
-           field(17, "transfers", &node::NodeStatus::transfers));
+inline constexpr auto record_of<node::NodeStatus> = record(
+    "NodeStatus", field(1, "version", &node::NodeStatus::version),
+    field(2, "process_id", &node::NodeStatus::process_id),
+    field(3, "uptime", &node::NodeStatus::uptime),
+    field(4, "state_folder", &node::NodeStatus::state_folder),
+    field(5, "listen", &node::NodeStatus::listen), field(6, "page", &node::NodeStatus::page),
+    field(7, "tracker", &node::NodeStatus::tracker),
+    field(8, "udp_tracker", &node::NodeStatus::udp_tracker),
+    field(9, "download_rate", &node::NodeStatus::download_rate),
+    field(10, "upload_rate", &node::NodeStatus::upload_rate),
+    field(11, "downloaded", &node::NodeStatus::downloaded),
+    field(12, "uploaded", &node::NodeStatus::uploaded),
+    field(13, "threads_alive", &node::NodeStatus::threads_alive),
+    field(14, "lwps", &node::NodeStatus::lwps),
+    field(15, "file_engine", &node::NodeStatus::file_engine),
+    field(16, "hash_engine", &node::NodeStatus::hash_engine),
+    field(17, "transfers", &node::NodeStatus::transfers),
+    field(18, "control", &node::NodeStatus::control), field(19, "key", &node::NodeStatus::key));
 
 template <>
 inline constexpr auto record_of<threads::runtime_info> =
