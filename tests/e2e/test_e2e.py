@@ -422,6 +422,19 @@ class Story(unittest.TestCase):
         altered = ana.run("up", "--detach", code=6)
         self.assertIn("audit.log", altered.stderr)
 
+    def test_config_list_tells_what_a_node_was_told_and_by_what(self):
+        ana = self.home("ana")
+        ana.environment["MUTIRAO_LOG"] = "debug"
+        ana.run("up", "--detach", "--listen", "127.0.0.1:0", "--upload-limit", "5MB", "--url", "http://ana:secret@example.org")
+        told = {each["key"]: each for each in ana.json("config", "list")["config"]}
+        for key, value, came in (("state", str(ana.state), "$MUTIRAO_STATE_DIR"), ("upload-limit", "5000000", "--upload-limit"),
+                                 ("listen", ana.json("status")["listen"], "--listen"), ("download-limit", "none", "default"),
+                                 ("log", "debug", "$MUTIRAO_LOG"), ("url", "http://***@example.org", "--url"),
+                                 ("control-port", "none", "default")):
+            self.assertEqual((told[key]["value"], told[key]["from"]), (value, came))
+        self.assertIn("most bytes a second that the node sends", ana.run("config", "list").stdout)
+        self.assertEqual(ana.json("object", "call", "node.config")["value"], list(told.values()))
+
     def controlled(self, name):
         """A node that other machines may reach, and where."""
         home = self.home(name)
@@ -453,7 +466,7 @@ class Story(unittest.TestCase):
         rui.environment["MUTIRAO_AT"] = at
         for looks in (("status",), ("swarm", "list"), ("thread", "list"), ("object", "list"), ("object", "show", "library"),
                       ("object", "call", "library.list"), ("object", "trace"), ("interceptor", "list"), ("interceptor", "kinds"),
-                      ("interceptor", "history"), ("component", "list"), ("key", "list")):
+                      ("interceptor", "history"), ("component", "list"), ("key", "list"), ("config", "list")):
             self.assertNotEqual(rui.run(*looks).stdout, "", looks)
         changes = (("interceptor", "add", "server", "cache", "--reason", "x"), ("interceptor", "rollback", "1", "--reason", "x"),
                    ("component", "swap", "library", "--reason", "x"), ("key", "allow", key, "--role", "owner"),

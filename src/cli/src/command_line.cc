@@ -305,6 +305,9 @@ void add_rest(CLI::App& app, Options& options) {
   add_component(app, options);
   add_interceptor(app, options);
   add_key(app, options);
+  auto* config = verb(app, "config", "What this node was told, and by what", kMore);
+  config->require_subcommand(1);
+  verb(*config, "list", "One line for each value: what it is, and where it came from", "");
   add_sim(app, options);
   verb(app, "version", "Print the version", kProgram);
   auto* completion = verb(app, "completion", "Print completions for a shell", kProgram);

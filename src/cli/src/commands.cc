@@ -97,6 +97,7 @@ int run_command_line(std::vector<std::string> const& words) {
   if (verb.starts_with("interceptor ")) return command_interceptor(context);
   if (verb.starts_with("component ")) return command_component(context);
   if (verb.starts_with("key ")) return command_key(context);
+  if (verb.starts_with("config ")) return command_config(context);
   return command_swarm(context);
 }
 

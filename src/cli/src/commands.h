@@ -46,6 +46,7 @@ int command_thread(Context const& context);
 int command_object(Context const& context);
 int command_interceptor(Context const& context);
 int command_component(Context const& context);
+int command_config(Context const& context);
 int command_key(Context const& context);
 int command_doctor(Context const& context);
 int command_demo(Context const& context);

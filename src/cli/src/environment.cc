@@ -35,8 +35,8 @@ Environment Environment::read() {
 Result<std::string> remote_place(Options const& options, Environment const& environment) {
   auto const& verb = options.verb;
   auto const noun = verb.substr(0, verb.find(' '));
-  constexpr std::array<std::string_view, 8> kElsewhere{
-      "status", "stop", "swarm", "thread", "object", "interceptor", "component", "key"};
+  constexpr std::array<std::string_view, 9> kElsewhere{
+      "status", "stop", "swarm", "thread", "object", "interceptor", "component", "key", "config"};
   bool const can = std::ranges::find(kElsewhere, noun) != kElsewhere.end() && verb != "key show" &&
                    verb != "key trust" && verb != "object schema";
   auto const& at = options.at.empty() ? environment.at : options.at;
@@ -61,8 +61,10 @@ Result<NodePlace> node_place(std::string const& state_option, Environment const&
   auto const& named = state_option.empty() ? environment.state_dir : state_option;
   if (!named.empty()) {
     place.state_folder = absolute_path(named, environment.working_folder);
+    place.state_from = state_option.empty() ? "$MUTIRAO_STATE_DIR" : "--state";
   } else if (environment.xdg_state.starts_with('/')) {  // XDG: a relative path is to be ignored
     place.state_folder = environment.xdg_state + "/mutirao";
+    place.state_from = "$XDG_STATE_HOME";
   } else if (!environment.home.empty()) {
     place.state_folder = environment.home + "/.local/state/mutirao";
   } else {
@@ -73,6 +75,7 @@ Result<NodePlace> node_place(std::string const& state_option, Environment const&
   bool const is_default = named.empty() && !environment.xdg_runtime.empty();
   place.socket =
       is_default ? environment.xdg_runtime + "/mutirao.sock" : place.state_folder + "/mutirao.sock";
+  place.socket_from = is_default ? "$XDG_RUNTIME_DIR" : place.state_from;
   place.log_file = place.state_folder + "/node.log";
   if (place.socket.size() > kSocketPathMax)
     return fail(Fault::invalid,
@@ -97,6 +100,18 @@ Result<node::NodeConfig> node_config(Options const& options, NodePlace const& pl
       .download_rate_max = options.download_limit,
       .process_id = ::getpid()};
   config.control_port = options.control_port;
+  auto const came = [&](char const* key, bool is_given, std::string from) {
+    if (is_given && !from.empty()) config.from.emplace(key, std::move(from));
+  };
+  came("state", true, place.state_from);
+  came("socket", true, place.socket_from);
+  came("listen", !options.listen.empty(), "--listen");
+  came("control-port", options.control_port.has_value(), "--control-port");
+  came("url", !options.url.empty(), "--url");
+  came("folder", true, options.folder.empty() ? "the folder it was started in" : "--folder");
+  came("allow-internal", options.internal, "--allow-internal");
+  came("upload-limit", options.upload_limit > 0, "--upload-limit");
+  came("download-limit", options.download_limit > 0, "--download-limit");
   if (!options.listen.empty()) {
     // ":6882" is a port on every address.
     auto const text = options.listen.starts_with(':') ? "0.0.0.0" + options.listen : options.listen;

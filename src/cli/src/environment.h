@@ -18,6 +18,9 @@ struct NodePlace {
   std::string socket;
   std::string log_file;  ///< of a detached node
   std::string at{};      ///< HOST:PORT, when it is not on this machine
+  /// Where the first two came from: "--state", "$XDG_STATE_HOME"; empty: by default.
+  std::string state_from{};
+  std::string socket_from{};
 
   [[nodiscard]] node::ControlPlace control() const { return {socket, at, state_folder}; }
 };

@@ -1,5 +1,8 @@
+#include <array>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
+#include <utility>
 
 #include "mutirao/base/log.h"
 #include "mutirao/node/node.h"
@@ -87,8 +90,20 @@ void announce(Context const& context, node::Node& node) {
   std::fflush(stdout);
 }
 
+/// Why the log says as much as it does.
+void note_log_level(node::NodeConfig& config, bool quiet) {
+  constexpr std::array<char const*, 4> kNames{"debug", "info", "warning", "error"};
+  auto const otherwise = quiet ? base::LogLevel::warning : base::LogLevel::info;
+  config.log_level = kNames[std::to_underlying(log_level(otherwise))];
+  if (auto const* named = std::getenv("MUTIRAO_LOG"); named != nullptr && config.log_level == named)
+    config.from["log"] = "$MUTIRAO_LOG";
+  else if (quiet)
+    config.from["log"] = "--quiet";
+}
+
 int run_node(Context const& context, world::World& world, threads::signal_set& signals) {
   auto config = node_config(context.options, context.place, context.environment);
+  if (config) note_log_level(*config, context.options.quiet);
   auto node =
       config ? node::Node::start(world, *std::move(config)) : std::unexpected{config.error()};
   tell_ready(context.options.ready_fd, node ? nullptr : &node.error());

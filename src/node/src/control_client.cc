@@ -133,6 +133,11 @@ Result<NodeStatus> ControlClient::status(Deadline deadline) {
   return result_of(node.status.with({.deadline = deadline})());
 }
 
+Result<std::vector<ConfigEntry>> ControlClient::config(Deadline deadline) {
+  auto const node = MUT_TRY(state_->object<NodeObject>());
+  return result_of(node.config.with({.deadline = deadline})());
+}
+
 Result<threads::runtime_report> ControlClient::thread_report(Deadline deadline) {
   auto const threads = MUT_TRY(state_->object<ThreadsObject>());
   return result_of(threads.report.with({.deadline = deadline})());

@@ -17,6 +17,7 @@
 #include "mutirao/threads/this_thread.h"
 
 #include "access.h"
+#include "config_entries.h"
 #include "links.h"
 #include "local_library.h"
 #include "node_objects.h"
@@ -123,6 +124,7 @@ struct Node::State {
   Result<void> accept_connections();
   void serve_connection(std::unique_ptr<world::Stream> stream);
   NodeStatus status();
+  std::vector<ConfigEntry> configuration() const;
 };
 
 Result<void> Node::State::compose() {
@@ -177,7 +179,8 @@ Result<void> Node::State::compose_objects() {
   MUT_TRY(add_components(*assembly, {.library = *library,
                                      .swarm = *swarm,
                                      .status = [this] { return status(); },
-                                     .stop = [this] { ask_to_stop(); }}));
+                                     .stop = [this] { ask_to_stop(); },
+                                     .config = [this] { return configuration(); }}));
   adaptation.emplace(*broker, &*assembly, *audit);
   for (auto& kind : middleware::shipped_kinds(world, std::make_shared<middleware::Trace>(world)))
     adaptation->add_kind(std::move(kind));
@@ -288,6 +291,11 @@ NodeStatus Node::State::status() {
     now.uploaded += transfer.status.uploaded;
   }
   return now;
+}
+
+std::vector<ConfigEntry> Node::State::configuration() const {
+  return config_entries(config, ports.tcp->local(),
+                        remote_listener ? std::optional{remote_listener->local()} : std::nullopt);
 }
 
 Node::Node(std::unique_ptr<State> state) : state_{std::move(state)} {}

@@ -181,8 +181,10 @@ Result<void> add_components(middleware::Assembly& assembly, NodeParts parts) {
       add(kind_of<LibraryObject>("what this node shares and fetches", {need<SwarmObject>()},
                                  [&library = parts.library] { return library_servant(library); })));
   MUT_TRY(add(kind_of<NodeObject>(
-      "the node itself", {need<LibraryObject>()}, [status = parts.status, stop = parts.stop] {
-        return servant<NodeObject>(on<&NodeObject::status>(status), on<&NodeObject::stop>(stop));
+      "the node itself", {need<LibraryObject>()},
+      [status = parts.status, stop = parts.stop, config = parts.config] {
+        return servant<NodeObject>(on<&NodeObject::status>(status), on<&NodeObject::stop>(stop),
+                                   on<&NodeObject::config>(config));
       })));
   return add(kind_of<ThreadsObject>("what its threads do and wait for", {}, [] {
     return servant<ThreadsObject>(on<&ThreadsObject::report>(&threads::this_runtime_report));

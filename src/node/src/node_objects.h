@@ -18,6 +18,7 @@ struct NodeParts {
   swarm::Swarm& swarm;
   std::function<NodeStatus()> status;
   std::function<void()> stop;
+  std::function<std::vector<ConfigEntry>()> config;
 };
 /// "keys", of which `access` is what lies behind. A key that is revoked is out at once:
 /// `end_those_of` ends what it has open. Both outlive the servant.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +36,18 @@ struct NodeConfig {
   std::uint64_t upload_rate_max = 0;    ///< bytes/s, 0: unlimited
   std::uint64_t download_rate_max = 0;  ///< bytes/s, 0: unlimited
   std::int64_t process_id = 0;          ///< named to whoever finds the state folder in use
+  std::string log_level = "info";       ///< what is told here only, so that it can be looked at
+  /// Where values came from that are not the defaults, by the keys of ConfigEntry: "--listen",
+  /// "$XDG_STATE_HOME".
+  std::map<std::string, std::string> from{};
+};
+
+/// One value of a node's configuration, for people and programs that look at it.
+struct ConfigEntry {
+  std::string key;    ///< the flag of `mutirao up` without its dashes, where there is one
+  std::string value;  ///< in force; "none" where there is none; without secrets
+  std::string from;   ///< "default", or as NodeConfig::from has it
+  std::string about;
 };
 
 }  // namespace mutirao::node

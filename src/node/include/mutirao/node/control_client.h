@@ -38,6 +38,7 @@ class ControlClient final : public Library {
   [[nodiscard]] Error told(middleware::Failure failure) const;
 
   Result<NodeStatus> status(Deadline deadline);
+  Result<std::vector<ConfigEntry>> config(Deadline deadline);
   /// What the node's threads do and wait for.
   Result<threads::runtime_report> thread_report(Deadline deadline);
   /// Returns once the node has ended its work; of a node elsewhere, once it has heard.

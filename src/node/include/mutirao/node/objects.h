@@ -67,6 +67,7 @@ struct NodeObject {
 
   middleware::Method<"status", NodeStatus(), middleware::Reads> status;
   middleware::Method<"stop", void(), middleware::Idempotent> stop;
+  middleware::Method<"config", std::vector<ConfigEntry>(), middleware::Reads> config;
 };
 
 /// Somebody who may control a node from another machine.
@@ -102,6 +103,13 @@ struct ThreadsObject {
 [[nodiscard]] middleware::Schema node_schema();
 
 }  // namespace mutirao::node
+
+template <>
+inline constexpr auto mutirao::middleware::record_of<mutirao::node::ConfigEntry> =
+    record("ConfigEntry", field(1, "key", &mutirao::node::ConfigEntry::key),
+           field(2, "value", &mutirao::node::ConfigEntry::value),
+           field(3, "from", &mutirao::node::ConfigEntry::from),
+           field(4, "about", &mutirao::node::ConfigEntry::about));
 
 template <>
 inline constexpr auto mutirao::middleware::record_of<mutirao::node::AllowedKey> =
