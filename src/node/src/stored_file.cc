@@ -5,15 +5,15 @@
 namespace mutirao::node {
 namespace {
 
-constexpr std::size_t kNameBytesMax = 200;
+constexpr std::size_t kFileNameBytesMax = 200;
 
 Result<void> check_name(std::string_view name) {
-  bool const plain = !name.empty() && name.size() <= kNameBytesMax && !name.starts_with('.') &&
+  bool const plain = !name.empty() && name.size() <= kFileNameBytesMax && !name.starts_with('.') &&
                      name.find_first_of(std::string_view{"/\\\0", 3}) == std::string_view::npos;
   if (plain) return {};
   return fail(Fault::invalid, fmt::format("\"{}\" is no name for a file", name),
               fmt::format("a name of at most {} bytes, without / and not beginning with a dot",
-                          kNameBytesMax));
+                          kFileNameBytesMax));
 }
 
 Result<void> write_all(world::File& file, middleware::Attachment const& content) {

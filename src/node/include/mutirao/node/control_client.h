@@ -8,6 +8,7 @@
 
 #include "mutirao/middleware/call.h"
 #include "mutirao/middleware/reflection.h"
+#include "mutirao/middleware/stream.h"
 #include "mutirao/node/library.h"
 #include "mutirao/node/node.h"
 #include "mutirao/node/objects.h"
