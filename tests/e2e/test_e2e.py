@@ -526,7 +526,7 @@ class Story(unittest.TestCase):
         self.assertRegex(shown, r"share\(ShareRequest\) +a stream of ShareStep")
         self.assertRegex(shown, r"GetRequest +what +string")
         methods = [one["name"] for one in ana.json("object", "show", "library")["methods"]]
-        self.assertEqual(methods[:3], ["share", "get", "list"])
+        self.assertEqual(methods[:3], ["share", "put", "get"])
         transfers = json.loads(ana.run("object", "call", "library.list").stdout)
         self.assertEqual([one["status"]["name"] for one in transfers], ["some file.bin"])
         for name in ("some file.bin", shared["id"], json.dumps(shared["id"][:12])):
