@@ -56,7 +56,7 @@ int command_stop(Context const& context) {
     if (!before) {
       // Who wants it to end need not start it.
       auto error = before.error();
-      if (error.fault == Fault::unreachable)
+      if (error.fault == Fault::unreachable && context.place.at.empty())
         error.mend = "nothing is left to stop; another node: mutirao --state DIR stop";
       return report(error, context.options.json);
     }

@@ -121,7 +121,7 @@ class Adaptation {
 
   void add_kind(InterceptorKind kind);
   void add_kind(MessageInterceptorKind kind);
-  /// What the chains begin with: kinds by name. No message has passed anything before.
+  /// What the chains begin with: kinds by name. Messages pass nothing at first.
   Result<void> begin(std::vector<std::string> client, std::vector<std::string> server);
 
   [[nodiscard]] std::uint64_t revision() const;
