@@ -635,12 +635,13 @@ bool BlockWriter::integer(Instruction const& i, std::uint64_t pc) {
 
 // --- Memory ------------------------------------------------------------------------------------
 
-void BlockWriter::load(Site& site) {
+/// `transfer` moves the value to or from where it is given, and leaves rcx alone.
+void BlockWriter::access(Site& site, std::int32_t size, bool is_store,
+                         std::function<void(Mem)> const& transfer) {
   auto const& i = site.instruction;
-  auto const [width, is_signed] = access_of(i.op);
-  auto const size = static_cast<std::int32_t>(width);
-  auto const page = MUT_FRAME_OFFSET(translation.load_pages) +
-                    static_cast<std::int32_t>(sizeof(TranslationState::Page) * i.rs1);
+  auto const pages = is_store ? MUT_FRAME_OFFSET(translation.store_pages)
+                              : MUT_FRAME_OFFSET(translation.load_pages);
+  auto const page = pages + static_cast<std::int32_t>(sizeof(TranslationState::Page) * i.rs1);
   auto const addend = page + static_cast<std::int32_t>(offsetof(TranslationState::Page, addend));
   auto const retry = std::make_shared<Label>();
   auto const missed = std::make_shared<Label>();
@@ -649,21 +650,12 @@ void BlockWriter::load(Site& site) {
   to_.bind(*retry);
   auto const base = read(i.rs1, Reg::rcx);
   to_.lea(Width::qword, Reg::rdx, Mem{base, i.imm});
+  // Keeps the lowest bits as well: what is not aligned is in no page.
   to_.alu(Alu::and_, Width::qword, Reg::rdx, -static_cast<std::int32_t>(kPageSize) + size - 1);
   to_.alu(Alu::cmp, Width::qword, Reg::rdx, in_frame(page));
   to_.jump(Cond::not_equal, *missed);
   to_.load(Width::qword, Reg::rax, in_frame(addend));
-  Mem const there{base, i.imm, Reg::rax, 1};
-  auto const to = i.rd == 0 ? Reg::rax : target_of(i.rd, Reg::rax);
-  if (width == Width::qword)
-    to_.load(width, to, there);
-  else if (is_signed)
-    to_.movsx(width, to, there);
-  else if (width == Width::dword)
-    to_.load(width, to, there);
-  else
-    to_.movzx(width, to, there);
-  if (i.rd != 0) written(i.rd, to);
+  transfer(Mem{base, i.imm, Reg::rax, 1});
   to_.bind(*done);
 
   later([=, this, &site] {
@@ -671,8 +663,10 @@ void BlockWriter::load(Site& site) {
     auto const from = read(site.instruction.rs1, Reg::rax);
     to_.lea(Width::qword, Reg::rax, Mem{from, site.instruction.imm});
     to_.mov(Reg::rcx, reinterpret_cast<std::uint64_t>(&site));
-    auto const log = std::countr_zero(static_cast<unsigned>(size));
-    to_.call(in_frame(MUT_FRAME_OFFSET(translation.load_missed) + 8 * log));
+    auto const log = 8 * std::countr_zero(static_cast<unsigned>(size));
+    to_.call(in_frame((is_store ? MUT_FRAME_OFFSET(translation.store_missed)
+                                : MUT_FRAME_OFFSET(translation.load_missed)) +
+                      log));
     to_.jump(Cond::below, *done);
     to_.store(Width::qword, in_frame(addend), Reg::rdx);
     to_.alu(Alu::and_, Width::qword, Reg::rax, -static_cast<std::int32_t>(kPageSize));
@@ -681,43 +675,29 @@ void BlockWriter::load(Site& site) {
   });
 }
 
+void BlockWriter::load(Site& site) {
+  auto const& i = site.instruction;
+  auto const [width, is_signed] = access_of(i.op);
+  access(site, static_cast<std::int32_t>(width), false, [&](Mem there) {
+    auto const to = i.rd == 0 ? Reg::rax : target_of(i.rd, Reg::rax);
+    if (is_signed)
+      to_.movsx(width, to, there);
+    else if (width == Width::qword || width == Width::dword)
+      to_.load(width, to, there);
+    else
+      to_.movzx(width, to, there);
+    if (i.rd != 0) written(i.rd, to);
+  });
+}
+
 void BlockWriter::store(Site& site) {
   auto const& i = site.instruction;
   auto const width = access_of(i.op).width;
-  auto const size = static_cast<std::int32_t>(width);
-  auto const page = MUT_FRAME_OFFSET(translation.store_pages) +
-                    static_cast<std::int32_t>(sizeof(TranslationState::Page) * i.rs1);
-  auto const addend = page + static_cast<std::int32_t>(offsetof(TranslationState::Page, addend));
-  auto const retry = std::make_shared<Label>();
-  auto const missed = std::make_shared<Label>();
-  auto const done = std::make_shared<Label>();
-
-  to_.bind(*retry);
-  auto const base = read(i.rs1, Reg::rcx);
-  to_.lea(Width::qword, Reg::rdx, Mem{base, i.imm});
-  to_.alu(Alu::and_, Width::qword, Reg::rdx, -static_cast<std::int32_t>(kPageSize) + size - 1);
-  to_.alu(Alu::cmp, Width::qword, Reg::rdx, in_frame(page));
-  to_.jump(Cond::not_equal, *missed);
-  to_.load(Width::qword, Reg::rax, in_frame(addend));
-  Mem const there{base, i.imm, Reg::rax, 1};
-  if (i.rs2 == 0)
-    to_.store(width, there, 0);
-  else
-    to_.store(width, there, read(i.rs2, Reg::rdx));
-  to_.bind(*done);
-
-  later([=, this, &site] {
-    to_.bind(*missed);
-    auto const from = read(site.instruction.rs1, Reg::rax);
-    to_.lea(Width::qword, Reg::rax, Mem{from, site.instruction.imm});
-    to_.mov(Reg::rcx, reinterpret_cast<std::uint64_t>(&site));
-    auto const log = std::countr_zero(static_cast<unsigned>(size));
-    to_.call(in_frame(MUT_FRAME_OFFSET(translation.store_missed) + 8 * log));
-    to_.jump(Cond::below, *done);
-    to_.store(Width::qword, in_frame(addend), Reg::rdx);
-    to_.alu(Alu::and_, Width::qword, Reg::rax, -static_cast<std::int32_t>(kPageSize));
-    to_.store(Width::qword, in_frame(page), Reg::rax);
-    to_.jump(*retry);
+  access(site, static_cast<std::int32_t>(width), true, [&](Mem there) {
+    if (i.rs2 == 0)
+      to_.store(width, there, 0);
+    else
+      to_.store(width, there, read(i.rs2, Reg::rdx));
   });
 }
 
@@ -830,9 +810,12 @@ void BlockWriter::instruction(Site& site) {
   if (is_load(i.op)) return load(site);
   if (is_store(i.op)) return store(site);
   if (is_branch(i.op)) return branch(site);
-  if (is_atomic(i.op) || is_floating_point(i.op) || is_csr(i.op) || is_cache_block(i.op) ||
-      leaves(i))
+  if (is_floating_point(i.op)) return floating_point(site);
+  if (is_csr(i.op)) {
+    floating_point_checked_ = floating_point_dirty_ = false;  // it may write what they stand on
     return call_out(site);
+  }
+  if (is_atomic(i.op) || is_cache_block(i.op) || leaves(i)) return call_out(site);
   switch (i.op) {
     case Op::jal:
       if (i.rd != 0) constant(i.rd, site.pc + i.length);

@@ -63,12 +63,36 @@ class BlockWriter {
   void divide(Instruction const& i, Width width, bool is_signed, bool remainder);
   void shifted_add(Instruction const& i, std::uint8_t scale, bool unsigned_word);
   void choose(Instruction const& i, codegen::Cond cond);
+  void access(Site& site, std::int32_t size, bool is_store,
+              std::function<void(Mem)> const& transfer);
   void load(Site& site);
   void store(Site& site);
   void call_out(Site& site);
   void fence(Instruction const& i);
   void branch(Site& site);
   void jump_register(Site& site);
+
+  // Floating point: floating_point_writer.cc
+  using Label = codegen::Label;
+  using Xmm = codegen::Xmm;
+  using Precision = codegen::Precision;
+  void floating_point(Site& site);
+  void check_floating_point(Site const& site);
+  void mark_floating_point_dirty();
+  void check_boxed(unsigned f, Label& otherwise);
+  void write_f(unsigned f, Precision precision, Xmm value);
+  void box(unsigned f, Precision precision);
+  void load_f(Site& site);
+  void store_f(Site& site);
+  void otherwise_call_out(Site& site, std::shared_ptr<Label> from, std::shared_ptr<Label> back);
+  void call_out_f(Site& site);
+  void arithmetic(Site& site, Op op, Precision precision);
+  void multiply_add(Site& site, Op op, Precision precision);
+  void inject_sign(Site& site, Op op, Precision precision);
+  void compare(Site& site, Op op, Precision precision);
+  void to_integer(Site& site, Op op, Precision precision);
+  void from_integer(Site& site, Op op, Precision precision);
+  void change_format(Site& site);
 
   // Ways out
   void leave_at(std::uint64_t pc, std::int32_t unused);
@@ -80,6 +104,9 @@ class BlockWriter {
   std::size_t base_;
   Block& block_;
   codegen::Label head_;
+  bool floating_point_checked_ = false;
+  bool floating_point_dirty_ = false;
+  std::uint32_t boxed_ = 0;  // registers that surely hold a single, boxed as it should be
   std::vector<std::function<void()>> later_;
 };
 

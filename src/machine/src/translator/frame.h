@@ -38,7 +38,11 @@ struct TranslationState {
   std::uint64_t data_context = 0;     ///< as in the tags of the Tlb
   Tlb::Entry const* loads = nullptr;  ///< the tables of the Tlb
   Tlb::Entry const* stores = nullptr;
-  void* link = nullptr;  ///< the Link by which code was left, if that can be led on
+  /// How floating point is done: the host's MXCSR in translated code, and around it.
+  std::uint32_t guest_mxcsr = 0x1f80;
+  std::uint32_t host_mxcsr = 0x1f80;
+  std::uint32_t interpret = 0;  ///< the instruction at pc is for the interpreter
+  void* link = nullptr;         ///< the Link by which code was left, if that can be led on
   // Code that is called from everywhere; see thunks.h.
   std::uint8_t const* leave = nullptr;
   std::uint8_t const* call_out = nullptr;

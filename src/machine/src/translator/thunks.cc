@@ -26,16 +26,24 @@ void load_pins(Assembler& to) {
   for (auto const& [guest, host] : kPins) to.load(Width::qword, host, in_frame(offset_of_x(guest)));
 }
 
+/// Functions compute as programs of the host do; what the guest's instructions raised is kept.
+void use_mxcsr_of_host(Assembler& to) {
+  to.store_mxcsr(in_frame(MUT_FRAME_OFFSET(translation.guest_mxcsr)));
+  to.load_mxcsr(in_frame(MUT_FRAME_OFFSET(translation.host_mxcsr)));
+}
+
 /// From inside a thunk that was called: calls `function` with the frame first and what `arguments`
 /// puts into place, and tests what it returns.
 void call_function(Assembler& to, std::uint64_t function, auto const& arguments) {
   spill_pins(to);
+  use_mxcsr_of_host(to);
   arguments();
   to.lea(Width::qword, Reg::rdi, in_frame(-kFrameBias));
   to.mov(Reg::rax, function);
   to.alu(Alu::sub, Width::qword, Reg::rsp, 8);  // calls are made at a multiple of 16
   to.call(Reg::rax);
   to.alu(Alu::add, Width::qword, Reg::rsp, 8);
+  to.load_mxcsr(in_frame(MUT_FRAME_OFFSET(translation.guest_mxcsr)));
   load_pins(to);
   to.test(Width::dword, Reg::rax, Reg::rax);
 }
@@ -89,6 +97,7 @@ Thunks write_thunks(Assembler& to, AccessFunction access, CallOutFunction call_o
   to.alu(Alu::sub, Width::qword, Reg::rsp, 8);
   to.lea(Width::qword, kFrame, Mem{Reg::rdi, kFrameBias});
   to.mov(Width::qword, Reg::rax, Reg::rsi);
+  to.load_mxcsr(in_frame(MUT_FRAME_OFFSET(translation.guest_mxcsr)));
   load_pins(to);
   to.jump(Reg::rax);
 
@@ -96,6 +105,7 @@ Thunks write_thunks(Assembler& to, AccessFunction access, CallOutFunction call_o
   to.bind(leave);
   thunks.leave = to.size();
   spill_pins(to);
+  use_mxcsr_of_host(to);
   to.alu(Alu::add, Width::qword, Reg::rsp, 8);
   for (auto i = kSavedByCallee.size(); i-- > 0;) to.pop(kSavedByCallee[i]);
   to.ret();

@@ -19,6 +19,33 @@ constexpr unsigned kContextShift = 49;            // above the bits of an addres
 /// A run's budget in one piece: how long a request for attention may go unseen.
 constexpr std::uint64_t kSliceMax = 50'000;
 
+/// In bytes.
+unsigned size_of_access(Op op) noexcept {
+  switch (op) {
+    case Op::lb:
+    case Op::lbu:
+    case Op::sb:
+      return 1;
+    case Op::lh:
+    case Op::lhu:
+    case Op::sh:
+      return 2;
+    case Op::lw:
+    case Op::lwu:
+    case Op::sw:
+    case Op::flw:
+    case Op::fsw:
+      return 4;
+    default:
+      return 8;
+  }
+}
+
+template <class T>
+std::uint64_t extended(std::uint64_t value) noexcept {
+  return static_cast<std::uint64_t>(std::int64_t{static_cast<T>(value)});
+}
+
 constexpr std::size_t aligned(std::size_t bytes) noexcept { return (bytes + 15) / 16 * 16; }
 
 }  // namespace
@@ -26,8 +53,10 @@ constexpr std::size_t aligned(std::size_t bytes) noexcept { return (bytes + 15) 
 Result<std::unique_ptr<Translator>> Translator::make(HartFrame& frame, Bus& bus, HartHost& host,
                                                      std::size_t code_bytes) {
   if (__builtin_cpu_supports("bmi") == 0 || __builtin_cpu_supports("bmi2") == 0 ||
-      __builtin_cpu_supports("lzcnt") == 0 || __builtin_cpu_supports("popcnt") == 0)
-    return fail(Fault::unsupported, "this processor has no BMI2 and LZCNT, which translation needs",
+      __builtin_cpu_supports("lzcnt") == 0 || __builtin_cpu_supports("fma") == 0 ||
+      __builtin_cpu_supports("popcnt") == 0)
+    return fail(Fault::unsupported,
+                "this processor has no BMI2, FMA and LZCNT, which translation needs",
                 "use the interpreter: --engine interp");
   auto code = MUT_TRY(codegen::CodeMemory::make(code_bytes));
   return std::unique_ptr<Translator>{new Translator{frame, bus, host, std::move(code)}};
@@ -274,38 +303,24 @@ Next Translator::admitted(Site const& site) {
 Next Translator::access(std::uint64_t address, Site const& site) {
   auto const& i = site.instruction;
   show(site);
-  auto const size = [&] {
-    switch (i.op) {
-      case Op::lb:
-      case Op::lbu:
-      case Op::sb:
-        return 1u;
-      case Op::lh:
-      case Op::lhu:
-      case Op::sh:
-        return 2u;
-      case Op::lw:
-      case Op::lwu:
-      case Op::sw:
-        return 4u;
-      default:
-        return 8u;
-    }
-  }();
-  if (i.op >= Op::sb && i.op <= Op::sd) {
-    auto const stored = core_.mmu.store(address, size, hart_.x[i.rs2]);
+  auto const size = size_of_access(i.op);
+  bool const of_f = is_floating_point(i.op);
+  if ((i.op >= Op::sb && i.op <= Op::sd) || i.op == Op::fsw || i.op == Op::fsd) {
+    auto const stored = core_.mmu.store(address, size, of_f ? hart_.f[i.rs2] : hart_.x[i.rs2]);
     if (!stored) return raise(site, stored.error());
     return executed(site);
   }
   auto const loaded = core_.mmu.load(address, size);
   if (!loaded) return raise(site, loaded.error());
+  if (of_f) {
+    hart_.mstatus |= status::kFs;
+    hart_.f[i.rd] = i.op == Op::flw ? boxed(static_cast<std::uint32_t>(*loaded)) : *loaded;
+    return executed(site);
+  }
   auto value = *loaded;
-  if (i.op == Op::lb)
-    value = static_cast<std::uint64_t>(std::int64_t{static_cast<std::int8_t>(value)});
-  if (i.op == Op::lh)
-    value = static_cast<std::uint64_t>(std::int64_t{static_cast<std::int16_t>(value)});
-  if (i.op == Op::lw)
-    value = static_cast<std::uint64_t>(std::int64_t{static_cast<std::int32_t>(value)});
+  if (i.op == Op::lb) value = extended<std::int8_t>(value);
+  if (i.op == Op::lh) value = extended<std::int16_t>(value);
+  if (i.op == Op::lw) value = extended<std::int32_t>(value);
   if (i.rd != 0) hart_.x[i.rd] = value;
   return executed(site);
 }
@@ -313,6 +328,7 @@ Next Translator::access(std::uint64_t address, Site const& site) {
 Next Translator::call_out(Site const& site) {
   auto const& i = site.instruction;
   show(site);
+  if (is_csr(i.op)) take_flags();
   if (BlockWriter::leaves(i)) {
     auto const done = interpreter_.execute_system(i);
     if (!done) return raise(site, done.error());
@@ -324,6 +340,7 @@ Next Translator::call_out(Site const& site) {
   }
   if (is_csr(i.op)) {
     auto const done = interpreter_.execute_csr(i);
+    use_rounding_mode();
     if (!done) return raise(site, done.error());
     return admitted(site);
   }
@@ -337,20 +354,6 @@ Next Translator::call_out(Site const& site) {
   if (is_atomic(i.op)) {
     auto const done = execute_atomic(core_, i);
     if (!done) return raise(site, done.error());
-  } else if (i.op == Op::flw || i.op == Op::fld || i.op == Op::fsw || i.op == Op::fsd) {
-    if ((hart_.mstatus & status::kFs) == 0)
-      return raise(site, {Cause::illegal_instruction, i.bits});
-    auto const address = hart_.x[i.rs1] + static_cast<std::uint64_t>(std::int64_t{i.imm});
-    bool const single = i.op == Op::flw || i.op == Op::fsw;
-    if (i.op == Op::fsw || i.op == Op::fsd) {
-      auto const stored = core_.mmu.store(address, single ? 4 : 8, hart_.f[i.rs2]);
-      if (!stored) return raise(site, stored.error());
-    } else {
-      auto const loaded = core_.mmu.load(address, single ? 4 : 8);
-      if (!loaded) return raise(site, loaded.error());
-      hart_.f[i.rd] = single ? boxed(static_cast<std::uint32_t>(*loaded)) : *loaded;
-      hart_.mstatus |= status::kFs;
-    }
   } else if (!execute_floating_point(hart_, i)) {
     return raise(site, {Cause::illegal_instruction, i.bits});
   }
@@ -365,15 +368,36 @@ Next Translator::call_out_from_code(HartFrame* frame, Site const* site) {
   return frame->translation.translator->call_out(*site);
 }
 
+/// MXCSR rounds as frm says, where it can.
+void Translator::use_rounding_mode() noexcept {
+  constexpr std::array<std::uint32_t, 4> kModes{0, 3, 1, 2};  // RNE, RTZ, RDN, RUP
+  constexpr std::uint32_t kMasked = 0x1f80;
+  frame_.translation.guest_mxcsr = kMasked | kModes[hart_.frm & 3] << 13;
+}
+
+/// What was raised since becomes fflags: NX, UF, OF, DZ, NV.
+void Translator::take_flags() noexcept {
+  auto const raised = frame_.translation.guest_mxcsr;
+  frame_.translation.guest_mxcsr &= ~0x3fu;
+  auto const flags = (raised >> 5 & 1) | (raised >> 4 & 1) << 1 | (raised >> 3 & 1) << 2 |
+                     (raised >> 2 & 1) << 3 | (raised & 1) << 4;
+  if (flags == 0) return;
+  hart_.fflags |= static_cast<std::uint8_t>(flags);
+  hart_.mstatus |= status::kFs;
+}
+
 void Translator::enter(Block& block) {
   auto& state = frame_.translation;
   auto const left = steps_at_end_ - hart_.steps;
   state.budget = static_cast<std::int64_t>(left);
   state.link = nullptr;
+  state.interpret = 0;
+  use_rounding_mode();
   ++counts_.left;
   auto const enter = reinterpret_cast<EnterFunction>(
       reinterpret_cast<std::uintptr_t>(code_.executable() + thunks_.enter));
   enter(&frame_, code_of(block));
+  take_flags();
   hart_.steps = steps_at_end_ - static_cast<std::uint64_t>(state.budget);
 }
 
@@ -399,7 +423,8 @@ Translator::Stop Translator::run(std::uint64_t budget) {
     steps_at_end_ = std::min(steps_at_end, hart_.steps + kSliceMax);
     auto* const block = next != nullptr ? next : find_block();
     next = nullptr;
-    if (block == nullptr || block->count == 0) {
+    bool const hard = std::exchange(frame_.translation.interpret, 0) != 0;
+    if (block == nullptr || block->count == 0 || hard) {
       ++counts_.interpreted;
       auto const stop = interpreter_.go_on(1);
       if (stop != Stop::budget) return stop;

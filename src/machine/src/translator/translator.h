@@ -75,6 +75,8 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
 
   // Running
   void enter(Block& block);
+  void use_rounding_mode() noexcept;
+  void take_flags() noexcept;
   void take_pending();
   [[nodiscard]] Next access(std::uint64_t address, Site const& site);
   [[nodiscard]] Next call_out(Site const& site);
