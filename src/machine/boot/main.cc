@@ -62,6 +62,9 @@ BootRequest parse(int argc, char** argv) {
       request.until = value;
     else if (name == "--type")
       request.line = value + "\n";
+    else if (name == "--console")
+      request.options.console =
+          value == "virtio" ? machine::ConsoleDevice::virtio : machine::ConsoleDevice::serial;
     else if (name == "--deterministic") {
       request.options.timebase = machine::Timebase::instructions;
       request.options.seed = std::stoull(value);

@@ -22,9 +22,9 @@ def guest():
     return dict(line.split(" ", 1) for line in fetched.stdout.splitlines())
 
 
-def boot(program, line, *options):
+def boot(program, line, *options, console="ttyS0"):
     files = guest()
-    command = [program, "--kernel", files["kernel"], "--initrd", files["initrd"], "--append", "console=ttyS0 quiet",
+    command = [program, "--kernel", files["kernel"], "--initrd", files["initrd"], "--append", f"console={console} quiet",
                "--until", PROMPT, "--type", line, "--instructions", "4000", *options]
     run = subprocess.run(command, capture_output=True, text=True, errors="replace")
     print(run.stdout[-3000:], run.stderr)
@@ -45,6 +45,11 @@ def boots_several_processors(program):
     assert re.search(r"^3\r?$", run.stdout, re.MULTILINE), "not all of them are there"
 
 
+def talks_over_virtio(program):
+    run = boot(program, "ls /sys/bus/virtio/devices; poweroff -f", "--console", "virtio", console="hvc0")
+    assert "virtio0" in run.stdout.split("/sys/bus/virtio/devices")[-1], "the kernel found no virtio device"
+
+
 def is_the_same_to_the_last_byte_for_the_same_seed(program):
     line = "dd if=/dev/urandom bs=64 count=1 2>/dev/null | md5sum; poweroff -f"
     def once(seed):
@@ -55,7 +60,7 @@ def is_the_same_to_the_last_byte_for_the_same_seed(program):
     assert once("1") != once("2"), "the seed changes nothing"
 
 
-STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_several_processors,
+STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_several_processors, talks_over_virtio,
                                                is_the_same_to_the_last_byte_for_the_same_seed)}
 
 if __name__ == "__main__":

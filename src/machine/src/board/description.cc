@@ -7,6 +7,7 @@
 
 #include "board/memory_map.h"
 #include "devices/clint.h"
+#include "devices/pci.h"
 #include "devices/plic.h"
 #include "devices/rtc.h"
 #include "devices/syscon.h"
@@ -75,6 +76,33 @@ Cells to_all_harts(unsigned cpus, unsigned first, unsigned second) {
   return cells;
 }
 
+/// The bridge, as PCI Bus Binding to Open Firmware 2.1 has it.
+void describe_pci(DeviceTreeWriter& tree) {
+  constexpr std::uint32_t k32BitMemory = 0x02000000;
+  auto const low = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
+  Cells map;
+  for (unsigned slot = 0; slot < PciHost::kWires; ++slot)
+    for (unsigned pin = 0; pin < PciHost::kWires; ++pin)
+      map.insert(map.end(), {slot << 11, 0, 0, pin + 1, kPlicHandle,
+                             kPciInterrupt + PciHost::wire_of(slot + pin)});
+  tree.begin_node(fmt::format("pci@{:x}", kEcam))
+      .text("compatible", "pci-host-ecam-generic")
+      .text("device_type", "pci")
+      .cells("#address-cells", {3})
+      .cells("#size-cells", {2})
+      .cells("#interrupt-cells", {1})
+      .wide_cells("reg", {kEcam, PciHost::kEcamSize})
+      .cells("bus-range", {0, 255})
+      .cells("linux,pci-domain", {0})
+      .flag("dma-coherent")
+      .cells("ranges",
+             {k32BitMemory, 0, low(kPciWindow), 0, low(kPciWindow), 0, low(kPciWindowSize)})
+      // Slots that are four apart share their wires.
+      .cells("interrupt-map-mask", {(PciHost::kWires - 1) << 11, 0, 0, 7})
+      .cells("interrupt-map", map)
+      .end_node();
+}
+
 void describe_devices(DeviceTreeWriter& tree, unsigned cpus) {
   tree.begin_node("soc")
       .cells("#address-cells", {2})
@@ -111,6 +139,7 @@ void describe_devices(DeviceTreeWriter& tree, unsigned cpus) {
       .cells("interrupt-parent", {kPlicHandle})
       .cells("interrupts", {kRtcInterrupt})
       .end_node();
+  describe_pci(tree);
   tree.begin_node(fmt::format("test@{:x}", kSyscon))
       .texts("compatible", {"sifive,test1", "sifive,test0", "syscon"})
       .wide_cells("reg", {kSyscon, Syscon::kSize})

@@ -14,6 +14,7 @@
 #include "board/description.h"
 #include "board/memory_map.h"
 #include "devices/clint.h"
+#include "devices/pci.h"
 #include "devices/plic.h"
 #include "devices/rtc.h"
 #include "devices/syscon.h"
@@ -22,6 +23,9 @@
 #include "firmware/sbi.h"
 #include "hart/interpreter.h"
 #include "translator/translator.h"
+#include "virtio/console.h"
+#include "virtio/entropy.h"
+#include "virtio/transport.h"
 
 namespace mutirao::machine {
 namespace {
@@ -44,6 +48,8 @@ class VirtMachine final : public Machine, public HartHost, public Sbi::Platform 
   VirtMachine(MachineOptions& options, Console console, world::World& world,
               std::unique_ptr<GuestMemory> memory)
       : timebase_{options.timebase},
+        console_device_{options.console},
+        random_state_{options.seed},
         firmware_inside_{options.firmware.empty()},
         console_{std::move(console)},
         world_{world},
@@ -59,12 +65,21 @@ class VirtMachine final : public Machine, public HartHost, public Sbi::Platform 
           leave({request == Syscon::Request::reset ? MachineExit::Kind::reset
                                                    : MachineExit::Kind::powered_off,
                  code});
-        }} {
+        }},
+        pci_{plic_, kPciInterrupt, kPciWindow, kPciWindowSize},
+        fast_console_{[this](ByteView bytes) { write_console(bytes); }, *memory_},
+        entropy_{[this](MutableBytes bytes) { fill_random(bytes); }, *memory_},
+        fast_console_function_{fast_console_, *memory_},
+        entropy_function_{entropy_, *memory_} {
     bus_.attach(kSyscon, Syscon::kSize, syscon_);
     bus_.attach(kRtc, Rtc::kSize, rtc_);
     bus_.attach(kClint, Clint::kSize, clint_);
     bus_.attach(kPlic, Plic::kSize, plic_);
     bus_.attach(kUart, Uart::kSize, uart_);
+    bus_.attach(kEcam, PciHost::kEcamSize, pci_.ecam());
+    bus_.attach(kPciWindow, kPciWindowSize, pci_.window());
+    pci_.add(1, fast_console_function_);
+    pci_.add(2, entropy_function_);
     power_on_ = world_.clock().now();
   }
 
@@ -132,9 +147,12 @@ class VirtMachine final : public Machine, public HartHost, public Sbi::Platform 
   std::uint64_t civil_ns();
   std::uint64_t next_due() const;
   bool take_typed();
+  void fill_random(MutableBytes bytes);
   bool idle(Deadline deadline);
 
   Timebase const timebase_;
+  ConsoleDevice const console_device_;
+  std::uint64_t random_state_;
   bool const firmware_inside_;
   Console console_;
   std::string console_line_;
@@ -150,6 +168,11 @@ class VirtMachine final : public Machine, public HartHost, public Sbi::Platform 
   Uart uart_;
   Rtc rtc_;
   Syscon syscon_;
+  PciHost pci_;
+  VirtioConsole fast_console_;
+  VirtioEntropy entropy_;
+  VirtioPci fast_console_function_;
+  VirtioPci entropy_function_;
   std::optional<MachineExit> exit_;
   std::atomic<std::uint64_t> steps_shown_{0};
 
@@ -205,12 +228,26 @@ std::size_t VirtMachine::type(std::string_view bytes) {
   return taken;
 }
 
-/// Gives the serial port what was typed; false if that was nothing.
+/// The world's randomness, or in a seeded machine that of the seed.
+void VirtMachine::fill_random(MutableBytes bytes) {
+  if (timebase_ == Timebase::host) return world_.entropy().fill(bytes);
+  for (std::uint8_t& byte : bytes) {
+    // SplitMix64 (Steele, Lea and Flood, 2014).
+    std::uint64_t z = random_state_ += 0x9E3779B97F4A7C15;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9;
+    z = (z ^ z >> 27) * 0x94D049BB133111EB;
+    byte = static_cast<std::uint8_t>(z >> 31 ^ z);
+  }
+}
+
+/// Gives the console what was typed; false if that was nothing.
 bool VirtMachine::take_typed() {
   std::lock_guard const lock{typed_mutex_};
   if (typed_.empty()) return false;
   std::string const bytes{typed_.begin(), typed_.end()};
-  std::size_t const taken = uart_.type(bytes);
+  bool const serial = console_device_ == ConsoleDevice::serial;
+  std::size_t const taken = serial ? uart_.type(bytes) : fast_console_.type(bytes);
+  if (!serial) fast_console_function_.poll();
   typed_.erase(typed_.begin(), typed_.begin() + static_cast<std::ptrdiff_t>(taken));
   return taken != 0;
 }
@@ -326,18 +363,7 @@ Result<void> VirtMachine::load(MachineOptions options) {
   auto const initrd = MUT_TRY(load_bytes(memory, free, kLargePage, options.initrd, "the initrd"));
 
   std::array<std::uint8_t, 64> seed;
-  if (timebase_ == Timebase::host) {
-    world_.entropy().fill(seed);
-  } else {
-    std::uint64_t state = options.seed;
-    for (std::uint8_t& byte : seed) {
-      // SplitMix64 (Steele, Lea and Flood, 2014).
-      std::uint64_t z = state += 0x9E3779B97F4A7C15;
-      z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9;
-      z = (z ^ z >> 27) * 0x94D049BB133111EB;
-      byte = static_cast<std::uint8_t>(z >> 31 ^ z);
-    }
-  }
+  fill_random(seed);
   Bytes const tree = describe_board({.memory_bytes = memory.size(),
                                      .cpus = static_cast<unsigned>(harts_.size()),
                                      .append = options.append,

@@ -30,6 +30,12 @@ enum class Timebase : std::uint8_t {
   instructions,  ///< a hundred million of them are a second: the same start gives the same run
 };
 
+/// Where what is typed goes. What the guest sends to either comes to the same place.
+enum class ConsoleDevice : std::uint8_t {
+  serial,  ///< ttyS0
+  virtio,  ///< hvc0: many bytes at a time
+};
+
 struct MachineOptions {
   std::uint64_t memory_bytes = 512_MiB;  ///< whole pages
   unsigned cpus = 1;                     ///< 1 to 16
@@ -39,6 +45,7 @@ struct MachineOptions {
   /// Runs in machine mode in place of the built-in SBI, and finds the kernel at 0x80200000.
   Bytes firmware{};
   Engine engine = Engine::translator;
+  ConsoleDevice console = ConsoleDevice::serial;
   Timebase timebase = Timebase::host;
   std::uint64_t seed =
       0;  ///< of the entropy that the guest starts with, unless it follows the host

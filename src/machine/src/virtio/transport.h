@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "devices/pci.h"
+#include "virtio/queue.h"
+
+namespace mutirao::machine {
+
+/// What one kind of virtio device does; how a driver reaches it is the transport's matter.
+class VirtioDevice {
+ public:
+  struct Kind {
+    std::uint16_t id;  ///< Virtio 1.2, chapter 5
+    std::uint32_t class_code;
+    std::uint16_t queues;
+    std::uint64_t features = 0;  ///< of the device itself; the transport adds its own
+  };
+  virtual ~VirtioDevice() = default;
+  [[nodiscard]] virtual Kind kind() const = 0;
+  /// A byte of the device's configuration; zero beyond its end.
+  [[nodiscard]] virtual std::uint8_t config(std::uint64_t offset) const {
+    static_cast<void>(offset);
+    return 0;
+  }
+  /// The driver says that there is something new in a queue, or the device itself wants to look.
+  virtual void serve(unsigned queue, VirtQueue& buffers) = 0;
+};
+
+/// Virtio over PCI, modern only (Virtio 1.2, 4.1): what an unmodified Debian kernel has built in.
+///
+/// Interrupts go by wire. Queues are split, with indirect descriptors.
+class VirtioPci final : public PciFunction {
+ public:
+  /// Both outlive this.
+  VirtioPci(VirtioDevice& device, GuestMemory& memory);
+
+  /// Lets the device look at its queues: it has got something to say.
+  void poll();
+
+  [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned size) override;
+  void write(std::uint64_t offset, unsigned size, std::uint64_t value) override;
+
+ private:
+  [[nodiscard]] std::uint64_t read_common(std::uint64_t offset) const;
+  void write_common(std::uint64_t offset, unsigned size, std::uint64_t value);
+  [[nodiscard]] std::uint64_t features() const noexcept;
+  void write_status(std::uint8_t value);
+  void serve(unsigned queue);
+  void reset();
+  [[nodiscard]] VirtQueue* selected() noexcept {
+    return queue_select_ < queues_.size() ? &queues_[queue_select_] : nullptr;
+  }
+
+  VirtioDevice& device_;
+  VirtioDevice::Kind const kind_;
+  std::vector<VirtQueue> queues_;
+  std::uint32_t device_feature_select_ = 0;
+  std::uint32_t driver_feature_select_ = 0;
+  std::uint64_t driver_features_ = 0;
+  std::uint16_t queue_select_ = 0;
+  std::uint8_t status_ = 0;
+  std::uint8_t interrupt_status_ = 0;
+};
+
+}  // namespace mutirao::machine

@@ -1,0 +1,66 @@
+// A driver that means no good: the input is the whole of guest memory with rings and tables in it,
+// and after each few bytes of the rest the device is asked to serve.
+#include <algorithm>
+#include <cstdint>
+
+#include "mutirao/base/check.h"
+
+#include "virtio/console.h"
+#include "virtio/entropy.h"
+#include "virtio/transport.h"
+
+namespace {
+
+using namespace mutirao;
+using namespace mutirao::machine;
+
+constexpr GuestAddress kDriverRam = 0x80000000;
+constexpr std::uint64_t kDriverRamSize = 4096;
+
+void drive(VirtioDevice& device, GuestMemory& memory, VirtioPci& function, ByteView script) {
+  function.write_config(0x10, 4, 0x40000000);
+  function.write_config(4, 2, 6);
+  function.write(8, 4, 1);
+  function.write(12, 4, 1);
+  function.write(0x14, 1, 11);
+  for (unsigned queue = 0; queue < device.kind().queues; ++queue) {
+    function.write(0x16, 2, queue);
+    function.write(0x18, 2, 1u << (script[0] & 15));
+    function.write(0x20, 8, kDriverRam + script[1] * 16);
+    function.write(0x28, 8, kDriverRam + script[2] * 16);
+    function.write(0x30, 8, kDriverRam + script[3] * 16);
+    function.write(0x1C, 2, 1);
+  }
+  function.write(0x14, 1, 15);
+  for (std::size_t i = 4; i + 3 < script.size(); i += 4) {
+    if ((script[i] & 0x80) != 0) {
+      function.write((script[i] & 0x7F) << 8 | script[i + 1], 1u << (script[i + 2] & 3),
+                     script[i + 3]);
+    } else {
+      static_cast<void>(memory.store<std::uint8_t>(
+          kDriverRam + (script[i] << 8 | script[i + 1]) % kDriverRamSize, script[i + 2]));
+      function.write(0x3000 + script[i + 3] % 8, 2, 0);
+    }
+    static_cast<void>(function.read(script[i + 1] * 64, 4));
+    function.poll();
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
+  if (size < 8) return 0;
+  auto const memory = *GuestMemory::create(kDriverRam, kDriverRamSize);
+  std::size_t const filled = std::min<std::size_t>(size / 2, kDriverRamSize);
+  if (!memory->write(kDriverRam, {data, filled})) return 0;
+  ByteView const script{data + filled, size - filled};
+  std::uint64_t sent = 0;
+  VirtioConsole console{[&](ByteView bytes) { sent += bytes.size(); }, *memory};
+  VirtioEntropy entropy{[](MutableBytes bytes) { std::ranges::fill(bytes, 1); }, *memory};
+  static_cast<void>(console.type("typed beforehand"));
+  VirtioPci console_function{console, *memory};
+  VirtioPci entropy_function{entropy, *memory};
+  drive(console, *memory, console_function, script);
+  drive(entropy, *memory, entropy_function, script);
+  return 0;
+}
