@@ -4,7 +4,8 @@
 //
 // Boots a guest with its console on standard output. With --until it types TEXT of --type (a line)
 // when that text appeared, and without --type ends there with 0. Exits as the guest does; 3 when
-// the instructions ran out. For developers: the command for people is `mutirao boot`.
+// the instructions ran out, 4 when an audit found a difference. For developers: the command for
+// people is `mutirao boot`.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -56,8 +57,9 @@ BootRequest parse(int argc, char** argv) {
     else if (name == "--instructions")
       request.instructions_max = std::stoull(value) * 1'000'000;
     else if (name == "--engine")
-      request.options.engine =
-          value == "interp" ? machine::Engine::interpreter : machine::Engine::translator;
+      request.options.engine = value == "interp"  ? machine::Engine::interpreter
+                               : value == "audit" ? machine::Engine::audit
+                                                  : machine::Engine::translator;
     else if (name == "--until")
       request.until = value;
     else if (name == "--type")
@@ -111,6 +113,11 @@ int boot(BootRequest request) {
         running->run(std::min(kLook, request.instructions_max - running->instructions()), look);
     if (exit.kind == MachineExit::Kind::powered_off || exit.kind == MachineExit::Kind::reset) {
       code = static_cast<int>(exit.code);
+      break;
+    }
+    if (exit.kind == MachineExit::Kind::diverged) {
+      std::fprintf(stderr, "\nmachine_boot: the engines differ: %s\n", exit.what.c_str());
+      code = 4;
       break;
     }
     if (found && request.line.empty()) {

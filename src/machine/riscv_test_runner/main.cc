@@ -17,6 +17,7 @@
 #include "mutirao/base/bytes.h"
 
 #include "firmware/elf.h"
+#include "hart/difference.h"
 #include "hart/interpreter.h"
 #include "translator/translator.h"
 
@@ -73,25 +74,6 @@ class Rig {
   std::unique_ptr<Interpreter> interpreter_;
   std::unique_ptr<Translator> translator_;
 };
-
-/// Where two harts differ; empty if they do not.
-std::string difference(Hart const& one, Hart const& other) {
-  for (int n = 0; n < 32; ++n) {
-    if (one.x[n] != other.x[n]) return "x" + std::to_string(n);
-    if (one.f[n] != other.f[n]) return "f" + std::to_string(n);
-  }
-  if (one.pc != other.pc) return "pc";
-  if (one.steps != other.steps) return "steps";
-  if (one.steps_trapped != other.steps_trapped) return "steps_trapped";
-  if (one.privilege != other.privilege) return "privilege";
-  if (one.mstatus != other.mstatus) return "mstatus";
-  if (one.fflags != other.fflags) return "fflags";
-  if (one.mcause != other.mcause || one.mepc != other.mepc || one.mtval != other.mtval)
-    return "machine trap";
-  if (one.scause != other.scause || one.sepc != other.sepc || one.stval != other.stval)
-    return "supervisor trap";
-  return "";
-}
 
 Verdict run_program(std::string const& path, Engine engine) {
   std::ifstream stream{path, std::ios::binary};

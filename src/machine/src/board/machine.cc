@@ -12,6 +12,7 @@
 #include "mutirao/threads/this_thread.h"
 
 #include "board/description.h"
+#include "board/inspected_machine.h"
 #include "board/memory_map.h"
 #include "devices/clint.h"
 #include "devices/pci.h"
@@ -43,7 +44,7 @@ constexpr std::uint64_t kSliceAlone = 20'000, kSliceAmongOthers = 5'000;
 constexpr std::uint64_t kEpochNs = 1'704'067'200ull * 1'000'000'000;
 constexpr std::uint64_t kLargePage = 2_MiB;
 
-class VirtMachine final : public Machine, public HartHost, public Sbi::Platform {
+class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::Platform {
  public:
   VirtMachine(MachineOptions& options, Console console, world::World& world,
               std::unique_ptr<GuestMemory> memory)
@@ -88,6 +89,11 @@ class VirtMachine final : public Machine, public HartHost, public Sbi::Platform 
   Result<void> load(MachineOptions options);
   MachineExit run(std::uint64_t instructions_max, Deadline deadline) override;
   std::size_t type(std::string_view bytes) override;
+  std::vector<Hart const*> harts() const override {
+    auto const states = hart_states();
+    return {states.begin(), states.end()};
+  }
+  GuestMemory const& memory() const override { return *memory_; }
   std::uint64_t instructions() const override {
     return steps_shown_.load(std::memory_order_relaxed);
   }
@@ -398,8 +404,9 @@ Result<void> VirtMachine::load(MachineOptions options) {
 
 }  // namespace
 
-Result<std::unique_ptr<Machine>> Machine::create(MachineOptions options, Console console,
-                                                 world::World& world) {
+Result<std::unique_ptr<InspectedMachine>> make_machine(MachineOptions options,
+                                                       Machine::Console console,
+                                                       world::World& world) {
   if (options.cpus == 0 || options.cpus > kCpusMax)
     return fail(Fault::invalid, fmt::format("a machine with {} processors", options.cpus),
                 fmt::format("give 1 to {}", kCpusMax));
@@ -409,6 +416,13 @@ Result<std::unique_ptr<Machine>> Machine::create(MachineOptions options, Console
   MUT_TRY(machine->make_engines(options.engine));
   MUT_TRY(machine->load(std::move(options)));
   return machine;
+}
+
+Result<std::unique_ptr<Machine>> Machine::create(MachineOptions options, Console console,
+                                                 world::World& world) {
+  if (options.engine == Engine::audit)
+    return make_audited_machine(std::move(options), std::move(console), world);
+  return MUT_TRY(make_machine(std::move(options), std::move(console), world));
 }
 
 }  // namespace mutirao::machine

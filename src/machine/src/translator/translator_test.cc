@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "hart/difference.h"
 #include "testing/test_hart.h"
 #include "translator/random_program.h"
 
@@ -59,27 +60,6 @@ class Side {
   std::unique_ptr<Interpreter> interpreter_;
   std::unique_ptr<Translator> translator_;
 };
-
-std::string difference(Hart const& one, Hart const& other) {
-  for (int n = 0; n < 32; ++n) {
-    if (one.x[n] != other.x[n]) return fmt::format("x{}: {:x} {:x}", n, one.x[n], other.x[n]);
-    if (one.f[n] != other.f[n]) return fmt::format("f{}: {:x} {:x}", n, one.f[n], other.f[n]);
-  }
-  auto const differs = [](std::string_view name, auto a, auto b) {
-    return a != b ? fmt::format("{}: {:x} {:x}", name, a, b) : std::string{};
-  };
-  for (auto const& each :
-       {differs("pc", one.pc, other.pc), differs("steps", one.steps, other.steps),
-        differs("trapped", one.steps_trapped, other.steps_trapped),
-        differs("mstatus", one.mstatus, other.mstatus),
-        differs("fflags", unsigned{one.fflags}, unsigned{other.fflags}),
-        differs("frm", unsigned{one.frm}, unsigned{other.frm}),
-        differs("mcause", one.mcause, other.mcause), differs("mepc", one.mepc, other.mepc),
-        differs("mtval", one.mtval, other.mtval), differs("mscratch", one.mscratch, other.mscratch),
-        differs("sscratch", one.sscratch, other.sscratch)})
-    if (!each.empty()) return each;
-  return {};
-}
 
 /// Both engines, side by side.
 class Comparison {

@@ -22,6 +22,7 @@ namespace mutirao::machine {
 enum class Engine : std::uint8_t {
   translator,   ///< translated to those of the host while they run
   interpreter,  ///< one by one: the reference
+  audit,        ///< both at once, compared; time is that of the instructions
 };
 
 /// What the guest's clocks follow.
@@ -59,9 +60,11 @@ struct MachineExit {
     timed_out,     ///< the deadline passed; it may run on
     instructions,  ///< as many as were asked for; it may run on
     cancelled,     ///< the calling thread was asked to stop; it may run on
+    diverged,      ///< of an audit: the engines did not do the same; `what` says where
   };
   Kind kind;
   unsigned code = 0;
+  std::string what{};
 };
 
 /// One machine, from power on. `run` is called on one user thread at a time and computes on it,

@@ -1,0 +1,96 @@
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "board/inspected_machine.h"
+#include "hart/difference.h"
+
+namespace mutirao::machine {
+namespace {
+
+// The ends of slices fall everywhere: a block is compared now whole, now in the middle.
+constexpr std::uint64_t kAuditSliceMax = 2'000;
+constexpr std::uint64_t kMemoryEvery = 100'000'000;  // instructions
+
+class AuditedMachine final : public Machine {
+ public:
+  AuditedMachine(std::unique_ptr<InspectedMachine> translated,
+                 std::unique_ptr<InspectedMachine> reference, world::World& world) noexcept
+      : translated_{std::move(translated)}, reference_{std::move(reference)}, world_{world} {}
+
+  MachineExit run(std::uint64_t instructions_max, Deadline deadline) override {
+    auto const begin = instructions();
+    for (;;) {
+      auto const left = instructions_max - (instructions() - begin);
+      if (left == 0) return compared({MachineExit::Kind::instructions});
+      auto const slice = std::min(left, next_slice());
+      // Neither may stop earlier than the other: deadlines are looked at between slices.
+      auto const exit = translated_->run(slice, Deadline::never());
+      auto const other = reference_->run(slice, Deadline::never());
+      if (auto where = difference(); !where.empty())
+        return {.kind = MachineExit::Kind::diverged, .what = std::move(where)};
+      if (exit.kind != other.kind)
+        return {.kind = MachineExit::Kind::diverged, .what = "how the run ended"};
+      if (exit.kind != MachineExit::Kind::instructions) return compared(exit);
+      if (instructions() / kMemoryEvery != (instructions() - slice) / kMemoryEvery)
+        if (auto const same = compared(exit); same.kind != exit.kind) return same;
+      if (!deadline.is_never() && deadline.passed(world_.clock().now()))
+        return {.kind = MachineExit::Kind::timed_out};
+    }
+  }
+  std::size_t type(std::string_view bytes) override {
+    auto const taken = translated_->type(bytes);
+    static_cast<void>(reference_->type(bytes.substr(0, taken)));
+    return taken;
+  }
+  [[nodiscard]] std::uint64_t instructions() const override { return translated_->instructions(); }
+
+ private:
+  [[nodiscard]] std::uint64_t next_slice() noexcept {
+    random_ = random_ * 6364136223846793005u + 1442695040888963407u;  // Knuth, MMIX
+    return (random_ >> 33) % kAuditSliceMax + 1;
+  }
+  [[nodiscard]] std::string difference() const {
+    auto const ours = translated_->harts();
+    auto const theirs = reference_->harts();
+    for (std::size_t n = 0; n < ours.size(); ++n)
+      if (auto const where = machine::difference(*ours[n], *theirs[n]); !where.empty())
+        return fmt::format("hart {} after {} instructions: {} (translated, interpreted; pc {:x})",
+                           n, instructions(), where, theirs[n]->pc);
+    return {};
+  }
+  [[nodiscard]] MachineExit compared(MachineExit exit) const {
+    auto const& one = translated_->memory();
+    auto const& other = reference_->memory();
+    auto const ours = *one.view(one.base(), one.size());
+    auto const theirs = *other.view(other.base(), other.size());
+    if (std::memcmp(ours.data(), theirs.data(), ours.size()) == 0) return exit;
+    auto const at =
+        static_cast<std::uint64_t>(std::ranges::mismatch(ours, theirs).in1 - ours.begin());
+    return {.kind = MachineExit::Kind::diverged,
+            .what = fmt::format("memory at {:x} after {} instructions", one.base() + at,
+                                instructions())};
+  }
+
+  std::unique_ptr<InspectedMachine> translated_;
+  std::unique_ptr<InspectedMachine> reference_;
+  world::World& world_;
+  std::uint64_t random_ = 1;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Machine>> make_audited_machine(MachineOptions options,
+                                                      Machine::Console console,
+                                                      world::World& world) {
+  options.timebase = Timebase::instructions;
+  auto other = options;
+  options.engine = Engine::translator;
+  other.engine = Engine::interpreter;
+  auto translated = MUT_TRY(make_machine(std::move(options), std::move(console), world));
+  auto reference = MUT_TRY(make_machine(std::move(other), [](std::string_view) {}, world));
+  return std::make_unique<AuditedMachine>(std::move(translated), std::move(reference), world);
+}
+
+}  // namespace mutirao::machine
