@@ -409,6 +409,12 @@ relocate:  // hart_.pc is right
         exception = stored.error();                                   \
         goto raise;                                                   \
       }                                                               \
+      /* A device may have had enough of us: at once. */              \
+      if (hart_.attention.load(std::memory_order_relaxed)) {          \
+        --left;                                                       \
+        hart_.pc = pc + length;                                       \
+        goto relocate;                                                \
+      }                                                               \
     }                                                                 \
     break;                                                            \
   }

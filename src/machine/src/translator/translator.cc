@@ -282,9 +282,10 @@ Next Translator::raise(Site const& site, Exception exception) noexcept {
   return Next::leave;
 }
 
-/// Goes on behind it, unless it wrote where code is: that may have been this very block.
+/// Goes on behind it, unless it wrote where code is, which may have been this very block, or a
+/// device wants the machine to look.
 Next Translator::executed(Site const& site) noexcept {
-  if (!code_written_) return Next::go_on;
+  if (!code_written_ && !hart_.attention.load(std::memory_order_relaxed)) return Next::go_on;
   stop_at(site, true);
   return Next::leave;
 }
