@@ -21,6 +21,7 @@ import time
 import unittest
 
 BINARY = "mutirao"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 TIMEOUT_S = float(os.environ.get("MUTIRAO_E2E_TIMEOUT_S", 90))
 
 
@@ -50,9 +51,8 @@ class Home:
         self.environment.update(HOME=str(self.work), MUTIRAO_STATE_DIR=str(self.state))
 
     def start(self, *arguments, **options):
-        options = {"stdin": subprocess.DEVNULL, "text": True} | options
-        return subprocess.Popen([BINARY, *map(str, arguments)], cwd=self.work, env=self.environment,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+        return subprocess.Popen([BINARY, *map(str, arguments)], cwd=self.work, env=self.environment, **options)
 
     def run(self, *arguments, code=0, stdin=subprocess.DEVNULL):
         done = subprocess.run([BINARY, *map(str, arguments)], cwd=self.work, env=self.environment, stdin=stdin,
@@ -601,6 +601,51 @@ class Story(unittest.TestCase):
         self.assertIn("meta", [one["name"] for one in curl("http://node/o")["objects"]])
         self.assertEqual(curl("-d", '["library", "list", "[]"]', "http://node/o/meta/call")[:1], "[")
         self.assertEqual(curl("-d", "[]", "http://node/o/library/lst")["error"]["mend"], "do you mean library.list?")
+
+    def test_boot_runs_a_system_on_the_terminal_and_ends_as_it_does_or_at_its_key(self):
+        ana = self.home("ana")
+        nothing = ana.run("boot", code=2)
+        self.assertIn("try: mutirao boot --kernel FILE", nothing.stderr)
+        wrong = ana.run("boot", "--kernel", self.file(ana, 10_000), code=None)
+        self.assertNotEqual(wrong.returncode, 0)
+        self.assertIn("try: give the vmlinuz or Image", wrong.stderr)
+        fetched = subprocess.run([ROOT / "packaging/guests/fetch"], capture_output=True, text=True)
+        if fetched.returncode != 0:
+            self.skipTest(f"no guest to boot: {fetched.stderr.strip()}")
+        files = dict(line.split(" ", 1) for line in fetched.stdout.splitlines())
+        words = ("boot", "--kernel", files["kernel"], "--initrd", files["initrd"], "--append", "console=ttyS0 quiet", "--memory", "256")
+        # Piped: what comes on standard input is typed.
+        piped = ana.start(*words, "--json", stdin=subprocess.PIPE)
+        self.until_output(piped.stdout, "~ # ")
+        rest, _ = piped.communicate("uname -m; poweroff -f\n", timeout=TIMEOUT_S)
+        self.assertIn("riscv64", rest)
+        end = json.loads(rest.strip().splitlines()[-1])["machine"]
+        self.assertEqual((end["ended"], end["code"], piped.returncode), ("powered_off", 0, 0))
+        # On a terminal: Ctrl-C is for the guest, Ctrl-] leaves.
+        outer, inner = pty.openpty()
+        booted = ana.start(*words, stdin=inner, stdout=inner, stderr=inner)
+        os.close(inner)
+        terminal = os.fdopen(outer, "rb", buffering=0)
+        self.until_output(terminal, "~ # ")
+        os.write(outer, b"sleep 1000\n")
+        time.sleep(0.5)
+        os.write(outer, b"\x03")
+        os.write(outer, b"echo still $((40 + 2)) here\n")
+        self.until_output(terminal, "still 42 here")
+        os.write(outer, b"\x1d")
+        self.assertEqual(booted.wait(timeout=TIMEOUT_S), 130)
+        terminal.close()
+
+    def until_output(self, stream, text):
+        """Reads until `text` came."""
+        seen = ""
+        deadline = time.monotonic() + TIMEOUT_S
+        while text not in seen:
+            self.assertLess(time.monotonic(), deadline, f"no {text!r} in {seen!r}")
+            piece = stream.read(1)
+            self.assertTrue(piece, f"it ended without {text!r}: {seen!r}")
+            seen += piece if isinstance(piece, str) else piece.decode(errors="replace")
+        return seen
 
     def test_doctor_version_completions_and_manual(self):
         ana = self.home("ana")

@@ -109,6 +109,37 @@ void add_swarm(CLI::App& app, Options& options) {
   named("resume", "Go on with a paused torrent");
 }
 
+void add_boot(CLI::App& app, Options& options) {
+  auto* boot =
+      verb(app, "boot", "Run a whole system for RISC-V, its console on this terminal", kMore);
+  boot->add_option("--kernel", options.kernel,
+                   "Linux as an Image, plain or compressed, or an ELF file")
+      ->type_name("FILE");
+  boot->add_option("--initrd", options.initrd, "Its first file system")->type_name("FILE");
+  boot->add_option("--append", options.append, "Its command line: console=ttyS0")
+      ->type_name("TEXT");
+  boot->add_option("--firmware", options.firmware,
+                   "Runs first, in machine mode, in place of what is built in: OpenSBI")
+      ->type_name("FILE");
+  boot->add_option("--cpus", options.cpus, "Processors (default 1)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 16));
+  boot->add_option("--memory", options.memory_mb, "Memory in MiB (default 1024)")
+      ->type_name("MIB")
+      ->check(CLI::Range(16, 1 << 20));
+  boot->add_option(
+          "--engine", options.engine,
+          "How instructions are executed: jit (default), interp, or audit, which does both "
+          "and compares")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"jit", "interp", "audit"}));
+  boot->add_flag("--deterministic", options.deterministic,
+                 "Time follows the instructions: the same start gives the same run");
+  boot->add_option("--seed", options.seed,
+                   "Of the entropy that it starts with, with --deterministic")
+      ->type_name("N");
+}
+
 void add_sim(CLI::App& app, Options& options) {
   auto* sim = verb(app, "sim", "Play a scenario in a simulated network, faults and all", kMore);
   sim->require_subcommand(1);
@@ -299,6 +330,7 @@ void add_rest(CLI::App& app, Options& options) {
   demo->add_flag("--check", options.check,
                  "Also check page, tracker and amounts; fail when one is off");
   demo->add_flag("--keep", options.keep, "Leave the folder with the copies and logs");
+  add_boot(app, options);
   add_swarm(app, options);
   add_thread(app);
   add_object(app, options);

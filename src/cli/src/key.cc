@@ -52,7 +52,7 @@ Result<Said> trust(Context const& context, world::World& world) {
 }
 
 /// Those that ask the node.
-Result<Said> ask(Context const& context, node::ControlClient& client) {
+Result<Said> said_of_keys(Context const& context, node::ControlClient& client) {
   auto const& options = context.options;
   middleware::Ref<node::KeysObject> const keys{MUT_TRY(client.object(node::KeysObject::kName))};
   middleware::CallOptions const soon{.deadline = threads::within(kKeyAnswer)};
@@ -88,7 +88,7 @@ int command_key(Context const& context) {
       if (verb == "key show") return show_key(context, world);
       if (verb == "key trust") return trust(context, world);
       node::ControlClient client{world, context.place.control()};
-      return ask(context, client);
+      return said_of_keys(context, client);
     }();
     if (!said) return report(said.error(), context.options.json);
     if (context.options.json)

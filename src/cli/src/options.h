@@ -55,6 +55,16 @@ struct Options {
   std::string capability;              ///< empty: as the environment says
   bool follow = false;
 
+  // boot; its seed is that of demo
+  std::string kernel;
+  std::string initrd;
+  std::string append;
+  std::string firmware;
+  std::string engine = "jit";
+  unsigned cpus = 1;
+  std::uint32_t memory_mb = 1024;
+  bool deterministic = false;
+
   // demo
   std::string file;
   std::uint32_t nodes = 7;

@@ -40,6 +40,12 @@ def boots_to_a_shell_and_powers_off(program):
     assert "Call trace" not in run.stdout
 
 
+def boots_by_every_engine(program):
+    for engine in ("interp", "jit", "audit"):
+        run = boot(program, "uname -m; md5sum /bin/busybox; poweroff -f", "--engine", engine)
+        assert "\nriscv64" in run.stdout.replace("\r", ""), engine
+
+
 def boots_several_processors(program):
     run = boot(program, "grep -c ^processor /proc/cpuinfo; poweroff -f", "--cpus", "3")
     assert re.search(r"^3\r?$", run.stdout, re.MULTILINE), "not all of them are there"
@@ -60,7 +66,7 @@ def is_the_same_to_the_last_byte_for_the_same_seed(program):
     assert once("1") != once("2"), "the seed changes nothing"
 
 
-STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_several_processors, talks_over_virtio,
+STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_by_every_engine, boots_several_processors, talks_over_virtio,
                                                is_the_same_to_the_last_byte_for_the_same_seed)}
 
 if __name__ == "__main__":
