@@ -188,7 +188,8 @@ std::expected<GuestAddress, Exception> Mmu::translate(std::uint64_t address, uns
   Tlb::Table& table = access == Access::fetch  ? tlb_.fetch
                       : access == Access::load ? tlb_.load
                                                : tlb_.store;
-  if (tlb_.adopt_global(table, address, context)) {
+  bool const translated = privilege != Privilege::machine && mode_of(hart_.satp) != kModeBare;
+  if (translated && tlb_.adopt_global(table, address, context)) {
     std::uint64_t const there = address + table.entries[Tlb::slot_of(address)].addend;
     if (access == Access::fetch) return there;
     auto const* const host = reinterpret_cast<std::uint8_t const*>(there);
@@ -197,7 +198,7 @@ std::expected<GuestAddress, Exception> Mmu::translate(std::uint64_t address, uns
 
   GuestAddress page = address & ~kPageMask;
   Tlb::Origin origin;
-  if (privilege != Privilege::machine && mode_of(hart_.satp) != kModeBare) {
+  if (translated) {
     auto const leaf = walk(address, access, privilege);
     if (!leaf) return exception(leaf.error(), address);
     page = leaf->page;

@@ -245,6 +245,22 @@ TEST_F(MmuTest, finds_global_mappings_from_every_space_without_another_walk) {
   EXPECT_EQ(*test.mmu().translate(kPage + 8, 1, Access::load), kFrame + 8);
 }
 
+TEST_F(MmuTest, knows_no_mappings_while_translation_is_off) {
+  // A page whose number is that of another page's frame, global, and then physical.
+  tables.map(kFrame, kFrame + 0x5000, T::kAll | T::kG);
+  tables.use(1);
+  ASSERT_TRUE(test.memory().store<std::uint64_t>(kFrame + 0x5000, 5));
+  EXPECT_EQ(load(kFrame), 5u);
+  EXPECT_TRUE(test.mmu().store(kFrame, 8, 6));
+  test.hart().satp = 0;
+  test.mmu().context_changed();
+  EXPECT_EQ(load(kFrame), 0x1122334455667788u);
+  EXPECT_TRUE(test.mmu().store(kFrame, 8, 7));
+  EXPECT_EQ(test.load<std::uint64_t>(kFrame), 7u);
+  test.enter(Privilege::machine);
+  EXPECT_EQ(load(kFrame), 7u);
+}
+
 TEST_F(MmuTest, gives_out_more_spaces_than_there_are_numbers) {
   tables.map(kPage, kFrame, T::kAll);
   for (unsigned round = 0; round < 3; ++round) {
