@@ -162,9 +162,7 @@ int told_end(Context const& context, machine::Machine const& machine, MachineExi
 }
 
 int boot(world::World& world, Context const& context) {
-  auto const options = machine_options(world, context);
-  if (!options) return report(options.error(), context.options.json);
-  if (options->kernel.empty() && options->firmware.empty())
+  if (context.options.kernel.empty() && context.options.firmware.empty())
     return report({Fault::invalid, "nothing to boot", "mutirao boot --kernel FILE --initrd FILE"},
                   context.options.json);
   RawTerminal const terminal;
@@ -176,7 +174,9 @@ int boot(world::World& world, Context const& context) {
   };
   for (;;) {
     auto const started = threads::now();
-    auto const machine = machine::Machine::create(*options, console, world);
+    auto options = machine_options(world, context);
+    if (!options) return report(options.error(), context.options.json);
+    auto const machine = machine::Machine::create(*std::move(options), console, world);
     if (!machine) return report(machine.error(), context.options.json);
     auto const exit = run_on_terminal(**machine, terminal.changed());
     if (exit.kind == MachineExit::Kind::reset) continue;  // it asked to begin anew

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include "mutirao/base/log.h"
 #include "mutirao/machine/machine.h"
@@ -34,6 +35,7 @@ Bytes whole_file(std::string const& path) {
 struct BootRequest {
   machine::MachineOptions options;
   std::uint64_t instructions_max = machine::Machine::kNoLimit;
+  std::vector<std::string> disks;
   std::string until;
   std::string line;
 };
@@ -64,6 +66,8 @@ BootRequest parse(int argc, char** argv) {
       request.until = value;
     else if (name == "--type")
       request.line = value + "\n";
+    else if (name == "--disk")
+      request.disks.push_back(value);
     else if (name == "--console")
       request.options.console =
           value == "virtio" ? machine::ConsoleDevice::virtio : machine::ConsoleDevice::serial;
@@ -78,10 +82,27 @@ BootRequest parse(int argc, char** argv) {
   return request;
 }
 
+Result<std::unique_ptr<machine::BlockSource>> open_disk(world::World& world,
+                                                        std::string const& path) {
+  std::size_t const slash = path.rfind('/');
+  std::string const folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  auto const directory = MUT_TRY(world.disk().open_directory(folder, false));
+  auto file = MUT_TRY(directory->open(path.substr(slash + 1), {.writable = true}));
+  return machine::open_block_file(std::move(file), true);
+}
+
 int boot(BootRequest request) {
   using machine::MachineExit;
   base::SilentLog log;
   auto const world = world::make_real_world(log);
+  for (std::string const& path : request.disks) {
+    auto disk = open_disk(*world, path);
+    if (!disk) {
+      std::fprintf(stderr, "machine_boot: %s: %s\n", path.c_str(), disk.error().what.c_str());
+      return 2;
+    }
+    request.options.disks.push_back(std::move(*disk));
+  }
   std::string seen;
   bool found = false;
   machine::Machine* running = nullptr;

@@ -94,10 +94,21 @@ class AuditedMachine final : public Machine {
 Result<std::unique_ptr<Machine>> make_audited_machine(MachineOptions options,
                                                       Machine::Console console,
                                                       world::World& world) {
+  if (!options.disks.empty())
+    return fail(Fault::unsupported, "two machines cannot write to one disk",
+                "audit a system that lives in its initrd");
   options.timebase = Timebase::instructions;
-  auto other = options;
+  MachineOptions other{.memory_bytes = options.memory_bytes,
+                       .cpus = options.cpus,
+                       .kernel = options.kernel,
+                       .initrd = options.initrd,
+                       .append = options.append,
+                       .firmware = options.firmware,
+                       .engine = Engine::interpreter,
+                       .console = options.console,
+                       .timebase = options.timebase,
+                       .seed = options.seed};
   options.engine = Engine::translator;
-  other.engine = Engine::interpreter;
   auto translated = MUT_TRY(make_machine(std::move(options), std::move(console), world));
   auto reference = MUT_TRY(make_machine(std::move(other), [](std::string_view) {}, world));
   return std::make_unique<AuditedMachine>(std::move(translated), std::move(reference), world);

@@ -4,11 +4,15 @@
 #include <array>
 #include <deque>
 #include <mutex>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "mutirao/base/check.h"
 #include "mutirao/threads/mutex.h"
+#include "mutirao/threads/scope.h"
 #include "mutirao/threads/this_thread.h"
 
 #include "board/description.h"
@@ -24,6 +28,7 @@
 #include "firmware/sbi.h"
 #include "hart/interpreter.h"
 #include "translator/translator.h"
+#include "virtio/block.h"
 #include "virtio/console.h"
 #include "virtio/entropy.h"
 #include "virtio/transport.h"
@@ -34,6 +39,11 @@ namespace {
 using namespace board;
 
 constexpr unsigned kCpusMax = 16;
+constexpr std::size_t kDisksMax = 8;
+constexpr unsigned kFirstDiskSlot = 4;
+// What a source does not give in so long is an error of the disk to the guest, whose own patience
+// ends after 30 s and with less grace.
+constexpr Duration kBlockPatience = 25s;
 constexpr std::uint64_t kTickNs = 1'000'000'000 / kTicksPerSecond;
 // By its own instructions a hart makes a hundred million of them in a second.
 constexpr std::uint64_t kStepsPerTick = 10;
@@ -81,6 +91,7 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
     bus_.attach(kPciWindow, kPciWindowSize, pci_.window());
     pci_.add(1, fast_console_function_);
     pci_.add(2, entropy_function_);
+    for (std::unique_ptr<BlockSource>& source : options.disks) add_disk(std::move(source));
     power_on_ = world_.clock().now();
   }
 
@@ -99,6 +110,11 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
   }
 
  private:
+  struct DiskSlot {
+    std::unique_ptr<BlockSource> source;
+    std::unique_ptr<VirtioBlock> device;
+    std::unique_ptr<VirtioPci> function;
+  };
   struct HartSlot {
     std::unique_ptr<HartFrame> frame;
     Hart* state = nullptr;  // in the frame
@@ -154,6 +170,10 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
   std::uint64_t next_due() const;
   bool take_typed();
   void fill_random(MutableBytes bytes);
+  void add_disk(std::unique_ptr<BlockSource> source);
+  void submit(VirtioBlock::Job job);
+  bool take_answers();
+  MachineExit run_harts(std::uint64_t instructions_max, Deadline deadline);
   bool idle(Deadline deadline);
 
   Timebase const timebase_;
@@ -179,13 +199,17 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
   VirtioEntropy entropy_;
   VirtioPci fast_console_function_;
   VirtioPci entropy_function_;
+  std::vector<DiskSlot> disks_;
   std::optional<MachineExit> exit_;
   std::atomic<std::uint64_t> steps_shown_{0};
 
-  // What other threads typed, until the machine takes it.
-  threads::mutex typed_mutex_;
-  threads::condition_variable typed_came_;
+  // What comes from other threads, until the machine takes it: what was typed, and what disks did.
+  threads::mutex outside_mutex_;
+  threads::condition_variable outside_came_;
   std::deque<std::uint8_t> typed_;
+  std::vector<VirtioBlock::Job> answers_;
+  std::vector<VirtioBlock::Job> postponed_;  // whose threads were stopped with the last run
+  threads::scope* block_threads_ = nullptr;  // while `run` is under way
 };
 
 std::uint64_t VirtMachine::steps() const {
@@ -227,10 +251,10 @@ void VirtMachine::leave(MachineExit exit) {
 }
 
 std::size_t VirtMachine::type(std::string_view bytes) {
-  std::lock_guard const lock{typed_mutex_};
+  std::lock_guard const lock{outside_mutex_};
   std::size_t const taken = std::min(bytes.size(), Uart::kInputMax - typed_.size());
   typed_.insert(typed_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(taken));
-  typed_came_.notify_all();
+  outside_came_.notify_all();
   return taken;
 }
 
@@ -248,7 +272,7 @@ void VirtMachine::fill_random(MutableBytes bytes) {
 
 /// Gives the console what was typed; false if that was nothing.
 bool VirtMachine::take_typed() {
-  std::lock_guard const lock{typed_mutex_};
+  std::lock_guard const lock{outside_mutex_};
   if (typed_.empty()) return false;
   std::string const bytes{typed_.begin(), typed_.end()};
   bool const serial = console_device_ == ConsoleDevice::serial;
@@ -259,7 +283,7 @@ bool VirtMachine::take_typed() {
 }
 
 std::size_t VirtMachine::console_read(MutableBytes bytes) {
-  std::lock_guard const lock{typed_mutex_};
+  std::lock_guard const lock{outside_mutex_};
   std::size_t const count = std::min(bytes.size(), typed_.size());
   std::copy_n(typed_.begin(), count, bytes.begin());
   typed_.erase(typed_.begin(), typed_.begin() + static_cast<std::ptrdiff_t>(count));
@@ -291,14 +315,65 @@ bool VirtMachine::idle(Deadline deadline) {
   constexpr std::uint64_t kLookTicks = kTicksPerSecond;
   Duration const wait{static_cast<Duration::rep>(std::min(due - now, kLookTicks) * kTickNs)};
   Deadline const until = Deadline::at(world_.clock().now() + wait);
-  std::unique_lock lock{typed_mutex_};
-  auto const waited =
-      typed_came_.wait(lock, [this] { return !typed_.empty(); }, earlier(until, deadline));
+  std::unique_lock lock{outside_mutex_};
+  auto const waited = outside_came_.wait(
+      lock, [this] { return !typed_.empty() || !answers_.empty(); }, earlier(until, deadline));
   if (!waited && waited.error().fault == Fault::cancelled) return false;
   return !deadline.passed(world_.clock().now());
 }
 
+void VirtMachine::add_disk(std::unique_ptr<BlockSource> source) {
+  auto const number = static_cast<unsigned>(disks_.size());
+  auto device = std::make_unique<VirtioBlock>(
+      *source, fmt::format("disk{}", number),
+      [this](VirtioBlock::Job job) { submit(std::move(job)); }, *memory_);
+  auto function = std::make_unique<VirtioPci>(*device, *memory_);
+  pci_.add(kFirstDiskSlot + number, *function);
+  disks_.push_back({std::move(source), std::move(device), std::move(function)});
+}
+
+/// Lets a thread wait for the source. A seeded machine waits itself, so that the answer comes after
+/// the same instruction each time.
+void VirtMachine::submit(VirtioBlock::Job job) {
+  if (timebase_ == Timebase::instructions) {
+    job.device->carry_out(job, Deadline::at(world_.clock().now() + kBlockPatience));
+    return job.device->answer(std::move(job));
+  }
+  MUT_ASSERT(block_threads_ != nullptr);
+  block_threads_->spawn("machine-block", [this, job = std::move(job)]() mutable {
+    job.device->carry_out(job, Deadline::at(world_.clock().now() + kBlockPatience));
+    std::lock_guard const lock{outside_mutex_};
+    (job.cancelled ? postponed_ : answers_).push_back(std::move(job));
+    outside_came_.notify_all();
+  });
+}
+
+/// Gives the disks what their sources did; false if that was nothing.
+bool VirtMachine::take_answers() {
+  std::vector<VirtioBlock::Job> answers;
+  {
+    std::lock_guard const lock{outside_mutex_};
+    answers.swap(answers_);
+  }
+  if (answers.empty()) return false;
+  for (VirtioBlock::Job& job : answers) job.device->answer(std::move(job));
+  for (DiskSlot& disk : disks_) disk.function->poll();
+  return true;
+}
+
 MachineExit VirtMachine::run(std::uint64_t instructions_max, Deadline deadline) {
+  threads::scope block_threads;
+  block_threads_ = &block_threads;
+  // Nothing of the last run is left that could touch them.
+  for (VirtioBlock::Job& job : std::exchange(postponed_, {})) submit(std::move(job));
+  MachineExit const exit = run_harts(instructions_max, deadline);
+  // What is under way ends, and is answered when the machine runs on.
+  static_cast<void>(block_threads.join());
+  block_threads_ = nullptr;
+  return exit;
+}
+
+MachineExit VirtMachine::run_harts(std::uint64_t instructions_max, Deadline deadline) {
   std::uint64_t const begin = steps();
   std::uint64_t const slice = harts_.size() == 1 ? kSliceAlone : kSliceAmongOthers;
   for (;;) {
@@ -323,10 +398,11 @@ MachineExit VirtMachine::run(std::uint64_t instructions_max, Deadline deadline) 
     };
     if (exit_) return ended(*exit_);
     if (steps() - begin >= instructions_max) return ended({MachineExit::Kind::instructions});
-    bool const typed = take_typed();
+    bool const answered = take_answers();
+    bool const news = take_typed() || answered;
     clint_.look_at_time();
     rtc_.look_at_time();
-    if (all_wait && !typed) {
+    if (all_wait && !news) {
       if (!idle(deadline))
         return ended({threads::stop_requested() ? MachineExit::Kind::cancelled
                                                 : MachineExit::Kind::timed_out});
@@ -410,6 +486,9 @@ Result<std::unique_ptr<InspectedMachine>> make_machine(MachineOptions options,
   if (options.cpus == 0 || options.cpus > kCpusMax)
     return fail(Fault::invalid, fmt::format("a machine with {} processors", options.cpus),
                 fmt::format("give 1 to {}", kCpusMax));
+  if (options.disks.size() > kDisksMax)
+    return fail(Fault::invalid, fmt::format("a machine with {} disks", options.disks.size()),
+                fmt::format("give at most {}", kDisksMax));
   auto memory = MUT_TRY(GuestMemory::create(kRam, options.memory_bytes));
   auto machine =
       std::make_unique<VirtMachine>(options, std::move(console), world, std::move(memory));

@@ -23,8 +23,8 @@ void with_machine(as::Code const& code, MachineOptions options,
     std::string console;
     options.kernel = image_of(code.words());
     options.memory_bytes = 16_MiB;
-    auto machine =
-        Machine::create(options, [&](std::string_view text) { console += text; }, host.world());
+    auto machine = Machine::create(
+        std::move(options), [&](std::string_view text) { console += text; }, host.world());
     ASSERT_TRUE(machine) << machine.error().what;
     body(**machine, console);
   });
@@ -87,7 +87,7 @@ TEST(Machine, sleeps_in_the_time_of_the_world_while_its_hart_waits) {
     auto& host = network.add_host("host");
     MachineOptions options{.memory_bytes = 16_MiB,
                            .kernel = image_of((sleeper(50'000'000) + power_off(0)).words())};
-    auto machine = Machine::create(options, [](std::string_view) {}, host.world());
+    auto machine = Machine::create(std::move(options), [](std::string_view) {}, host.world());
     ASSERT_TRUE(machine);
     auto const begin = host.world().clock().now();
     EXPECT_EQ((*machine)->run(Machine::kNoLimit, Deadline::at(begin + 2s)).kind,
@@ -104,7 +104,7 @@ TEST(Machine, lets_no_time_pass_outside_when_it_follows_its_instructions) {
     MachineOptions options{.memory_bytes = 16_MiB,
                            .kernel = image_of((sleeper(50'000'000) + power_off(0)).words()),
                            .timebase = Timebase::instructions};
-    auto machine = Machine::create(options, [](std::string_view) {}, host.world());
+    auto machine = Machine::create(std::move(options), [](std::string_view) {}, host.world());
     ASSERT_TRUE(machine);
     auto const begin = host.world().clock().now();
     EXPECT_EQ((*machine)->run().kind, MachineExit::Kind::powered_off);

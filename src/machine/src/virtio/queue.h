@@ -60,6 +60,8 @@ class VirtQueue {
 
   void reset();
   [[nodiscard]] bool broken() const noexcept { return broken_; }
+  /// For a device to which a chain makes no sense.
+  void break_now() noexcept { broken_ = true; }
 
   /// The next chain that the driver made available; nothing when there is none, or no sense in it.
   [[nodiscard]] std::optional<DescriptorChain> take();

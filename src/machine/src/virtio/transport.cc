@@ -77,6 +77,7 @@ std::uint64_t VirtioPci::features() const noexcept {
 
 void VirtioPci::reset() {
   for (VirtQueue& queue : queues_) queue.reset();
+  device_.reset();
   device_feature_select_ = driver_feature_select_ = 0;
   driver_features_ = 0;
   queue_select_ = 0;

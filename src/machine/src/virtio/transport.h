@@ -26,6 +26,8 @@ class VirtioDevice {
   }
   /// The driver says that there is something new in a queue, or the device itself wants to look.
   virtual void serve(unsigned queue, VirtQueue& buffers) = 0;
+  /// The driver starts anew: chains that were taken are gone.
+  virtual void reset() {}
 };
 
 /// Virtio over PCI, modern only (Virtio 1.2, 4.1): what an unmodified Debian kernel has built in.

@@ -285,7 +285,8 @@ TEST_F(VirtioPciTest, accepts_only_features_that_it_offered_and_not_the_old_inte
   EXPECT_EQ(read(4, 4), 1u << 28);
   write(0, 4, 2);
   EXPECT_EQ(read(4, 4), 0u);
-  for (std::uint64_t const features : {std::uint64_t{0}, std::uint64_t{1} << 28, std::uint64_t{1} << 32 | 1}) {
+  for (std::uint64_t const features :
+       {std::uint64_t{0}, std::uint64_t{1} << 28, std::uint64_t{1} << 32 | 1}) {
     set_status(0);
     set_features(features);
     set_status(11);
