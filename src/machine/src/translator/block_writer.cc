@@ -635,17 +635,15 @@ bool BlockWriter::integer(Instruction const& i, std::uint64_t pc) {
 
 // --- Memory ------------------------------------------------------------------------------------
 
-/// `transfer` moves the value to or from where it is given, and leaves rcx alone.
-void BlockWriter::access(Site& site, std::int32_t size, bool is_store,
-                         std::function<void(Mem)> const& transfer) {
+void BlockWriter::access(Site& site, std::int32_t size, bool is_store, Transfer transfer) {
   auto const& i = site.instruction;
   auto const pages = is_store ? MUT_FRAME_OFFSET(translation.store_pages)
                               : MUT_FRAME_OFFSET(translation.load_pages);
   auto const page = pages + static_cast<std::int32_t>(sizeof(TranslationState::Page) * i.rs1);
   auto const addend = page + static_cast<std::int32_t>(offsetof(TranslationState::Page, addend));
-  auto const retry = std::make_shared<Label>();
-  auto const missed = std::make_shared<Label>();
-  auto const done = std::make_shared<Label>();
+  auto* const retry = scratch_.label();
+  auto* const missed = scratch_.label();
+  auto* const done = scratch_.label();
 
   to_.bind(*retry);
   auto const base = read(i.rs1, Reg::rcx);
@@ -655,10 +653,10 @@ void BlockWriter::access(Site& site, std::int32_t size, bool is_store,
   to_.alu(Alu::cmp, Width::qword, Reg::rdx, in_frame(page));
   to_.jump(Cond::not_equal, *missed);
   to_.load(Width::qword, Reg::rax, in_frame(addend));
-  transfer(Mem{base, i.imm, Reg::rax, 1});
+  (this->*transfer)(site, Mem{base, i.imm, Reg::rax, 1});
   to_.bind(*done);
 
-  later([=, this, &site] {
+  scratch_.later([=, this, &site] {
     to_.bind(*missed);
     auto const from = read(site.instruction.rs1, Reg::rax);
     to_.lea(Width::qword, Reg::rax, Mem{from, site.instruction.imm});
@@ -675,30 +673,36 @@ void BlockWriter::access(Site& site, std::int32_t size, bool is_store,
   });
 }
 
-void BlockWriter::load(Site& site) {
+void BlockWriter::load_from(Site const& site, Mem there) {
   auto const& i = site.instruction;
   auto const [width, is_signed] = access_of(i.op);
-  access(site, static_cast<std::int32_t>(width), false, [&](Mem there) {
-    auto const to = i.rd == 0 ? Reg::rax : target_of(i.rd, Reg::rax);
-    if (is_signed)
-      to_.movsx(width, to, there);
-    else if (width == Width::qword || width == Width::dword)
-      to_.load(width, to, there);
-    else
-      to_.movzx(width, to, there);
-    if (i.rd != 0) written(i.rd, to);
-  });
+  auto const to = i.rd == 0 ? Reg::rax : target_of(i.rd, Reg::rax);
+  if (is_signed)
+    to_.movsx(width, to, there);
+  else if (width == Width::qword || width == Width::dword)
+    to_.load(width, to, there);
+  else
+    to_.movzx(width, to, there);
+  if (i.rd != 0) written(i.rd, to);
+}
+
+void BlockWriter::load(Site& site) {
+  auto const size = static_cast<std::int32_t>(access_of(site.instruction.op).width);
+  access(site, size, false, &BlockWriter::load_from);
+}
+
+void BlockWriter::store_to(Site const& site, Mem there) {
+  auto const& i = site.instruction;
+  auto const width = access_of(i.op).width;
+  if (i.rs2 == 0)
+    to_.store(width, there, 0);
+  else
+    to_.store(width, there, read(i.rs2, Reg::rdx));
 }
 
 void BlockWriter::store(Site& site) {
-  auto const& i = site.instruction;
-  auto const width = access_of(i.op).width;
-  access(site, static_cast<std::int32_t>(width), true, [&](Mem there) {
-    if (i.rs2 == 0)
-      to_.store(width, there, 0);
-    else
-      to_.store(width, there, read(i.rs2, Reg::rdx));
-  });
+  auto const size = static_cast<std::int32_t>(access_of(site.instruction.op).width);
+  access(site, size, true, &BlockWriter::store_to);
 }
 
 void BlockWriter::call_out(Site& site) {
@@ -767,9 +771,9 @@ void BlockWriter::branch(Site& site) {
     alu_with(Alu::cmp, Width::qword, read(i.rs1, Reg::rax), i.rs2);
   }
   if (target == block_.pc && unused == 0) return to_.jump(cond, head_);
-  auto const taken = std::make_shared<Label>();
+  auto* const taken = scratch_.label();
   to_.jump(cond, *taken);
-  later([=, this] {
+  scratch_.later([=, this] {
     to_.bind(*taken);
     if (unused != 0)
       to_.alu(Alu::add, Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)), unused);
@@ -840,14 +844,14 @@ void BlockWriter::instruction(Site& site) {
 void BlockWriter::write(std::uint64_t next_pc) {
   if (block_.count == 0) return leave_at(block_.pc, 0);
   auto const count = static_cast<std::int32_t>(block_.count);
-  auto const over = std::make_shared<Label>();
+  auto* const over = scratch_.label();
   to_.bind(head_);
   to_.alu(Alu::sub, Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)), count);
   to_.jump(Cond::sign, *over);
   for (std::uint32_t n = 0; n < block_.count; ++n) instruction(block_.sites[n]);
   auto const& last = block_.sites[block_.count - 1].instruction;
   if (last.op != Op::jal && last.op != Op::jalr && !leaves(last)) go_to(next_pc);
-  for (auto const& write : later_) write();
+  scratch_.write_later();
   to_.bind(*over);
   leave_at(block_.pc, count);
 }

@@ -1,12 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <vector>
 
 #include "mutirao/codegen/assembler.h"
 
 #include "translator/block.h"
+#include "translator/block_scratch.h"
 #include "translator/frame.h"
 #include "translator/registers.h"
 
@@ -21,8 +20,11 @@ class BlockWriter {
  public:
   /// Writes at the end of what `to` has; `base` is where that begins in the code memory. The sites
   /// of the block are there.
-  BlockWriter(codegen::Assembler& to, std::size_t base, Block& block) noexcept
-      : to_{to}, base_{base}, block_{block} {}
+  BlockWriter(codegen::Assembler& to, std::size_t base, Block& block,
+              BlockScratch& scratch) noexcept
+      : to_{to}, base_{base}, block_{block}, scratch_{scratch} {
+    scratch_.clear();
+  }
 
   /// Whether the instruction can stand in a block at all; others are for the interpreter.
   [[nodiscard]] static bool translates(Op op) noexcept;
@@ -63,8 +65,11 @@ class BlockWriter {
   void divide(Instruction const& i, Width width, bool is_signed, bool remainder);
   void shifted_add(Instruction const& i, std::uint8_t scale, bool unsigned_word);
   void choose(Instruction const& i, codegen::Cond cond);
-  void access(Site& site, std::int32_t size, bool is_store,
-              std::function<void(Mem)> const& transfer);
+  /// Moves the value to or from where it is, and leaves rcx alone.
+  using Transfer = void (BlockWriter::*)(Site const& site, Mem there);
+  void access(Site& site, std::int32_t size, bool is_store, Transfer transfer);
+  void load_from(Site const& site, Mem there);
+  void store_to(Site const& site, Mem there);
   void load(Site& site);
   void store(Site& site);
   void call_out(Site& site);
@@ -83,8 +88,10 @@ class BlockWriter {
   void write_f(unsigned f, Precision precision, Xmm value);
   void box(unsigned f, Precision precision);
   void load_f(Site& site);
+  void load_f_from(Site const& site, Mem there);
   void store_f(Site& site);
-  void otherwise_call_out(Site& site, std::shared_ptr<Label> from, std::shared_ptr<Label> back);
+  void store_f_to(Site const& site, Mem there);
+  void otherwise_call_out(Site& site, Label* from, Label* back);
   void call_out_f(Site& site);
   void arithmetic(Site& site, Op op, Precision precision);
   void multiply_add(Site& site, Op op, Precision precision);
@@ -98,16 +105,15 @@ class BlockWriter {
   void leave_at(std::uint64_t pc, std::int32_t unused);
   void go_to(std::uint64_t target);
   void look_up_target();
-  void later(std::function<void()> write) { later_.push_back(std::move(write)); }
 
   codegen::Assembler& to_;
   std::size_t base_;
   Block& block_;
+  BlockScratch& scratch_;
   codegen::Label head_;
   bool floating_point_checked_ = false;
   bool floating_point_dirty_ = false;
   std::uint32_t boxed_ = 0;  // registers that surely hold a single, boxed as it should be
-  std::vector<std::function<void()>> later_;
 };
 
 }  // namespace mutirao::machine

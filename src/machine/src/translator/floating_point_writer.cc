@@ -51,14 +51,14 @@ Mem high_half_of_f(unsigned number) { return in_frame(offset_of_f(number) + 4); 
 void BlockWriter::check_floating_point(Site const& site) {
   if (floating_point_checked_) return;
   floating_point_checked_ = true;
-  auto const refused = std::make_shared<Label>();
+  auto* const refused = scratch_.label();
   to_.load(Width::dword, Reg::rax, in_frame(MUT_FRAME_OFFSET(hart.mstatus)));
   to_.test(Width::dword, Reg::rax, static_cast<std::int32_t>(status::kFs));
   to_.jump(Cond::equal, *refused);
   to_.alu(Alu::cmp, Width::byte, in_frame(MUT_FRAME_OFFSET(hart.frm)), kLastOfHost);
   to_.jump(Cond::above, *refused);
   auto const unused = static_cast<std::int32_t>(block_.count - site.index);
-  later([=, this, pc = site.pc] {
+  scratch_.later([=, this, pc = site.pc] {
     to_.bind(*refused);
     to_.store(Width::dword, in_frame(MUT_FRAME_OFFSET(translation.interpret)), 1);
     leave_at(pc, unused);
@@ -98,31 +98,36 @@ void BlockWriter::load_f(Site& site) {
   check_floating_point(site);
   auto const& i = site.instruction;
   bool const single = i.op == Op::flw;
-  access(site, single ? 4 : 8, false, [&](Mem there) {
-    auto const width = single ? Width::dword : Width::qword;
-    to_.load(width, Reg::rax, there);
-    // The other way here comes from a call, which marks and boxes by itself.
-    mark_floating_point_dirty();
-    to_.store(width, f_of(i.rd), Reg::rax);
-    if (single) to_.store(Width::dword, high_half_of_f(i.rd), -1);
-  });
+  access(site, single ? 4 : 8, false, &BlockWriter::load_f_from);
   boxed_ = single ? boxed_ | 1u << i.rd : boxed_ & ~(1u << i.rd);
+}
+
+/// The other way comes from a call, which marks and boxes by itself.
+void BlockWriter::load_f_from(Site const& site, Mem there) {
+  auto const& i = site.instruction;
+  bool const single = i.op == Op::flw;
+  auto const width = single ? Width::dword : Width::qword;
+  to_.load(width, Reg::rax, there);
+  mark_floating_point_dirty();
+  to_.store(width, f_of(i.rd), Reg::rax);
+  if (single) to_.store(Width::dword, high_half_of_f(i.rd), -1);
 }
 
 void BlockWriter::store_f(Site& site) {
   check_floating_point(site);
+  access(site, site.instruction.op == Op::fsw ? 4 : 8, true, &BlockWriter::store_f_to);
+}
+
+void BlockWriter::store_f_to(Site const& site, Mem there) {
   auto const& i = site.instruction;
   auto const width = i.op == Op::fsw ? Width::dword : Width::qword;
-  access(site, static_cast<std::int32_t>(width), true, [&](Mem there) {
-    to_.load(width, Reg::rdx, f_of(i.rs2));
-    to_.store(width, there, Reg::rdx);
-  });
+  to_.load(width, Reg::rdx, f_of(i.rs2));
+  to_.store(width, there, Reg::rdx);
 }
 
 /// Executed by the interpreter's arithmetic, now and then: from `from`, and back to `back`.
-void BlockWriter::otherwise_call_out(Site& site, std::shared_ptr<Label> from,
-                                     std::shared_ptr<Label> back) {
-  later([=, this, &site] {
+void BlockWriter::otherwise_call_out(Site& site, Label* from, Label* back) {
+  scratch_.later([=, this, &site] {
     to_.bind(*from);
     call_out(site);
     to_.jump(*back);
@@ -132,8 +137,8 @@ void BlockWriter::otherwise_call_out(Site& site, std::shared_ptr<Label> from,
 /// to = one op other; a result that is no number becomes the one that the guest knows.
 void BlockWriter::arithmetic(Site& site, Op op, Precision precision) {
   auto const& i = site.instruction;
-  auto const slow = std::make_shared<Label>();
-  auto const back = std::make_shared<Label>();
+  auto* const slow = scratch_.label();
+  auto* const back = scratch_.label();
   bool const single = precision == Precision::single;
   if (single) {
     check_boxed(i.rs1, *slow);
@@ -149,12 +154,12 @@ void BlockWriter::arithmetic(Site& site, Op op, Precision precision) {
                                         : Sse::div;
     to_.sse(sse, precision, Xmm::xmm0, f_of(i.rs2));
   }
-  auto const none = std::make_shared<Label>();
+  auto* const none = scratch_.label();
   to_.compare(precision, Xmm::xmm0, Xmm::xmm0, true);
   to_.jump(Cond::parity, *none);
   write_f(i.rd, precision, Xmm::xmm0);
   to_.bind(*back);
-  later([=, this, rd = i.rd] {
+  scratch_.later([=, this, rd = i.rd] {
     to_.bind(*none);
     if (single) {
       to_.store(Width::dword, f_of(rd), kCanonicalSingle);
@@ -175,8 +180,8 @@ void BlockWriter::arithmetic(Site& site, Op op, Precision precision) {
 /// is no number is made anew.
 void BlockWriter::multiply_add(Site& site, Op op, Precision precision) {
   auto const& i = site.instruction;
-  auto const slow = std::make_shared<Label>();
-  auto const back = std::make_shared<Label>();
+  auto* const slow = scratch_.label();
+  auto* const back = scratch_.label();
   if (precision == Precision::single)
     for (auto const f : {i.rs1, i.rs2, i.rs3}) check_boxed(f, *slow);
   bool const negate = op == Op::fnmadd_d || op == Op::fnmsub_d;
@@ -196,8 +201,8 @@ void BlockWriter::inject_sign(Site& site, Op op, Precision precision) {
   auto const& i = site.instruction;
   if (precision == Precision::single && i.rs1 != i.rs2) return call_out_f(site);
   if (precision == Precision::single) {  // fmv, fneg, fabs
-    auto const slow = std::make_shared<Label>();
-    auto const back = std::make_shared<Label>();
+    auto* const slow = scratch_.label();
+    auto* const back = scratch_.label();
     check_boxed(i.rs1, *slow);
     to_.load(Width::dword, Reg::rax, f_of(i.rs1));
     constexpr auto kSign = std::numeric_limits<std::int32_t>::min();
@@ -232,8 +237,8 @@ void BlockWriter::inject_sign(Site& site, Op op, Precision precision) {
 
 void BlockWriter::compare(Site& site, Op op, Precision precision) {
   auto const& i = site.instruction;
-  auto const slow = std::make_shared<Label>();
-  auto const back = std::make_shared<Label>();
+  auto* const slow = scratch_.label();
+  auto* const back = scratch_.label();
   bool const single = precision == Precision::single;
   if (single)
     for (auto const f : {i.rs1, i.rs2}) check_boxed(f, *slow);
@@ -260,8 +265,8 @@ void BlockWriter::compare(Site& site, Op op, Precision precision) {
 /// What the host can't represent it makes the smallest integer of; the guest has other ideas.
 void BlockWriter::to_integer(Site& site, Op op, Precision precision) {
   auto const& i = site.instruction;
-  auto const slow = std::make_shared<Label>();
-  auto const back = std::make_shared<Label>();
+  auto* const slow = scratch_.label();
+  auto* const back = scratch_.label();
   if (precision == Precision::single) check_boxed(i.rs1, *slow);
   bool const wide = op == Op::fcvt_l_d;
   auto const width = wide ? Width::qword : Width::dword;
@@ -298,8 +303,8 @@ void BlockWriter::from_integer(Site& site, Op op, Precision precision) {
 void BlockWriter::change_format(Site& site) {
   auto const& i = site.instruction;
   bool const to_single = i.op == Op::fcvt_s_d;
-  auto const slow = std::make_shared<Label>();
-  auto const back = std::make_shared<Label>();
+  auto* const slow = scratch_.label();
+  auto* const back = scratch_.label();
   auto const from = to_single ? Precision::double_ : Precision::single;
   auto const to = to_single ? Precision::single : Precision::double_;
   if (!to_single) check_boxed(i.rs1, *slow);

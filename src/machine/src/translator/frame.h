@@ -29,7 +29,7 @@ struct TranslationState {
     std::uint8_t const* code = nullptr;
   };
   static constexpr std::uint64_t kNoKey = 1;  // no instruction begins there
-  static constexpr unsigned kTargets = 4096;
+  static constexpr unsigned kTargets = 16384;
   static constexpr unsigned target_slot(std::uint64_t pc) noexcept { return pc / 2 % kTargets; }
 
   Translator* translator = nullptr;   ///< whose code runs

@@ -163,9 +163,7 @@ void Translator::invalidate(Block& block) {
   auto const page = blocks_of_page_.find(block.physical & ~kPageMask);
   std::erase(page->second, &block);
   if (page->second.empty()) blocks_of_page_.erase(page);
-  auto const known = blocks_.find({block.physical, block.pc, block.context});
-  stale_.push_back(std::move(known->second));
-  blocks_.erase(known);
+  stale_.push_back(blocks_.take(block));
 }
 
 /// All of them; not while one runs.
@@ -225,7 +223,7 @@ Block* Translator::translate(Key key) {
 
   block->begin = used_;
   codegen::Assembler assembler{code_.writable().subspan(used_)};
-  BlockWriter{assembler, used_, *block}.write(end);
+  BlockWriter{assembler, used_, *block, scratch_}.write(end);
   MUT_ASSERT(!assembler.full());
   block->bytes = assembler.size();
   used_ += aligned(assembler.size());
@@ -234,7 +232,7 @@ Block* Translator::translate(Key key) {
   counts_.instructions += block->count;
   counts_.code_bytes += block->bytes;
   blocks_of_page_[key.physical & ~kPageMask].push_back(block.get());
-  return (blocks_[key] = std::move(block)).get();
+  return &blocks_.add(std::move(block));
 }
 
 /// The block at hart.pc. Nothing when there is no such place.
@@ -245,8 +243,8 @@ Block* Translator::find_block() {
   auto const physical = core_.mmu.fetchable(hart_.pc);
   if (!physical || !memory_.contains(*physical & ~kPageMask, kPageSize)) return nullptr;
   Key const key{*physical, hart_.pc, core_.mmu.fetch_context() & kModeMask};
-  auto const found = blocks_.find(key);
-  auto* const block = found != blocks_.end() ? found->second.get() : translate(key);
+  auto* block = blocks_.find(key);
+  if (block == nullptr) block = translate(key);
   pages_with_code_.insert(hart_.pc / kPageSize);
   if (kernel_is_global_ && hart_.privilege == Privilege::supervisor &&
       !core_.mmu.tlb().global(core_.mmu.tlb().fetch, hart_.pc)) {

@@ -13,6 +13,8 @@
 
 #include "hart/interpreter.h"
 #include "translator/block.h"
+#include "translator/block_scratch.h"
+#include "translator/block_table.h"
 #include "translator/frame.h"
 #include "translator/thunks.h"
 
@@ -47,17 +49,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   [[nodiscard]] Core& core() noexcept override { return interpreter_.core(); }
 
  private:
-  struct Key {
-    GuestAddress physical;
-    std::uint64_t pc;
-    std::uint64_t mode;
-    friend bool operator==(Key const&, Key const&) = default;
-  };
-  struct Hash {
-    std::size_t operator()(Key const& key) const noexcept {
-      return (key.physical ^ key.pc * 0x9E3779B97F4A7C15u ^ key.mode << 60) >> 1;
-    }
-  };
+  using Key = BlockTable::Key;
 
   Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::CodeMemory code);
 
@@ -105,7 +97,8 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   std::size_t thunk_bytes_ = 0;
   std::size_t used_ = 0;  // of the code memory
 
-  std::unordered_map<Key, std::unique_ptr<Block>, Hash> blocks_;
+  BlockTable blocks_;
+  BlockScratch scratch_;
   std::unordered_map<GuestAddress, std::vector<Block*>> blocks_of_page_;
   std::array<Block*, TranslationState::kTargets> target_blocks_{};  // of the targets in the frame
   std::vector<std::unique_ptr<Block>> stale_;                       // that may still be executing
