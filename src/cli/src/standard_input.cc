@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/threads/blocking.h"
+#include "mutirao/threads/io.h"
 
 namespace mutirao::cli {
 
@@ -15,7 +16,7 @@ middleware::Outcome<ByteView> StandardInput::take() {
   auto const got = threads::blocking([&] {
     for (;;) {
       auto const bytes = ::read(STDIN_FILENO, buffer_.data(), buffer_.size());
-      error = errno;
+      error = threads::last_error_number();
       if (bytes >= 0 || error != EINTR) return bytes;
     }
   });

@@ -113,7 +113,7 @@ class GuestMemory {
   }
 
  private:
-  GuestMemory(GuestAddress base, std::uint64_t size, std::uint8_t* allocation);
+  GuestMemory(GuestAddress base, std::uint64_t size, std::uint8_t* mapping, std::uint8_t* bytes);
   void forget_code(GuestAddress page, GuestAddress address, std::uint64_t size) noexcept;
   [[nodiscard]] std::atomic<std::uint64_t>& lines_of(GuestAddress address) const noexcept {
     return code_lines_[(address - base_) / kPageSize];
@@ -121,8 +121,8 @@ class GuestMemory {
 
   GuestAddress base_;
   std::uint64_t size_;
-  std::uint8_t* allocation_;
-  std::uint8_t* bytes_;  // page-aligned, inside allocation_
+  std::uint8_t* mapping_;
+  std::uint8_t* bytes_;  // inside it
   // A bit for each line of a page that something was made from.
   std::unique_ptr<std::atomic<std::uint64_t>[]> code_lines_;
   std::vector<CodeWatcher*> watchers_;
