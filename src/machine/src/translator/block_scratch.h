@@ -56,7 +56,7 @@ class BlockScratch {
     void operator()() { call_(storage_); }
 
    private:
-    alignas(std::max_align_t) std::byte storage_[80];
+    alignas(std::max_align_t) std::byte storage_[96];
     void (*call_)(std::byte*);
   };
 

@@ -637,39 +637,44 @@ bool BlockWriter::integer(Instruction const& i, std::uint64_t pc) {
 
 void BlockWriter::access(Site& site, std::int32_t size, bool is_store, Transfer transfer) {
   auto const& i = site.instruction;
-  auto const pages = is_store ? MUT_FRAME_OFFSET(translation.store_pages)
-                              : MUT_FRAME_OFFSET(translation.load_pages);
-  auto const page = pages + static_cast<std::int32_t>(sizeof(TranslationState::Page) * i.rs1);
-  auto const addend = page + static_cast<std::int32_t>(offsetof(TranslationState::Page, addend));
-  auto* const retry = scratch_.label();
+  auto const pages = (is_store ? MUT_FRAME_OFFSET(translation.store_pages)
+                               : MUT_FRAME_OFFSET(translation.load_pages)) +
+                     8 * i.rs1;
+  auto const of = [&](std::size_t field) { return in_frame(pages + static_cast<int>(field)); };
+  auto const room = of(offsetof(TranslationState::Pages, room));
+  auto const begin = of(offsetof(TranslationState::Pages, begin));
+  auto const addend = of(offsetof(TranslationState::Pages, addend));
   auto* const missed = scratch_.label();
   auto* const done = scratch_.label();
 
-  to_.bind(*retry);
   auto const base = read(i.rs1, Reg::rcx);
   to_.lea(Width::qword, Reg::rdx, Mem{base, i.imm});
-  // Keeps the lowest bits as well: what is not aligned is in no page.
-  to_.alu(Alu::and_, Width::qword, Reg::rdx, -static_cast<std::int32_t>(kPageSize) + size - 1);
-  to_.alu(Alu::cmp, Width::qword, Reg::rdx, in_frame(page));
-  to_.jump(Cond::not_equal, *missed);
-  to_.load(Width::qword, Reg::rax, in_frame(addend));
+  to_.alu(Alu::sub, Width::qword, Reg::rdx, begin);
+  to_.alu(Alu::cmp, Width::qword, Reg::rdx, room);
+  to_.jump(Cond::above_equal, *missed);
+  to_.load(Width::qword, Reg::rax, addend);
   (this->*transfer)(site, Mem{base, i.imm, Reg::rax, 1});
   to_.bind(*done);
 
   scratch_.later([=, this, &site] {
     to_.bind(*missed);
-    auto const from = read(site.instruction.rs1, Reg::rax);
-    to_.lea(Width::qword, Reg::rax, Mem{from, site.instruction.imm});
+    auto const& again = site.instruction;
+    to_.lea(Width::qword, Reg::rax, Mem{read(again.rs1, Reg::rax), again.imm});
     to_.mov(Reg::rcx, reinterpret_cast<std::uint64_t>(&site));
-    auto const log = 8 * std::countr_zero(static_cast<unsigned>(size));
-    to_.call(in_frame((is_store ? MUT_FRAME_OFFSET(translation.store_missed)
-                                : MUT_FRAME_OFFSET(translation.load_missed)) +
-                      log));
+    auto const thunks = is_store ? MUT_FRAME_OFFSET(translation.store_missed)
+                                 : MUT_FRAME_OFFSET(translation.load_missed);
+    to_.call(in_frame(thunks + 8 * std::countr_zero(static_cast<unsigned>(size))));
     to_.jump(Cond::below, *done);
-    to_.store(Width::qword, in_frame(addend), Reg::rdx);
+    // The page is known from now on.
+    to_.store(Width::qword, addend, Reg::rdx);
     to_.alu(Alu::and_, Width::qword, Reg::rax, -static_cast<std::int32_t>(kPageSize));
-    to_.store(Width::qword, in_frame(page), Reg::rax);
-    to_.jump(*retry);
+    to_.store(Width::qword, begin, Reg::rax);
+    to_.store(Width::qword, room, static_cast<std::int32_t>(TranslationState::kRoom));
+    auto const there = read(again.rs1, Reg::rcx);
+    to_.mov(Width::qword, Reg::rax, Reg::rdx);
+    if (again.op == Op::flw || again.op == Op::fld) floating_point_dirty_ = false;  // here as well
+    (this->*transfer)(site, Mem{there, again.imm, Reg::rax, 1});
+    to_.jump(*done);
   });
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -14,15 +15,17 @@ class Translator;
 /// What translated code keeps besides the hart. Plain data at fixed offsets.
 struct TranslationState {
   /// The page that a register pointed into when it was last used as the base of a load, or of a
-  /// store: the tag is the virtual page, and the addend leads from there to the host. Code that
-  /// walks an array or uses the stack stays in a page, and the registers that it does so with are
-  /// known when it is translated: so this cache needs no hash, and finding where a load goes is no
-  /// part of the time that it takes.
-  struct Page {
-    std::uint64_t tag = kNoTag;
-    std::uint64_t addend = 0;
+  /// store: where it begins, what leads from there to the host, and below which distance from its
+  /// begin an access of up to eight bytes surely lies in it, aligned or not; 0 when no page is
+  /// known. Code that walks an array or uses the stack stays in a page, and the registers that it
+  /// does so with are known when it is translated: so this cache needs no hash, and finding where a
+  /// load goes is no part of the time that it takes.
+  struct Pages {
+    std::uint64_t room[32] = {};
+    std::uint64_t begin[32] = {};
+    std::uint64_t addend[32] = {};
   };
-  static constexpr std::uint64_t kNoTag = 0x800;  // no page, and no access that is not aligned
+  static constexpr std::uint64_t kRoom = kPageSize - 7;
   /// Where the code of a virtual address is, in one context: for jumps whose target is not known.
   struct Target {
     std::uint64_t key = kNoKey;
@@ -49,13 +52,13 @@ struct TranslationState {
   std::array<std::uint8_t const*, 4> load_missed{};  ///< by the logarithm of the size
   std::array<std::uint8_t const*, 4> store_missed{};
 
-  Page load_pages[32];
-  Page store_pages[32];
+  Pages load_pages;
+  Pages store_pages;
   Target targets[kTargets];
 
   void forget_pages() noexcept {
-    for (auto& each : load_pages) each.tag = kNoTag;
-    for (auto& each : store_pages) each.tag = kNoTag;
+    std::fill_n(load_pages.room, 32, 0);
+    std::fill_n(store_pages.room, 32, 0);
   }
   void forget_targets() noexcept {
     for (auto& each : targets) each.key = kNoKey;

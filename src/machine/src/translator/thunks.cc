@@ -54,8 +54,10 @@ std::size_t write_missed(Assembler& to, unsigned size, std::int32_t table, std::
   auto const begin = to.size();
   Label missed;
   Label gone;
-  if (size > 1) {  // one that is not aligned never matches a tag in a block either
-    to.test(Width::byte, Reg::rax, static_cast<std::int32_t>(size - 1));
+  if (size > 1) {  // in two pages
+    to.lea(Width::qword, Reg::rdx, Mem{Reg::rax, static_cast<std::int32_t>(size - 1)});
+    to.alu(Alu::xor_, Width::qword, Reg::rdx, Reg::rax);
+    to.test(Width::qword, Reg::rdx, -static_cast<std::int32_t>(kPageSize));
     to.jump(Cond::not_equal, missed);
   }
   static_assert(sizeof(Tlb::Entry) == 16 && offsetof(Tlb::Entry, addend) == 8);
