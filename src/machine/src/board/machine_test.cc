@@ -8,6 +8,7 @@
 
 #include "board/memory_map.h"
 #include "testing/assembler.h"
+#include "testing/disks.h"
 #include "testing/files.h"
 
 namespace mutirao::machine {
@@ -187,6 +188,102 @@ TEST(Machine, runs_firmware_in_machine_mode_in_place_of_its_own) {
     EXPECT_EQ((*machine)->run(1000).kind, MachineExit::Kind::powered_off);
     EXPECT_EQ(console, "f");
   });
+}
+
+/// A driver of the first disk that fits on a page: asks for sector 3, says 'a', sleeps a second and
+/// says 'b', naps until it has the answer, and says the answer's first byte and status.
+as::Code reader_of_a_disk() {
+  constexpr std::uint64_t kConfig = board::kEcam | 4 << 15, kBar = board::kPciWindow + 0x10000;
+  constexpr std::uint64_t kRing = board::kRam + 0x800000, kHeader = kRing + 0x800,
+                          kData = kRing + 0x1000, kStatus = kRing + 0xC00;
+  as::Code code;
+  auto const put = [&](as::Word (*store)(as::Reg, as::Reg, std::int32_t), std::uint64_t address,
+                       std::uint64_t value) {
+    code << as::li(as::t0, address) << as::li(as::t1, value) << store(as::t1, as::t0, 0);
+  };
+  auto const descriptor = [&](unsigned number, std::uint64_t address, std::uint64_t size,
+                              std::uint64_t flags) {
+    put(as::sd, kRing + number * 16, address);
+    put(as::sd, kRing + number * 16 + 8, size | flags << 32 | (number + 1ull) << 48);
+  };
+  put(as::sw, kConfig + 0x10, kBar);
+  put(as::sh, kConfig + 4, 6);
+  put(as::sb, kBar + 0x14, 3);
+  put(as::sw, kBar + 8, 1);
+  put(as::sw, kBar + 12, 1);
+  put(as::sb, kBar + 0x14, 11);
+  put(as::sh, kBar + 0x18, 8);
+  put(as::sd, kBar + 0x20, kRing);
+  put(as::sd, kBar + 0x28, kRing + 0x100);
+  put(as::sd, kBar + 0x30, kRing + 0x400);
+  put(as::sh, kBar + 0x1C, 1);
+  put(as::sb, kBar + 0x14, 15);
+  descriptor(0, kHeader, 16, 1);
+  descriptor(1, kData, 512, 3);
+  descriptor(2, kStatus, 1, 2);
+  put(as::sd, kHeader + 8, 3);
+  put(as::sw, kRing + 0x100, 1 << 16);
+  put(as::sh, kBar + 0x3000, 0);
+  code = code + put_character('a') + sleeper(10'000'000) + put_character('b');
+  as::Code nap = sleeper(1'000'000);
+  nap << as::li(as::t0, kRing + 0x402) << as::lhu(as::t1, as::t0);
+  code = code + nap;
+  code << as::beq(as::t1, as::zero, -static_cast<std::int32_t>(nap.size_bytes()));
+  code << as::li(as::s0, board::kUart);
+  code << as::li(as::t0, kData) << as::lbu(as::t1, as::t0) << as::sb(as::t1, as::s0);
+  code << as::li(as::t0, kStatus) << as::lbu(as::t1, as::t0) << as::addi(as::t1, as::t1, '0')
+       << as::sb(as::t1, as::s0);
+  return code + power_off(0);
+}
+
+struct DiskRun {
+  std::string console;
+  std::uint64_t instructions;
+  Duration took;
+};
+
+DiskRun run_reader(TroubledSource::Trouble trouble, Timebase timebase) {
+  DiskRun result;
+  sim::for_seeds(1, [&](sim::Simulation& network, std::uint64_t) {
+    auto& host = network.add_host("host");
+    MachineOptions options{.memory_bytes = 16_MiB,
+                           .kernel = image_of(reader_of_a_disk().words()),
+                           .timebase = timebase};
+    options.disks.push_back(std::make_unique<TroubledSource>(
+        std::make_unique<MemoryDisk>(Bytes(8 * 512, 'x')), trouble));
+    auto machine = Machine::create(
+        std::move(options), [&](std::string_view text) { result.console += text; }, host.world());
+    ASSERT_TRUE(machine) << machine.error().what;
+    auto const begin = host.world().clock().now();
+    EXPECT_EQ((*machine)->run(100'000'000).kind, MachineExit::Kind::powered_off);
+    result.took = host.world().clock().now() - begin;
+    result.instructions = (*machine)->instructions();
+  });
+  return result;
+}
+
+TEST(Machine, goes_on_while_a_disk_takes_its_time) {
+  auto const run = run_reader({.latency = 4s}, Timebase::host);
+  EXPECT_EQ(run.console, "abx0");
+  EXPECT_GE(run.took, 4s);
+  EXPECT_LT(run.took, 4200ms);
+}
+
+TEST(Machine, tells_its_guest_that_a_disk_failed_or_did_not_answer) {
+  auto const broken = run_reader({.failures = 1}, Timebase::host);
+  EXPECT_EQ(broken.console, std::string_view("ab\0001", 4));
+  auto const lost = run_reader({.latency = 10h}, Timebase::host);
+  EXPECT_EQ(lost.console, std::string_view("ab\0001", 4));
+  EXPECT_LT(lost.took, 60s);
+}
+
+TEST(Machine, gets_the_answers_of_disks_after_the_same_instruction_when_it_follows_them) {
+  auto const quick = run_reader({}, Timebase::instructions);
+  auto const slow = run_reader({.latency = 3s}, Timebase::instructions);
+  EXPECT_EQ(quick.console, "abx0");
+  EXPECT_EQ(slow.console, "abx0");
+  EXPECT_EQ(quick.instructions, slow.instructions);
+  EXPECT_EQ(slow.took, 3s);
 }
 
 TEST(Machine, refuses_what_cannot_be_a_machine) {
