@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/base/units.h"
+#include "mutirao/machine/block_source.h"
 #include "mutirao/machine/machine.h"
 #include "mutirao/threads/blocking.h"
 #include "mutirao/threads/scope.h"
@@ -29,14 +30,19 @@ constexpr std::uint64_t kImageBytesMax = 2_GiB;
 constexpr int kInputPoll_ms = 100;
 constexpr Duration kInputFull = 10ms;
 
-/// All of a file.
-Result<Bytes> read_image(world::World& world, Context const& context, std::string const& path) {
-  if (path.empty()) return Bytes{};
+Result<std::unique_ptr<world::File>> open_file(world::World& world, Context const& context,
+                                               std::string const& path, bool writable) {
   auto const whole = absolute_path(path, context.environment.working_folder);
   auto const slash = whole.rfind('/');
   auto const folder =
       MUT_TRY(world.disk().open_directory(slash == 0 ? "/" : whole.substr(0, slash), false));
-  auto const file = MUT_TRY(folder->open(whole.substr(slash + 1), {}));
+  return folder->open(whole.substr(slash + 1), {.writable = writable});
+}
+
+/// All of a file.
+Result<Bytes> read_image(world::World& world, Context const& context, std::string const& path) {
+  if (path.empty()) return Bytes{};
+  auto const file = MUT_TRY(open_file(world, context, path, false));
   auto const size = MUT_TRY(file->info()).size;
   if (size > kImageBytesMax)
     return fail(Fault::exhausted, fmt::format("{} has {}", path, base::format_bytes(size)),
@@ -48,6 +54,11 @@ Result<Bytes> read_image(world::World& world, Context const& context, std::strin
 
 Result<machine::MachineOptions> machine_options(world::World& world, Context const& context) {
   auto const& options = context.options;
+  std::vector<std::unique_ptr<machine::BlockSource>> disks;
+  for (auto const& path : options.disks) {
+    auto file = MUT_TRY(open_file(world, context, path, true));
+    disks.push_back(MUT_TRY(machine::open_block_file(std::move(file), true)));
+  }
   return machine::MachineOptions{
       .memory_bytes = std::uint64_t{options.memory_mb} << 20,
       .cpus = options.cpus,
@@ -55,6 +66,7 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
       .initrd = MUT_TRY(read_image(world, context, options.initrd)),
       .append = options.append,
       .firmware = MUT_TRY(read_image(world, context, options.firmware)),
+      .disks = std::move(disks),
       .engine = options.engine == "interp"  ? machine::Engine::interpreter
                 : options.engine == "audit" ? machine::Engine::audit
                                             : machine::Engine::translator,

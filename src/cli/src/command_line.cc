@@ -121,6 +121,10 @@ void add_boot(CLI::App& app, Options& options) {
   boot->add_option("--firmware", options.firmware,
                    "Runs first, in machine mode, in place of what is built in: OpenSBI")
       ->type_name("FILE");
+  boot->add_option("--disk", options.disks,
+                   "A raw image that it reads and writes, as vda; may be repeated")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   boot->add_option("--cpus", options.cpus, "Processors (default 1)")
       ->type_name("N")
       ->check(CLI::Range(1, 16));

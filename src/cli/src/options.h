@@ -60,6 +60,7 @@ struct Options {
   std::string initrd;
   std::string append;
   std::string firmware;
+  std::vector<std::string> disks;
   std::string engine = "jit";
   unsigned cpus = 1;
   std::uint32_t memory_mb = 1024;
