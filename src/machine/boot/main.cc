@@ -1,20 +1,28 @@
 // machine_boot --kernel FILE [--initrd FILE] [--append TEXT] [--firmware FILE] [--memory MIB]
 //              [--cpus N] [--instructions MILLIONS] [--deterministic SEED] [--until TEXT] [--engine
-//              interp|jit] [--type TEXT]
+//              interp|jit|audit] [--type TEXT] [--console virtio] [--disk FILE [--overlay FILE]
+//              [--profile FILE]]... [--snapshot]
 //
 // Boots a guest with its console on standard output. With --until it types TEXT of --type (a line)
 // when that text appeared, and without --type ends there with 0. Exits as the guest does; 3 when
 // the instructions ran out, 4 when an audit found a difference. For developers: the command for
 // people is `mutirao boot`.
+//
+// A disk is written to, unless it has an overlay: then what the guest writes goes there. --snapshot
+// gives each disk without one an overlay that is gone when the program ends. --profile is written
+// at the end: a line for each part of the disk that the guest read, first one first.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include "mutirao/base/log.h"
+#include "mutirao/machine/block_overlay.h"
+#include "mutirao/machine/block_profile.h"
 #include "mutirao/machine/machine.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/world/real_world.h"
@@ -32,18 +40,38 @@ Bytes whole_file(std::string const& path) {
   return Bytes{std::istreambuf_iterator<char>{stream}, {}};
 }
 
+struct DiskRequest {
+  std::string path;
+  std::string overlay{};
+  std::string profile_path{};
+  machine::BlockProfile* profile = nullptr;  // the machine's
+};
+
 struct BootRequest {
   machine::MachineOptions options;
   std::uint64_t instructions_max = machine::Machine::kNoLimit;
-  std::vector<std::string> disks;
+  std::vector<DiskRequest> disks;
+  bool snapshot = false;
   std::string until;
   std::string line;
 };
 
 BootRequest parse(int argc, char** argv) {
   BootRequest request;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    std::string const name = argv[i], value = argv[i + 1];
+  for (int i = 1; i < argc; i += 2) {
+    std::string const name = argv[i];
+    if (name == "--snapshot") {
+      request.snapshot = true;
+      --i;
+      continue;
+    }
+    bool const of_disk = name == "--overlay" || name == "--profile";
+    if (i + 1 == argc || (of_disk && request.disks.empty())) {
+      std::fprintf(stderr, "machine_boot: %s: %s\n", name.c_str(),
+                   of_disk ? "behind a --disk" : "what?");
+      std::exit(2);
+    }
+    std::string const value = argv[i + 1];
     if (name == "--kernel")
       request.options.kernel = whole_file(value);
     else if (name == "--initrd")
@@ -67,7 +95,11 @@ BootRequest parse(int argc, char** argv) {
     else if (name == "--type")
       request.line = value + "\n";
     else if (name == "--disk")
-      request.disks.push_back(value);
+      request.disks.push_back({value});
+    else if (name == "--overlay")
+      request.disks.back().overlay = value;
+    else if (name == "--profile")
+      request.disks.back().profile_path = value;
     else if (name == "--console")
       request.options.console =
           value == "virtio" ? machine::ConsoleDevice::virtio : machine::ConsoleDevice::serial;
@@ -82,23 +114,66 @@ BootRequest parse(int argc, char** argv) {
   return request;
 }
 
-Result<std::unique_ptr<machine::BlockSource>> open_disk(world::World& world,
-                                                        std::string const& path) {
+struct Place {
+  std::unique_ptr<world::Directory> folder;
+  std::string name;
+};
+Result<Place> place_of(world::World& world, std::string const& path) {
   std::size_t const slash = path.rfind('/');
   std::string const folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  auto const directory = MUT_TRY(world.disk().open_directory(folder, false));
-  auto file = MUT_TRY(directory->open(path.substr(slash + 1), {.writable = true}));
-  return machine::open_block_file(std::move(file), true);
+  return Place{MUT_TRY(world.disk().open_directory(folder, false)), path.substr(slash + 1)};
+}
+
+/// An overlay without a name: it is gone when it is closed, however this program ends.
+Result<std::unique_ptr<machine::BlockSource>> overlay_for_now(
+    world::World& world, std::unique_ptr<machine::BlockSource> below) {
+  char const* const temporary = std::getenv("TMPDIR");
+  std::string folder = std::string{temporary == nullptr ? "/tmp" : temporary} + "/machine-XXXXXX";
+  if (::mkdtemp(folder.data()) == nullptr) return fail(Fault::io, "no folder for a snapshot");
+  auto overlay = [&]() -> Result<std::unique_ptr<machine::BlockSource>> {
+    auto const directory = MUT_TRY(world.disk().open_directory(folder, false));
+    auto opened = MUT_TRY(machine::open_block_overlay(std::move(below), *directory, "overlay"));
+    MUT_TRY(directory->remove("overlay"));
+    return opened;
+  }();
+  ::rmdir(folder.c_str());
+  return overlay;
+}
+
+Result<std::unique_ptr<machine::BlockSource>> open_disk(world::World& world, DiskRequest& request,
+                                                        bool snapshot) {
+  bool const direct = request.overlay.empty() && !snapshot;
+  auto const place = MUT_TRY(place_of(world, request.path));
+  auto file = MUT_TRY(place.folder->open(place.name, {.writable = direct}));
+  auto disk = MUT_TRY(machine::open_block_file(std::move(file), direct));
+  if (!request.profile_path.empty()) {
+    auto profile = std::make_unique<machine::BlockProfile>(std::move(disk));
+    request.profile = profile.get();
+    disk = std::move(profile);
+  }
+  if (direct) return disk;
+  if (request.overlay.empty()) return overlay_for_now(world, std::move(disk));
+  auto const over = MUT_TRY(place_of(world, request.overlay));
+  return machine::open_block_overlay(std::move(disk), *over.folder, over.name);
+}
+
+void write_profiles(BootRequest const& request) {
+  for (DiskRequest const& disk : request.disks) {
+    if (disk.profile == nullptr) continue;
+    std::ofstream out{disk.profile_path};
+    for (auto const part : disk.profile->first_touches()) out << part << '\n';
+  }
 }
 
 int boot(BootRequest request) {
   using machine::MachineExit;
   base::SilentLog log;
   auto const world = world::make_real_world(log);
-  for (std::string const& path : request.disks) {
-    auto disk = open_disk(*world, path);
+  for (DiskRequest& wanted : request.disks) {
+    auto disk = open_disk(*world, wanted, request.snapshot);
     if (!disk) {
-      std::fprintf(stderr, "machine_boot: %s: %s\n", path.c_str(), disk.error().what.c_str());
+      std::fprintf(stderr, "machine_boot: %s: %s\n", wanted.path.c_str(),
+                   disk.error().what.c_str());
       return 2;
     }
     request.options.disks.push_back(std::move(*disk));
@@ -146,6 +221,7 @@ int boot(BootRequest request) {
       break;
     }
   }
+  write_profiles(request);
   double const seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   std::fprintf(stderr, "\nmachine_boot: %llu instructions in %.2f s\n",

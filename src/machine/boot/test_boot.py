@@ -7,10 +7,12 @@ code 77).
 import hashlib
 import os
 import pathlib
+import random
 import re
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PROMPT = "~ # "
@@ -58,11 +60,16 @@ def talks_over_virtio(program):
     assert "virtio0" in run.stdout.split("/sys/bus/virtio/devices")[-1], "the kernel found no virtio device"
 
 
+def make_disk(folder):
+    image = pathlib.Path(folder) / "disk.ext4"
+    os.environ["PATH"] += ":/sbin:/usr/sbin"
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", image, "16M"], check=True)
+    return image
+
+
 def keeps_what_was_written_to_a_disk(program):
     with tempfile.TemporaryDirectory() as folder:
-        image = pathlib.Path(folder) / "disk.ext4"
-        os.environ["PATH"] += ":/sbin:/usr/sbin"
-        subprocess.run(["mke2fs", "-q", "-t", "ext4", image, "16M"], check=True)
+        image = make_disk(folder)
         run = boot(program, "mount /dev/vda /mnt && dd if=/dev/urandom of=/mnt/file bs=64k count=40 2>/dev/null && "
                    "md5sum /mnt/file && umount /mnt; poweroff -f", "--disk", image, append="console=ttyS0 guest_modules")
         told = re.search(r"^([0-9a-f]{32})  /mnt/file", run.stdout, re.MULTILINE)
@@ -70,6 +77,79 @@ def keeps_what_was_written_to_a_disk(program):
         subprocess.run(["e2fsck", "-fn", image], check=True)
         content = subprocess.run(["debugfs", "-R", "cat file", image], capture_output=True, check=True).stdout
         assert len(content) == 40 << 16 and hashlib.md5(content).hexdigest() == told.group(1)
+
+
+def leaves_a_disk_as_it_is_under_an_overlay(program):
+    with tempfile.TemporaryDirectory() as folder:
+        image = make_disk(folder)
+        before = hashlib.sha256(image.read_bytes()).digest()
+        overlay, profile = pathlib.Path(folder) / "overlay", pathlib.Path(folder) / "profile"
+        write = "mount /dev/vda /mnt && echo kept > /mnt/file && umount /mnt; poweroff -f"
+        look = "mount /dev/vda /mnt && ls -a /mnt; cat /mnt/file; poweroff -f"
+        def run(line, *options):
+            return boot(program, line, "--disk", image, *options, append="console=ttyS0 guest_modules").stdout.replace("\r", "")
+        run(write, "--snapshot")
+        assert "\nkept\n" not in run(look, "--snapshot"), "what was written lasted"
+        run(write, "--overlay", overlay, "--profile", profile)
+        assert "\nkept\n" in run(look, "--overlay", overlay), "what was written is lost"
+        assert hashlib.sha256(image.read_bytes()).digest() == before, "the disk was written to"
+        assert overlay.stat().st_blocks * 512 < 2 << 20, "the overlay is not sparse"
+        parts = profile.read_text().split()
+        assert "0" in parts and len(parts) == len(set(parts)) < 1024
+
+
+def merged(image, overlay, output):
+    """What a guest sees, as one image; the layout is in src/machine/src/block/overlay_layout.h."""
+    block = 4096
+    disk, over = bytearray(image.read_bytes()), overlay.read_bytes()
+    assert over[:8] == b"MUTIOVER" and int.from_bytes(over[16:24], "little") == len(disk)
+    bitmap_bytes = (len(disk) // block + 7) // 8
+    data = block + -(-bitmap_bytes // block) * block
+    for number in range(len(disk) // block):
+        if over[block + number // 8] >> number % 8 & 1:
+            begin = number * block
+            disk[begin:begin + block] = over[data + begin:data + begin + block]
+    output.write_bytes(disk)
+
+
+def keeps_what_was_synced_when_it_is_killed(program):
+    rounds = int(os.environ.get("MUTIRAO_KILLS", "12"))
+    seed = int(os.environ.get("MUTIRAO_SEED", "1"))
+    chance = random.Random(seed)
+    files = guest()
+    with tempfile.TemporaryDirectory() as folder:
+        image = make_disk(folder)
+        overlay, whole = pathlib.Path(folder) / "overlay", pathlib.Path(folder) / "whole"
+        kept = 0
+        for number in range(rounds):
+            line = ("mount /dev/vda /mnt; rm -f /mnt/*; i=0; while :; do dd if=/dev/urandom of=/mnt/f$i bs=4k "
+                    "count=$((1+i%20)) 2>/dev/null; sync; md5sum /mnt/f$i; rm -f /mnt/f$((i-30)); i=$((i+1)); done")
+            run = subprocess.Popen([program, "--kernel", files["kernel"], "--initrd", files["initrd"], "--append",
+                                    "console=ttyS0 guest_modules quiet", "--until", PROMPT, "--type", line,
+                                    "--disk", image, "--overlay", overlay], stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL)
+            told, wanted = {}, chance.randrange(1, 60)
+            for text in run.stdout:
+                found = re.match(rb"([0-9a-f]{32})  /mnt/f(\d+)\s*$", text)
+                if found:
+                    told[int(found.group(2))] = found.group(1).decode()
+                if len(told) == wanted:
+                    break
+            time.sleep(chance.uniform(0, 0.1))
+            run.kill()
+            # Lines that were on their way are not waited for: what they tell was synced all the same.
+            run.communicate()
+            assert len(told) == wanted, f"the guest stopped after {len(told)} files"
+            merged(image, overlay, whole)
+            subprocess.run(["e2fsck", "-E", "journal_only", "-y", whole], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            check = subprocess.run(["e2fsck", "-fn", whole], capture_output=True, text=True)
+            assert check.returncode == 0, f"seed {seed}, kill {number}: {check.stdout}"
+            # The last of them may be going already: the guest went on until it was killed.
+            for name in range(max(0, wanted - 5), wanted):
+                content = subprocess.run(["debugfs", "-R", f"cat f{name}", whole], capture_output=True, check=True).stdout
+                assert hashlib.md5(content).hexdigest() == told[name], f"seed {seed}, kill {number}: f{name}"
+                kept += 1
+        print(f"{rounds} times killed: fsck is clean each time, and {kept} files are as they were synced")
 
 
 def is_the_same_to_the_last_byte_for_the_same_seed(program):
@@ -85,6 +165,7 @@ def is_the_same_to_the_last_byte_for_the_same_seed(program):
 
 STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_by_every_engine, boots_several_processors,
                                                talks_over_virtio, keeps_what_was_written_to_a_disk,
+                                               leaves_a_disk_as_it_is_under_an_overlay, keeps_what_was_synced_when_it_is_killed,
                                                is_the_same_to_the_last_byte_for_the_same_seed)}
 
 if __name__ == "__main__":

@@ -172,6 +172,7 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
   void fill_random(MutableBytes bytes);
   void add_disk(std::unique_ptr<BlockSource> source);
   void submit(VirtioBlock::Job job);
+  void flush_disks();
   bool take_answers();
   MachineExit run_harts(std::uint64_t instructions_max, Deadline deadline);
   bool idle(Deadline deadline);
@@ -370,7 +371,20 @@ MachineExit VirtMachine::run(std::uint64_t instructions_max, Deadline deadline) 
   // What is under way ends, and is answered when the machine runs on.
   static_cast<void>(block_threads.join());
   block_threads_ = nullptr;
+  if (exit_) flush_disks();
   return exit;
+}
+
+/// As a drive does whose power is switched off in order: a guest that wrote and did not flush
+/// expects to find it.
+void VirtMachine::flush_disks() {
+  Deadline const patience = Deadline::at(world_.clock().now() + kBlockPatience);
+  for (std::size_t i = 0; i < disks_.size(); ++i) {
+    if (!disks_[i].source->writable()) continue;
+    if (auto const flushed = disks_[i].source->flush(patience); !flushed)
+      world_.log().error("machine", "disk {} lost what was written last: {}", i,
+                         flushed.error().what);
+  }
 }
 
 MachineExit VirtMachine::run_harts(std::uint64_t instructions_max, Deadline deadline) {

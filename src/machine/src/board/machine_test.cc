@@ -286,6 +286,25 @@ TEST(Machine, gets_the_answers_of_disks_after_the_same_instruction_when_it_follo
   EXPECT_EQ(slow.took, 3s);
 }
 
+TEST(Machine, flushes_its_disks_when_it_is_powered_off) {
+  sim::for_seeds(1, [&](sim::Simulation& network, std::uint64_t) {
+    auto& host = network.add_host("host");
+    auto written = std::make_unique<TroubledSource>(std::make_unique<MemoryDisk>(Bytes(512), true),
+                                                    TroubledSource::Trouble{.latency = 1s});
+    auto read = std::make_unique<TroubledSource>(std::make_unique<MemoryDisk>(Bytes(512)),
+                                                 TroubledSource::Trouble{});
+    auto const &first = *written, &second = *read;
+    MachineOptions options{.memory_bytes = 16_MiB, .kernel = image_of(power_off(0).words())};
+    options.disks.push_back(std::move(written));
+    options.disks.push_back(std::move(read));
+    auto machine = Machine::create(std::move(options), [](std::string_view) {}, host.world());
+    ASSERT_TRUE(machine);
+    EXPECT_EQ((*machine)->run().kind, MachineExit::Kind::powered_off);
+    EXPECT_EQ(first.calls(), 1u);
+    EXPECT_EQ(second.calls(), 0u);  // it is only read
+  });
+}
+
 TEST(Machine, refuses_what_cannot_be_a_machine) {
   sim::for_seeds(1, [&](sim::Simulation& network, std::uint64_t) {
     auto& host = network.add_host("host");
