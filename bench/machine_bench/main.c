@@ -1,4 +1,5 @@
-// suite NAME...: runs those programs and prints "NAME SECONDS CHECKSUM BITS" for each (programs.h).
+// suite NAME...: runs those programs and prints "begin NAME" before and "NAME SECONDS
+// CHECKSUM BITS" (programs.h) after each.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,8 @@ static double now_s(void) {
 static int run(char const* name) {
   for (size_t i = 0; i < sizeof kPrograms / sizeof *kPrograms; ++i) {
     if (strcmp(kPrograms[i].name, name) != 0) continue;
+    printf("begin %s\n", name);
+    fflush(stdout);
     double const begin = now_s();
     struct outcome const outcome = kPrograms[i].run();
     double const took = now_s() - begin;
