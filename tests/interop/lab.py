@@ -21,7 +21,7 @@ import time
 import urllib.request
 
 NETWORK = "203.0.113"
-TIMEOUT_S = float(os.environ.get("MUTIRAO_LAB_TIMEOUT_S", 60))
+TIMEOUT_S = float(os.environ.get("MUTIRAO_LAB_TIMEOUT_S", 150))
 
 
 def enter(mounts=False):
