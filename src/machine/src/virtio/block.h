@@ -20,11 +20,19 @@ class VirtioBlock final : public VirtioDevice {
  public:
   static constexpr std::uint64_t kSector = 512;
 
+  /// What jobs may hold together; further requests stay with the guest meanwhile.
+  static constexpr std::uint64_t kHeldBytesMax = 64 << 20;
+
   struct Job {
-    enum class Kind : std::uint8_t { read, write, flush };
+    enum class Kind : std::uint8_t { read, write, flush, discard, write_zeroes };
+    struct Extent {
+      std::uint64_t offset;
+      std::uint64_t size;
+    };
     Kind kind;
-    std::uint64_t offset;
-    Bytes bytes;  ///< to write, or room for what is read
+    std::uint64_t offset = 0;
+    Bytes bytes{};                  ///< to write, or room for what is read
+    std::vector<Extent> extents{};  ///< to discard, or to fill with zeros
     bool failed = false;
     bool cancelled = false;  ///< not done, because its thread was asked to stop: to be done again
     // Whose it is.
@@ -43,10 +51,7 @@ class VirtioBlock final : public VirtioDevice {
   [[nodiscard]] std::uint8_t config(std::uint64_t offset) const override;
   void serve(unsigned queue, VirtQueue& buffers) override;
   /// What the driver left behind is answered no more.
-  void reset() override {
-    ++generation_;
-    answered_.clear();
-  }
+  void reset() override;
 
   /// Does to the source what the guest asked for. On any user thread.
   void carry_out(Job& job, Deadline deadline);
@@ -55,6 +60,9 @@ class VirtioBlock final : public VirtioDevice {
 
  private:
   [[nodiscard]] bool begin(DescriptorChain const& chain, VirtQueue& buffers);
+  void submit(Job job);
+  /// Gives the status of a request that makes no job.
+  [[nodiscard]] std::uint8_t begin_extents(DescriptorChain const& chain, Job::Kind kind);
   void give_back(VirtQueue& buffers, DescriptorChain const& chain, std::uint8_t status,
                  std::uint64_t written);
 
@@ -63,6 +71,7 @@ class VirtioBlock final : public VirtioDevice {
   std::function<void(Job)> submit_;
   GuestMemory& memory_;
   std::uint64_t generation_ = 0;
+  std::uint64_t held_bytes_ = 0;  // of jobs that are not given back yet, dropped ones too
   std::deque<Job> answered_;
 };
 

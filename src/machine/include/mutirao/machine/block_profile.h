@@ -38,6 +38,14 @@ class BlockProfile final : public BlockSource {
     return source_->write(offset, bytes, deadline);
   }
   [[nodiscard]] Result<void> flush(Deadline deadline) override { return source_->flush(deadline); }
+  [[nodiscard]] Result<void> write_zeroes(std::uint64_t offset, std::uint64_t size,
+                                          Deadline deadline) override {
+    return source_->write_zeroes(offset, size, deadline);
+  }
+  [[nodiscard]] Result<void> discard(std::uint64_t offset, std::uint64_t size,
+                                     Deadline deadline) override {
+    return source_->discard(offset, size, deadline);
+  }
 
  private:
   std::unique_ptr<BlockSource> source_;

@@ -34,6 +34,13 @@ class BlockSource {
   [[nodiscard]] virtual Result<void> write(std::uint64_t offset, ByteView bytes,
                                            Deadline deadline) = 0;
   [[nodiscard]] virtual Result<void> flush(Deadline deadline) = 0;
+  /// As a write of so many zeros, which is what it is unless the source knows better.
+  [[nodiscard]] virtual Result<void> write_zeroes(std::uint64_t offset, std::uint64_t size,
+                                                  Deadline deadline);
+  /// Nobody needs these bytes any more: what is read there is anything, until they are written
+  /// again. A hint, that a source may ignore, as this one does.
+  [[nodiscard]] virtual Result<void> discard(std::uint64_t offset, std::uint64_t size,
+                                             Deadline deadline);
 };
 
 /// A raw image in a file: the sector at the start of the disk is that at the start of the file.

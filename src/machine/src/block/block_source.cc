@@ -1,6 +1,10 @@
+#include "mutirao/machine/block_source.h"
+
+#include <algorithm>
+
 #include <fmt/format.h>
 
-#include "mutirao/machine/block_source.h"
+#include "mutirao/base/units.h"
 
 namespace mutirao::machine {
 namespace {
@@ -42,6 +46,18 @@ class BlockFile final : public BlockSource {
 };
 
 }  // namespace
+
+Result<void> BlockSource::write_zeroes(std::uint64_t offset, std::uint64_t size,
+                                       Deadline deadline) {
+  Bytes const zeroes(std::min(size, 256_KiB));
+  for (std::uint64_t done = 0; done < size; done += zeroes.size()) {
+    auto const piece = std::min<std::uint64_t>(size - done, zeroes.size());
+    MUT_TRY(write(offset + done, ByteView{zeroes}.first(piece), deadline));
+  }
+  return {};
+}
+
+Result<void> BlockSource::discard(std::uint64_t, std::uint64_t, Deadline) { return {}; }
 
 Result<std::unique_ptr<BlockSource>> open_block_file(std::unique_ptr<world::File> file,
                                                      bool writable) {
