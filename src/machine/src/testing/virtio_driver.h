@@ -38,6 +38,11 @@ class TestRing {
   void set_index(std::uint16_t index) { put<std::uint16_t>(driver_area() + 2, index); }
   void start_anew() { set_index(offered_ = 0); }
   void want_interrupts(bool wanted) { put<std::uint16_t>(driver_area(), wanted ? 0 : 1); }
+  /// Of VIRTIO_F_EVENT_IDX.
+  void want_interrupt_at(std::uint16_t index) { put(driver_area() + 4 + size_ * 2, index); }
+  [[nodiscard]] std::uint16_t wants_notice_at() const {
+    return get<std::uint16_t>(device_area() + 4 + size_ * 8);
+  }
   [[nodiscard]] std::uint16_t given() const { return get<std::uint16_t>(device_area() + 2); }
   [[nodiscard]] std::uint32_t given_head(unsigned i) const {
     return get<std::uint32_t>(device_area() + 4 + i * 8);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <utility>
 
 namespace mutirao::machine {
 namespace {
@@ -80,19 +81,32 @@ bool VirtQueue::append(DescriptorChain& chain, Descriptor const& part) const {
          chain.readable.size() + chain.writable.size() <= kChainMax;
 }
 
+std::optional<std::uint16_t> VirtQueue::available() const {
+  return memory_->load<std::uint16_t>(driver_area + 2);
+}
+
 bool VirtQueue::waiting() const {
   if (!enabled || broken_) return false;
-  auto const index = memory_->load<std::uint16_t>(driver_area + 2);
+  auto const index = available();
   return !index || *index != taken_;
 }
 
 std::optional<DescriptorChain> VirtQueue::take() {
   if (!enabled || broken_) return std::nullopt;
   if (!std::has_single_bit(size) || size > kSizeMax) return break_off();
-  auto const available = memory_->load<std::uint16_t>(driver_area + 2);
-  if (!available) return break_off();
-  if (*available == taken_) return std::nullopt;
-  if (static_cast<std::uint16_t>(*available - taken_) > size) return break_off();
+  auto index = available();
+  if (!index) return break_off();
+  if (*index == taken_) {
+    if (!event_index) return std::nullopt;
+    if (!memory_->store<std::uint16_t>(device_area + 4 + std::uint64_t{size} * 8, taken_))
+      return break_off();
+    // What came before the driver could see that is not announced.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    index = available();
+    if (!index) return break_off();
+    if (*index == taken_) return std::nullopt;
+  }
+  if (static_cast<std::uint16_t>(*index - taken_) > size) return break_off();
   // What the index announced was written before it.
   std::atomic_thread_fence(std::memory_order_acquire);
   auto const head =
@@ -137,16 +151,24 @@ void VirtQueue::give_back(DescriptorChain const& chain, std::uint32_t written) {
                       memory_->store<std::uint32_t>(element + 4, written);
   std::atomic_thread_fence(std::memory_order_release);
   ++given_;
-  if (!stored || !memory_->store<std::uint16_t>(device_area + 2, given_)) {
-    broken_ = true;
-    return;
-  }
-  to_tell_ = true;
+  if (!stored || !memory_->store<std::uint16_t>(device_area + 2, given_)) broken_ = true;
 }
 
 bool VirtQueue::take_interrupt() {
-  if (!to_tell_) return false;
-  to_tell_ = false;
+  if (broken_ || given_ == told_) return false;
+  std::uint16_t const since = std::exchange(told_, given_);
+  // The driver looks at the used ring after it said what it wants.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (event_index) {
+    auto const event = memory_->load<std::uint16_t>(driver_area + 4 + std::uint64_t{size} * 2);
+    if (!event) {
+      broken_ = true;
+      return false;
+    }
+    // Whether the index passed it (2.7.7.2), modulo 2^16.
+    return static_cast<std::uint16_t>(given_ - *event - 1) <
+           static_cast<std::uint16_t>(given_ - since);
+  }
   auto const flags = memory_->load<std::uint16_t>(driver_area);
   return flags && (*flags & kNoInterruptWanted) == 0;
 }

@@ -55,6 +55,8 @@ class VirtQueue {
   GuestAddress driver_area = 0;
   GuestAddress device_area = 0;
   bool enabled = false;
+  /// Each side says at which index it wants to be told (VIRTIO_F_EVENT_IDX; 2.7.7.2, 2.7.10).
+  bool event_index = false;
 
   explicit VirtQueue(GuestMemory& memory) : memory_{&memory} {}
 
@@ -64,6 +66,7 @@ class VirtQueue {
   void break_now() noexcept { broken_ = true; }
 
   /// The next chain that the driver made available; nothing when there is none, or no sense in it.
+  /// Until then the driver need not say that there are more.
   [[nodiscard]] std::optional<DescriptorChain> take();
   /// Whether `take` would give one, or break.
   [[nodiscard]] bool waiting() const;
@@ -82,14 +85,16 @@ class VirtQueue {
   std::optional<DescriptorChain> break_off();
   [[nodiscard]] std::optional<Descriptor> descriptor(GuestAddress table, std::uint32_t entries,
                                                      std::uint16_t index) const;
+  /// The index of the available ring, or nothing when that lies nowhere.
+  [[nodiscard]] std::optional<std::uint16_t> available() const;
   /// Adds a buffer to its part of the chain; false if that makes no sense.
   [[nodiscard]] bool append(DescriptorChain& chain, Descriptor const& part) const;
 
   GuestMemory* memory_;
   std::uint16_t taken_ = 0;  // of the available ring, modulo 2^16
   std::uint16_t given_ = 0;  // into the used ring
+  std::uint16_t told_ = 0;   // of given_, when it was last asked whether to interrupt
   bool broken_ = false;
-  bool to_tell_ = false;
 };
 
 }  // namespace mutirao::machine

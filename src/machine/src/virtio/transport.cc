@@ -6,7 +6,8 @@ namespace mutirao::machine {
 namespace {
 
 constexpr std::uint16_t kVirtioVendor = 0x1AF4, kFirstDeviceId = 0x1040;
-constexpr std::uint64_t kIndirectDescriptors = 1ull << 28, kVersion1 = 1ull << 32;
+constexpr std::uint64_t kIndirectDescriptors = 1ull << 28, kEventIndex = 1ull << 29,
+                        kVersion1 = 1ull << 32;
 
 // Where things lie in BAR 0.
 constexpr std::uint32_t kCommonAt = 0, kInterruptAt = 0x1000, kConfigAt = 0x2000,
@@ -72,7 +73,7 @@ VirtioPci::VirtioPci(VirtioDevice& device, GuestMemory& memory)
 }
 
 std::uint64_t VirtioPci::features() const noexcept {
-  return kind_.features | kIndirectDescriptors | kVersion1;
+  return kind_.features | kIndirectDescriptors | kEventIndex | kVersion1;
 }
 
 void VirtioPci::reset() {
@@ -191,7 +192,10 @@ void VirtioPci::write_common(std::uint64_t offset, unsigned size, std::uint64_t 
       break;
   }
   if (offset == kQueueSize) queue->size = static_cast<std::uint16_t>(value);
-  if (offset == kQueueEnable) queue->enabled = value == 1;
+  if (offset == kQueueEnable) {
+    queue->enabled = value == 1;
+    queue->event_index = (driver_features_ & kEventIndex) != 0;
+  }
 }
 
 std::uint64_t VirtioPci::read(std::uint64_t offset, unsigned size) {

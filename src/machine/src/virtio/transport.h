@@ -32,7 +32,7 @@ class VirtioDevice {
 
 /// Virtio over PCI, modern only (Virtio 1.2, 4.1): what an unmodified Debian kernel has built in.
 ///
-/// Interrupts go by wire. Queues are split, with indirect descriptors.
+/// Interrupts go by wire. Queues are split, with indirect descriptors and event indexes.
 class VirtioPci final : public PciFunction {
  public:
   /// Both outlive this.

@@ -37,6 +37,8 @@ struct SmallSource final : BlockSource {
 void drive(VirtioDevice& device, GuestMemory& memory, VirtioPci& function, ByteView script) {
   function.write_config(0x10, 4, 0x40000000);
   function.write_config(4, 2, 6);
+  function.write(8, 4, 0);
+  function.write(12, 4, std::uint64_t{(script[0] & 0x10u) != 0} << 29);
   function.write(8, 4, 1);
   function.write(12, 4, 1);
   function.write(0x14, 1, 11);

@@ -102,6 +102,57 @@ TEST_F(VirtQueueTest, follows_one_table_of_indirect_descriptors) {
   EXPECT_EQ(chain->writable_size(), 9u);
 }
 
+TEST_F(VirtQueueTest, interrupts_when_the_index_passes_that_for_which_the_driver_asked) {
+  queue.event_index = true;
+  ring.describe(0, kBuffers, 4, R::kWritable);
+  auto const serve = [&](unsigned count) {
+    for (unsigned i = 0; i < count; ++i) ring.offer(0);
+    while (auto const chain = queue.take()) queue.give_back(*chain, 0);
+    EXPECT_EQ(ring.wants_notice_at(), ring.given());
+    return queue.take_interrupt();
+  };
+  ring.want_interrupts(false);  // which says nothing any more
+  ring.want_interrupt_at(0);
+  EXPECT_TRUE(serve(1));
+  EXPECT_FALSE(serve(1));
+  ring.want_interrupt_at(5);
+  EXPECT_FALSE(serve(3));  // that makes 5, and the one with index 5 comes next
+  EXPECT_TRUE(serve(2));
+  EXPECT_FALSE(queue.take_interrupt());
+  // Round the end of the counters.
+  for (unsigned i = 7; i < 65'533; ++i) ASSERT_FALSE(serve(1)) << i;
+  ring.want_interrupt_at(1);
+  EXPECT_FALSE(serve(4));
+  EXPECT_TRUE(serve(1));
+  EXPECT_EQ(ring.given(), 2);
+}
+
+TEST_F(VirtQueueTest, breaks_on_event_indexes_outside_of_memory) {
+  GuestAddress const end = kVirtioRam + kVirtioRamSize;
+  for (bool const driver : {false, true}) {
+    VirtQueue fresh{*memory};
+    ring.set_up(fresh);
+    fresh.event_index = true;
+    // All but the two bytes behind the ring is there.
+    if (driver)
+      fresh.driver_area = end - 4 - 2 * ring.size();
+    else
+      fresh.device_area = end - 4 - 8 * ring.size();
+    ring.describe(0, kBuffers, 1, 0);
+    ring.put<std::uint16_t>(fresh.driver_area + 4, 0);
+    ring.put<std::uint16_t>(fresh.driver_area + 2, 1);
+    auto const chain = fresh.take();
+    ASSERT_TRUE(chain);
+    fresh.give_back(*chain, 0);
+    EXPECT_FALSE(fresh.broken());
+    if (driver)
+      EXPECT_FALSE(fresh.take_interrupt());
+    else
+      EXPECT_FALSE(fresh.take());
+    EXPECT_TRUE(fresh.broken()) << driver;
+  }
+}
+
 TEST_F(VirtQueueTest, breaks_on_chains_that_run_in_a_circle) {
   ring.describe(0, kBuffers, 1, R::kNext, 1);
   ring.describe(1, kBuffers, 1, R::kNext, 0);
@@ -282,7 +333,7 @@ TEST_F(VirtioPciTest, accepts_only_features_that_it_offered_and_not_the_old_inte
   write(0, 4, 1);
   EXPECT_EQ(read(4, 4), 1u);
   write(0, 4, 0);
-  EXPECT_EQ(read(4, 4), 1u << 28);
+  EXPECT_EQ(read(4, 4), 3u << 28);
   write(0, 4, 2);
   EXPECT_EQ(read(4, 4), 0u);
   for (std::uint64_t const features :
