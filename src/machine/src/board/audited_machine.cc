@@ -1,7 +1,11 @@
 #include <algorithm>
 #include <cstring>
+#include <mutex>
+#include <string>
 
 #include <fmt/format.h>
+
+#include "mutirao/threads/mutex.h"
 
 #include "board/inspected_machine.h"
 #include "hart/difference.h"
@@ -12,6 +16,7 @@ namespace {
 // The ends of slices fall everywhere: a block is compared now whole, now in the middle.
 constexpr std::uint64_t kAuditSliceMax = 2'000;
 constexpr std::uint64_t kMemoryEvery = 100'000'000;  // instructions
+constexpr std::size_t kTypedMax = 4096;
 
 class AuditedMachine final : public Machine {
  public:
@@ -25,6 +30,7 @@ class AuditedMachine final : public Machine {
       auto const left = instructions_max - (instructions() - begin);
       if (left == 0) return compared({MachineExit::Kind::instructions});
       auto const slice = std::min(left, next_slice());
+      hand_out_typed();
       // Neither may stop earlier than the other: deadlines are looked at between slices.
       auto const exit = translated_->run(slice, Deadline::never());
       auto const other = reference_->run(slice, Deadline::never());
@@ -39,14 +45,22 @@ class AuditedMachine final : public Machine {
         return {.kind = MachineExit::Kind::timed_out};
     }
   }
+  /// Kept until both machines stand at the same place: one may be in the middle of a slice.
   std::size_t type(std::string_view bytes) override {
-    auto const taken = translated_->type(bytes);
-    static_cast<void>(reference_->type(bytes.substr(0, taken)));
+    std::lock_guard const lock{typed_mutex_};
+    auto const taken = std::min(bytes.size(), kTypedMax - typed_.size());
+    typed_ += bytes.substr(0, taken);
     return taken;
   }
   [[nodiscard]] std::uint64_t instructions() const override { return translated_->instructions(); }
 
  private:
+  void hand_out_typed() {
+    std::lock_guard const lock{typed_mutex_};
+    auto const taken = translated_->type(typed_);
+    static_cast<void>(reference_->type(std::string_view{typed_}.substr(0, taken)));
+    typed_.erase(0, taken);
+  }
   [[nodiscard]] std::uint64_t next_slice() noexcept {
     random_ = random_ * 6364136223846793005u + 1442695040888963407u;  // Knuth, MMIX
     return (random_ >> 33) % kAuditSliceMax + 1;
@@ -86,6 +100,8 @@ class AuditedMachine final : public Machine {
   std::unique_ptr<InspectedMachine> translated_;
   std::unique_ptr<InspectedMachine> reference_;
   world::World& world_;
+  threads::mutex typed_mutex_;
+  std::string typed_;
   std::uint64_t random_ = 1;
 };
 

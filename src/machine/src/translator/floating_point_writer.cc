@@ -1,6 +1,8 @@
 // Floating point, on SSE and FMA. The host agrees with the guest on all numbers, roundings and
 // flags; what differs is what is no number: such results are made anew, or by the interpreter's
 // arithmetic. Unpriv. 20240411, 20 and 21; SDM volume 1, 4.8 and 11.6.
+#include <limits>
+
 #include "hart/floating_point.h"
 #include "translator/block_writer.h"
 
