@@ -49,7 +49,7 @@ class BlockWriter {
   void written(unsigned rd, Reg value);
   void alu_with(codegen::Alu op, Width width, Reg to, unsigned x);
 
-  // Instructions
+  // Instructions; those that compute are in integer_writer.cc
   void instruction(Site& site);
   bool integer(Instruction const& i, std::uint64_t pc);
   void constant(unsigned rd, std::uint64_t value);
