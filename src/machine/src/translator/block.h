@@ -21,6 +21,7 @@ struct PageCheck {
     other_store,  ///< or a store
   };
   By by = By::itself;
+  bool hops = false;  ///< the base is in another page each time: the Tlb is asked at once
   std::int32_t low = 0;
   std::int32_t span = 0;
 };
@@ -32,6 +33,9 @@ struct Site {
   /// Instructions that were counted when its run was entered and had not begun before it.
   std::uint32_t rest = 0;
   PageCheck check{};
+  /// Of a region: so many times may the page not be that of the last time.
+  std::int32_t patience = kPatience;
+  static constexpr std::int32_t kPatience = 256;
 };
 
 /// Instructions one behind the other: entered at the first, left by jumps, and counted as a whole
@@ -65,10 +69,14 @@ struct Block {
   bool stale = false;
   bool is_region = false;     ///< made from several, or from one, because they run often
   Block* plain = nullptr;     ///< of a region: the block that it begins with
+  std::uint64_t since = 0;    ///< instructions of the hart when the patience of its sites began
   std::uint32_t samples = 0;  ///< how often it was about to run when the hart was looked at
   std::unique_ptr<Site[]> sites;
+  std::size_t sites_count = 0;
   std::vector<std::unique_ptr<Link>> links;  ///< out of it
   std::vector<Link*> incoming;               ///< those of other blocks that lead here
+
+  [[nodiscard]] std::span<Site> all_sites() const noexcept { return {sites.get(), sites_count}; }
 };
 
 }  // namespace mutirao::machine

@@ -200,42 +200,86 @@ void BlockWriter::access(Site& site, std::int32_t size, bool is_store, Transfer 
 void BlockWriter::access_of_region(Site& site, bool is_store, Transfer transfer) {
   auto const& i = site.instruction;
   auto const& check = site.check;
-  bool const by_store =
-      check.by == PageCheck::By::other_store || (check.by != PageCheck::By::other_load && is_store);
-  PageFields const page{i.rs1, by_store};
+  bool const leads = check.by == PageCheck::By::itself || check.by == PageCheck::By::leader;
+  bool const by_store = leads ? is_store : check.by == PageCheck::By::other_store;
+  if (leads && check.hops)
+    ask_tlb(site, by_store);
+  else if (leads)
+    check_page(site, by_store);
   auto const base = read(i.rs1, Reg::rcx);
-  if (check.by == PageCheck::By::itself || check.by == PageCheck::By::leader) {
-    auto* const missed = scratch_.label();
-    auto* const known = scratch_.label();
-    auto const span_class = span_class_of(check.span);
-    to_.lea(Width::qword, Reg::rdx, Mem{base, check.low});
-    to_.alu(Alu::sub, Width::qword, Reg::rdx, page.begin());
-    to_.alu(Alu::cmp, Width::qword, Reg::rdx, page.room(span_class));
-    to_.jump(Cond::above_equal, *missed);
-    to_.bind(*known);
-
-    scratch_.later([=, this, &site] {
-      auto* const unknown = scratch_.label();
-      auto const& again = site.instruction;
-      to_.bind(*missed);
-      to_.lea(Width::qword, Reg::rax, Mem{read(again.rs1, Reg::rax), site.check.low});
-      to_.call(in_frame(by_store ? MUT_FRAME_OFFSET(translation.find_store)
-                                 : MUT_FRAME_OFFSET(translation.find_load)));
-      to_.jump(Cond::not_equal, *unknown);
-      to_.mov(Width::dword, Reg::rcx, Reg::rax);
-      to_.alu(Alu::and_, Width::dword, Reg::rcx, static_cast<std::int32_t>(kPageMask));
-      to_.alu(Alu::cmp, Width::dword, Reg::rcx,
-              static_cast<std::int32_t>(kPageSize) - site.check.span);
-      to_.jump(Cond::above, *unknown);
-      remember_page(to_, page);
-      if (!pinned(again.rs1)) read_into(Reg::rcx, again.rs1);
-      to_.jump(*known);
-      to_.bind(*unknown);
-      leave_to_plain(site);
-    });
-  }
-  to_.load(Width::qword, Reg::rax, page.addend());
+  auto const addends = by_store ? MUT_FRAME_OFFSET(translation.store_addends)
+                                : MUT_FRAME_OFFSET(translation.load_addends);
+  if (!check.hops)
+    to_.load(Width::qword, Reg::rax, PageFields{i.rs1, by_store}.addend());
+  else if (!leads)
+    to_.load(Width::qword, Reg::rax, in_frame(addends + 8 * i.rs1));
+  else if (check.by == PageCheck::By::leader)
+    to_.store(Width::qword, in_frame(addends + 8 * i.rs1), Reg::rax);
   (this->*transfer)(site, Mem{base, i.imm, Reg::rax, 1});
+}
+
+/// That the page is the one of the last time.
+void BlockWriter::check_page(Site& site, bool is_store) {
+  PageFields const page{site.instruction.rs1, is_store};
+  auto const& check = site.check;
+  auto* const missed = scratch_.label();
+  auto* const known = scratch_.label();
+  to_.lea(Width::qword, Reg::rdx, Mem{read(site.instruction.rs1, Reg::rdx), check.low});
+  to_.alu(Alu::sub, Width::qword, Reg::rdx, page.begin());
+  to_.alu(Alu::cmp, Width::qword, Reg::rdx, page.room(span_class_of(check.span)));
+  to_.jump(Cond::above_equal, *missed);
+  to_.bind(*known);
+
+  scratch_.later([=, this, &site] {
+    auto* const unknown = scratch_.label();
+    auto* const hops = scratch_.label();
+    to_.bind(*missed);
+    to_.mov(Reg::rcx, reinterpret_cast<std::uint64_t>(&site));
+    to_.alu(Alu::sub, Width::dword, Mem{Reg::rcx, offsetof(Site, patience)}, 1);
+    to_.jump(Cond::sign, *hops);
+    to_.lea(Width::qword, Reg::rax, Mem{read(site.instruction.rs1, Reg::rax), site.check.low});
+    to_.call(in_frame(is_store ? MUT_FRAME_OFFSET(translation.find_store)
+                               : MUT_FRAME_OFFSET(translation.find_load)));
+    to_.jump(Cond::not_equal, *unknown);
+    to_.mov(Width::dword, Reg::rcx, Reg::rax);
+    to_.alu(Alu::and_, Width::dword, Reg::rcx, static_cast<std::int32_t>(kPageMask));
+    to_.alu(Alu::cmp, Width::dword, Reg::rcx,
+            static_cast<std::int32_t>(kPageSize) - site.check.span);
+    to_.jump(Cond::above, *unknown);
+    remember_page(to_, page);
+    to_.jump(*known);
+    to_.bind(*hops);
+    to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.hopped)), Reg::rcx);
+    put_back();
+    leave_at(site.pc, site.rest);
+    to_.bind(*unknown);
+    leave_to_plain(site);
+  });
+}
+
+/// For the page, which is not expected to be that of the last time; rax gets what leads to the
+/// host.
+void BlockWriter::ask_tlb(Site& site, bool is_store) {
+  static_assert(sizeof(Tlb::Entry) == 16 && offsetof(Tlb::Entry, addend) == 8);
+  auto const& check = site.check;
+  auto* const unknown = scratch_.label();
+  auto const base = read(site.instruction.rs1, Reg::rax);
+  to_.lea(Width::qword, Reg::rcx, Mem{base, check.low + check.span - 1});
+  to_.lea(Width::qword, Reg::rdx, Mem{base, check.low});
+  to_.alu(Alu::and_, Width::qword, Reg::rcx, -static_cast<std::int32_t>(kPageSize));
+  to_.shift(codegen::Shift::shr, Width::qword, Reg::rdx, std::countr_zero(kPageSize) - 4);
+  to_.alu(Alu::or_, Width::qword, Reg::rcx, in_frame(MUT_FRAME_OFFSET(translation.data_context)));
+  to_.alu(Alu::and_, Width::dword, Reg::rdx, static_cast<std::int32_t>((Tlb::kEntries - 1) * 16));
+  to_.load(Width::qword, Reg::rax,
+           in_frame(is_store ? MUT_FRAME_OFFSET(translation.stores)
+                             : MUT_FRAME_OFFSET(translation.loads)));
+  to_.alu(Alu::cmp, Width::qword, Reg::rcx, Mem{Reg::rax, 0, Reg::rdx, 1});
+  to_.jump(Cond::not_equal, *unknown);
+  to_.load(Width::qword, Reg::rax, Mem{Reg::rax, 8, Reg::rdx, 1});
+  scratch_.later([=, this, &site] {
+    to_.bind(*unknown);
+    leave_to_plain(site);
+  });
 }
 
 void BlockWriter::load_from(Site const& site, Mem there) {

@@ -72,6 +72,8 @@ class BlockWriter {
   using Transfer = void (BlockWriter::*)(Site const& site, Mem there);
   void access(Site& site, std::int32_t size, bool is_store, Transfer transfer);
   void access_of_region(Site& site, bool is_store, Transfer transfer);
+  void check_page(Site& site, bool is_store);
+  void ask_tlb(Site& site, bool is_store);
   void load_from(Site const& site, Mem there);
   void store_to(Site const& site, Mem there);
   void load(Site& site);

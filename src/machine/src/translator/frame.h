@@ -12,6 +12,7 @@
 namespace mutirao::machine {
 
 class Translator;
+struct Site;
 
 /// What translated code keeps besides the hart. Plain data at fixed offsets.
 struct TranslationState {
@@ -48,9 +49,10 @@ struct TranslationState {
   /// How floating point is done: the host's MXCSR in translated code, and around it.
   std::uint32_t guest_mxcsr = 0x1f80;
   std::uint32_t host_mxcsr = 0x1f80;
-  std::uint32_t interpret = 0;  ///< the instruction at pc is for the interpreter
-  std::uint32_t in_region = 0;  ///< a region was left because the budget was used up
-  void* link = nullptr;         ///< the Link by which code was left, if that can be led on
+  std::uint32_t interpret = 0;   ///< the instruction at pc is for the interpreter
+  Site const* hopped = nullptr;  ///< a region was left because the base of this hops between pages
+  std::uint32_t in_region = 0;   ///< a region was left because the budget was used up
+  void* link = nullptr;          ///< the Link by which code was left, if that can be led on
   // Code that is called from everywhere; see thunks.h.
   std::uint8_t const* leave = nullptr;
   std::uint8_t const* call_out = nullptr;
@@ -59,6 +61,9 @@ struct TranslationState {
   std::uint8_t const* find_load = nullptr;
   std::uint8_t const* find_store = nullptr;
 
+  /// Of bases that hop: what leads to the host, for those behind the leader.
+  std::uint64_t load_addends[32] = {};
+  std::uint64_t store_addends[32] = {};
   Pages load_pages;
   Pages store_pages;
   Target targets[kTargets];

@@ -224,6 +224,7 @@ void share_checks(std::span<Site> sites) {
     Site* store = nullptr;
   };
   std::array<Leaders, 32> leaders{};
+  std::vector<std::pair<Site*, Site*>> followers;
   auto const joined = [](Site* leader, Site const& site) {
     if (leader == nullptr) return false;
     auto& check = leader->check;
@@ -232,6 +233,7 @@ void share_checks(std::span<Site> sites) {
         std::max(check.low + check.span, site.instruction.imm + size_of(site.instruction.op));
     if (end - low > TranslationState::kSpans.back()) return false;
     check.by = PageCheck::By::leader;
+    check.hops = check.hops || site.check.hops;
     check.low = low;
     check.span = end - low;
     return true;
@@ -243,16 +245,19 @@ void share_checks(std::span<Site> sites) {
       bool const is_store = is_store_access(i.op);
       if (joined(own.store, site)) {
         site.check.by = PageCheck::By::other_store;
+        followers.emplace_back(&site, own.store);
       } else if (!is_store && joined(own.load, site)) {
         site.check.by = PageCheck::By::other_load;
+        followers.emplace_back(&site, own.load);
       } else {
-        site.check = {PageCheck::By::itself, i.imm, size_of(i.op)};
+        site.check = {PageCheck::By::itself, site.check.hops, i.imm, size_of(i.op)};
         (is_store ? own.store : own.load) = &site;
       }
     }
     if (calls_out(i.op)) leaders = {};
     if (writes_x(i)) leaders[i.rd] = {};
   }
+  for (auto const& [site, leader] : followers) site->check.hops = leader->check.hops;
 }
 
 [[nodiscard]] bool jumps_to_itself(Block const& block) {
@@ -273,6 +278,7 @@ RegionPlan plan_region(Block& entry) {
   RegionPlan plan;
   plan.count = entry.count;
   plan.sites = std::make_unique<Site[]>(count);
+  plan.sites_count = count;
   std::span left{plan.sites.get(), count};
   Uses uses;
   for (auto const* block : loop.blocks) {

@@ -15,6 +15,7 @@ namespace mutirao::machine {
 struct RegionPlan {
   std::uint32_t count = 0;  ///< instructions of the first run
   std::unique_ptr<Site[]> sites;
+  std::size_t sites_count = 0;
   std::vector<Run> runs;  ///< the first is where it is entered
   RegisterMap map;
   std::uint64_t lines = 0;  ///< as those of a block

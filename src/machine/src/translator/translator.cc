@@ -21,6 +21,8 @@ constexpr std::uint64_t kSliceMax = 50'000;
 
 /// Of a slice, at its end: code left with less than that was left because the next block is longer.
 constexpr std::uint64_t kSampleRoom = kInstructionsMax;
+/// Instructions between two misses of a page by the same base, for which that is no trouble.
+constexpr std::uint64_t kSeldom = 400;
 /// In the context of a block in whose place there is a region.
 constexpr std::uint64_t kPlainMode = 8;
 
@@ -214,6 +216,7 @@ void Translator::fill(Block& block, GuestAddress physical) {
   block.count = count;
   if (count == 0) offset += 4;  // what is there may become another
   block.sites = std::make_unique<Site[]>(count);
+  block.sites_count = count;
   auto pc = block.pc;
   for (std::uint32_t n = 0; n < count; ++n) {
     block.sites[n] = {.instruction = found[n], .pc = pc, .rest = count - n};
@@ -285,8 +288,10 @@ Block& Translator::make_region(Block& block) {
   region->physical = block.physical;
   region->context = block.context;
   region->count = plan.count;
+  region->sites_count = plan.sites_count;
   region->lines = plan.lines;
   region->is_region = true;
+  region->since = hart_.steps;
   region->plain = &block;
   region->sites = std::move(plan.sites);
   write(*region, plan.runs, plan.map);
@@ -485,6 +490,38 @@ __attribute__((no_sanitize("function")))  // what is called was not compiled: it
   hart_.steps = steps_at_end_ - static_cast<std::uint64_t>(state.budget);
 }
 
+/// Of the region that was left because of `hopped`: bases that did not keep to their pages are
+/// known now.
+void Translator::make_anew(Site const& hopped) {
+  auto const physical = core_.mmu.fetchable(hopped.pc);
+  auto const page = physical ? blocks_of_page_.find(*physical & ~kPageMask) : blocks_of_page_.end();
+  if (page == blocks_of_page_.end()) return;
+  auto const found = std::ranges::find_if(page->second, [&](Block const* block) {
+    auto const sites = block->all_sites();
+    return block->is_region && &hopped >= sites.data() && &hopped < sites.data() + sites.size();
+  });
+  if (found == page->second.end()) return;
+  auto& region = **found;
+  // Whoever walks through memory leaves a page behind now and then.
+  auto const since = std::exchange(region.since, hart_.steps);
+  if (hart_.steps - since > Site::kPatience * kSeldom) {
+    for (auto& site : region.all_sites()) site.patience = Site::kPatience;
+    return;
+  }
+  for (auto const& site : region.all_sites()) {
+    if (site.patience > Site::kPatience / 2) continue;
+    for (auto* block : page->second)
+      for (auto& same : block->all_sites())
+        if (same.pc == site.pc) same.check.hops = true;
+  }
+  auto& plain = *region.plain;
+  invalidate(region);
+  auto kept = blocks_.take(plain);
+  plain.context &= ~kPlainMode;
+  blocks_.add(std::move(kept));
+  if (used_ + kBlockBytesMax <= code_.size()) make_region(plain);
+}
+
 /// The slice is over: the block that would have gone on is likely one of those that run most.
 Block* Translator::sample() {
   auto* const block = find_block(false);
@@ -528,7 +565,9 @@ Translator::Stop Translator::run(std::uint64_t budget) {
       return interpreter_.go_on(steps_at_end - hart_.steps);
     if (block->count > steps_at_end_ - hart_.steps) continue;
     enter(*block);
-    if (exception_) {
+    if (auto const* const hopped = std::exchange(frame_.translation.hopped, nullptr)) {
+      make_anew(*hopped);
+    } else if (exception_) {
       ++hart_.steps;
       ++hart_.steps_trapped;
       take_exception(core_, *std::exchange(exception_, std::nullopt));

@@ -70,6 +70,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   Block& add(std::unique_ptr<Block> block);
   Block& make_region(Block& block);
   [[nodiscard]] Block* sample();
+  void make_anew(Site const& hopped);
   void fill(Block& block, GuestAddress physical);
   void invalidate(Block& block);
   void flush();
