@@ -130,9 +130,10 @@ namespace {
 
 /// The fields of the page that a base register points into.
 struct PageFields {
-  explicit PageFields(unsigned base, bool is_store)
-      : at{(is_store ? MUT_FRAME_OFFSET(translation.store_pages)
-                     : MUT_FRAME_OFFSET(translation.load_pages)) +
+  PageFields(Privilege privilege, unsigned base, bool is_store)
+      : at{(is_store ? MUT_FRAME_OFFSET(translation.pages[0].stores)
+                     : MUT_FRAME_OFFSET(translation.pages[0].loads)) +
+           static_cast<std::int32_t>(page_set_of(privilege) * sizeof(TranslationState::PageSet)) +
            8 * static_cast<std::int32_t>(base)} {}
   [[nodiscard]] Mem room(std::size_t span_class) const {
     return of(offsetof(TranslationState::Pages, room) + 8 * 32 * span_class);
@@ -145,15 +146,6 @@ struct PageFields {
   std::int32_t at;
 };
 
-/// The page of the address in rax, whose addend is in rdx, is known from now on. Changes rax.
-void remember_page(codegen::Assembler& to, PageFields const& page) {
-  to.store(Width::qword, page.addend(), Reg::rdx);
-  to.alu(Alu::and_, Width::qword, Reg::rax, -static_cast<std::int32_t>(kPageSize));
-  to.store(Width::qword, page.begin(), Reg::rax);
-  for (std::size_t n = 0; n < TranslationState::kSpans.size(); ++n)
-    to.store(Width::qword, page.room(n), TranslationState::room_of(n));
-}
-
 std::size_t span_class_of(std::int32_t span) {
   std::size_t n = 0;
   while (TranslationState::kSpans[n] < span) ++n;
@@ -165,7 +157,7 @@ std::size_t span_class_of(std::int32_t span) {
 void BlockWriter::access(Site& site, std::int32_t size, bool is_store, Transfer transfer) {
   if (block_.is_region) return access_of_region(site, is_store, transfer);
   auto const& i = site.instruction;
-  PageFields const page{i.rs1, is_store};
+  PageFields const page{block_.privilege, i.rs1, is_store};
   auto* const missed = scratch_.label();
   auto* const done = scratch_.label();
 
@@ -182,14 +174,14 @@ void BlockWriter::access(Site& site, std::int32_t size, bool is_store, Transfer 
     to_.bind(*missed);
     auto const& again = site.instruction;
     to_.lea(Width::qword, Reg::rax, Mem{read(again.rs1, Reg::rax), again.imm});
+    to_.mov(Reg::rdx, again.rs1);
     to_.mov(Reg::rcx, reinterpret_cast<std::uint64_t>(&site));
     auto const thunks = is_store ? MUT_FRAME_OFFSET(translation.store_missed)
                                  : MUT_FRAME_OFFSET(translation.load_missed);
     to_.call(in_frame(thunks + 8 * std::countr_zero(static_cast<unsigned>(size))));
     to_.jump(Cond::below, *done);
-    remember_page(to_, page);
     auto const there = read(again.rs1, Reg::rcx);
-    to_.mov(Width::qword, Reg::rax, Reg::rdx);
+    to_.load(Width::qword, Reg::rax, page.addend());
     if (again.op == Op::flw || again.op == Op::fld) floating_point_dirty_ = false;  // here as well
     (this->*transfer)(site, Mem{there, again.imm, Reg::rax, 1});
     to_.jump(*done);
@@ -210,7 +202,7 @@ void BlockWriter::access_of_region(Site& site, bool is_store, Transfer transfer)
   auto const addends = by_store ? MUT_FRAME_OFFSET(translation.store_addends)
                                 : MUT_FRAME_OFFSET(translation.load_addends);
   if (!check.hops)
-    to_.load(Width::qword, Reg::rax, PageFields{i.rs1, by_store}.addend());
+    to_.load(Width::qword, Reg::rax, PageFields{block_.privilege, i.rs1, by_store}.addend());
   else if (!leads)
     to_.load(Width::qword, Reg::rax, in_frame(addends + 8 * i.rs1));
   else if (check.by == PageCheck::By::leader)
@@ -220,7 +212,7 @@ void BlockWriter::access_of_region(Site& site, bool is_store, Transfer transfer)
 
 /// That the page is the one of the last time.
 void BlockWriter::check_page(Site& site, bool is_store) {
-  PageFields const page{site.instruction.rs1, is_store};
+  PageFields const page{block_.privilege, site.instruction.rs1, is_store};
   auto const& check = site.check;
   auto* const missed = scratch_.label();
   auto* const known = scratch_.label();
@@ -235,19 +227,21 @@ void BlockWriter::check_page(Site& site, bool is_store) {
     auto* const hops = scratch_.label();
     to_.bind(*missed);
     to_.mov(Reg::rcx, reinterpret_cast<std::uint64_t>(&site));
-    to_.alu(Alu::sub, Width::dword, Mem{Reg::rcx, offsetof(Site, patience)}, 1);
+    to_.alu(Alu::sub, Width::dword,
+            in_frame(MUT_FRAME_OFFSET(translation.patience) +
+                     4 * static_cast<std::int32_t>(TranslationState::patience_slot(site.pc))),
+            1);
     to_.jump(Cond::sign, *hops);
     to_.lea(Width::qword, Reg::rax, Mem{read(site.instruction.rs1, Reg::rax), site.check.low});
+    to_.mov(Reg::rdx, site.instruction.rs1);
     to_.call(in_frame(is_store ? MUT_FRAME_OFFSET(translation.find_store)
                                : MUT_FRAME_OFFSET(translation.find_load)));
-    to_.jump(Cond::not_equal, *unknown);
-    to_.mov(Width::dword, Reg::rcx, Reg::rax);
-    to_.alu(Alu::and_, Width::dword, Reg::rcx, static_cast<std::int32_t>(kPageMask));
-    to_.alu(Alu::cmp, Width::dword, Reg::rcx,
-            static_cast<std::int32_t>(kPageSize) - site.check.span);
-    to_.jump(Cond::above, *unknown);
-    remember_page(to_, page);
-    to_.jump(*known);
+    to_.jump(Cond::below, *unknown);
+    to_.lea(Width::qword, Reg::rdx, Mem{read(site.instruction.rs1, Reg::rdx), site.check.low});
+    to_.alu(Alu::sub, Width::qword, Reg::rdx, page.begin());
+    to_.alu(Alu::cmp, Width::qword, Reg::rdx, page.room(span_class_of(site.check.span)));
+    to_.jump(Cond::below, *known);
+    to_.jump(*unknown);
     to_.bind(*hops);
     to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.hopped)), Reg::rcx);
     put_back();
@@ -260,22 +254,21 @@ void BlockWriter::check_page(Site& site, bool is_store) {
 /// For the page, which is not expected to be that of the last time; rax gets what leads to the
 /// host.
 void BlockWriter::ask_tlb(Site& site, bool is_store) {
-  static_assert(sizeof(Tlb::Entry) == 16 && offsetof(Tlb::Entry, addend) == 8);
   auto const& check = site.check;
   auto* const unknown = scratch_.label();
   auto const base = read(site.instruction.rs1, Reg::rax);
   to_.lea(Width::qword, Reg::rcx, Mem{base, check.low + check.span - 1});
   to_.lea(Width::qword, Reg::rdx, Mem{base, check.low});
   to_.alu(Alu::and_, Width::qword, Reg::rcx, -static_cast<std::int32_t>(kPageSize));
-  to_.shift(codegen::Shift::shr, Width::qword, Reg::rdx, std::countr_zero(kPageSize) - 4);
+  to_.shift(codegen::Shift::shr, Width::qword, Reg::rdx, kTlbShift);
   to_.alu(Alu::or_, Width::qword, Reg::rcx, in_frame(MUT_FRAME_OFFSET(translation.data_context)));
-  to_.alu(Alu::and_, Width::dword, Reg::rdx, static_cast<std::int32_t>((Tlb::kEntries - 1) * 16));
+  to_.alu(Alu::and_, Width::dword, Reg::rdx, kTlbMask);
   to_.load(Width::qword, Reg::rax,
            in_frame(is_store ? MUT_FRAME_OFFSET(translation.stores)
                              : MUT_FRAME_OFFSET(translation.loads)));
   to_.alu(Alu::cmp, Width::qword, Reg::rcx, Mem{Reg::rax, 0, Reg::rdx, 1});
   to_.jump(Cond::not_equal, *unknown);
-  to_.load(Width::qword, Reg::rax, Mem{Reg::rax, 8, Reg::rdx, 1});
+  to_.load(Width::qword, Reg::rax, Mem{Reg::rax, offsetof(Tlb::Entry, addend), Reg::rdx, 1});
   scratch_.later([=, this, &site] {
     to_.bind(*unknown);
     leave_to_plain(site);
@@ -354,8 +347,19 @@ void BlockWriter::go_to(std::uint64_t target) {
   put_back();
   bool const crosses = (target & kPageMask) == kPageSize - 2;  // if it is no short one
   if (((target ^ block_.pc) & ~kPageMask) == 0 && !crosses) return link_to(target, false);
+  // The same as for any target, but where to look is known.
+  Label unknown;
+  auto const slot = MUT_FRAME_OFFSET(translation.targets) +
+                    static_cast<std::int32_t>(sizeof(TranslationState::Target) *
+                                              TranslationState::target_slot(target));
   to_.mov(Reg::rax, target);
-  look_up_target();
+  to_.mov(Width::qword, Reg::rdx, Reg::rax);
+  to_.alu(Alu::xor_, Width::qword, Reg::rdx, in_frame(MUT_FRAME_OFFSET(translation.context_key)));
+  to_.alu(Alu::cmp, Width::qword, Reg::rdx, in_frame(slot));
+  to_.jump(Cond::not_equal, unknown);
+  to_.jump(in_frame(slot + 8));
+  to_.bind(unknown);
+  leave_for_target();
 }
 
 void BlockWriter::link_to(std::uint64_t target, bool to_plain) {
@@ -382,7 +386,9 @@ void BlockWriter::look_up_target() {
                 offsetof(TranslationState::Target, code) == 8);
   Label unknown;
   auto const targets = MUT_FRAME_OFFSET(translation.targets);
-  to_.mov(Width::dword, Reg::rcx, Reg::rax);
+  to_.mov(Width::qword, Reg::rcx, Reg::rax);
+  to_.shift(codegen::Shift::shr, Width::qword, Reg::rcx, TranslationState::kTargetShift);
+  to_.alu(Alu::xor_, Width::dword, Reg::rcx, Reg::rax);
   to_.alu(Alu::and_, Width::dword, Reg::rcx,
           static_cast<std::int32_t>(2 * (TranslationState::kTargets - 1)));
   to_.mov(Width::qword, Reg::rdx, Reg::rax);
@@ -392,6 +398,10 @@ void BlockWriter::look_up_target() {
   to_.jump(Cond::not_equal, unknown);
   to_.jump(Mem{kFrame, targets + 8, Reg::rcx, 8});
   to_.bind(unknown);
+  leave_for_target();
+}
+
+void BlockWriter::leave_for_target() {
   to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(hart.pc)), Reg::rax);
   to_.jump(in_frame(MUT_FRAME_OFFSET(translation.leave)));
 }

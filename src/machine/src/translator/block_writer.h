@@ -118,6 +118,7 @@ class BlockWriter {
   void link_to(std::uint64_t target, bool to_plain);
   void leave_to_plain(Site const& site);
   void look_up_target();
+  void leave_for_target();
   [[nodiscard]] Label* head_of(std::uint64_t pc) noexcept;
   void take_in();
   void put_back();
