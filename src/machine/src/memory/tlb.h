@@ -133,6 +133,7 @@ class Tlb {
     reaches_.fill(KnownReach{});
     next_space_ = 1;
     large_.fill(0);
+    large_shifts_ = 0;
   }
   /// All pages of a space, but for global ones.
   void flush_asid(std::uint16_t asid) noexcept {
@@ -159,8 +160,10 @@ class Tlb {
   void note_large(std::uint64_t address, unsigned shift) noexcept {
     unsigned const bit = filter_bit(address, shift);
     large_[bit / 64] |= std::uint64_t{1} << bit % 64;
+    large_shifts_ |= std::uint64_t{1} << shift;
   }
   [[nodiscard]] bool maybe_large(std::uint64_t address, unsigned shift) const noexcept {
+    if ((large_shifts_ >> shift & 1) == 0) return false;
     unsigned const bit = filter_bit(address, shift);
     return (large_[bit / 64] >> bit % 64 & 1) != 0;
   }
@@ -175,6 +178,7 @@ class Tlb {
   std::uint16_t next_space_ = 1;
   std::uint64_t flushes_ = 0;
   std::array<std::uint64_t, 256> large_{};  // a filter over the leaves larger than a page
+  std::uint64_t large_shifts_ = 0;          // the sizes that there are
 };
 
 }  // namespace mutirao::machine

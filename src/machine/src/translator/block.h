@@ -65,9 +65,14 @@ struct Block {
   std::uint64_t lines = 0;  ///< a bit for each line of the page that it was made from
   std::size_t begin = 0;    ///< in the code memory
   std::size_t bytes = 0;
+  /// How a region knows that the floating-point unit is on, in a rounding mode of the host, and its
+  /// state dirty: nothing in it changes that.
+  enum class Unit : std::uint8_t { checked_by_each, checked_at_entry };
+  Unit unit = Unit::checked_by_each;
   bool stale = false;
   bool is_region = false;     ///< made from several, or from one, because they run often
   Block* plain = nullptr;     ///< of a region: the block that it begins with
+  std::uint32_t round = 0;    ///< instructions from its begin until it may be there again
   std::uint32_t samples = 0;  ///< how often it was about to run when the hart was looked at
   std::unique_ptr<Site[]> sites;
   std::size_t sites_count = 0;

@@ -243,8 +243,8 @@ void BlockWriter::check_page(Site& site, bool is_store) {
     to_.jump(Cond::below, *known);
     to_.jump(*unknown);
     to_.bind(*hops);
-    to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.hopped)), Reg::rcx);
     put_back();
+    to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.hopped)), Reg::rcx);
     leave_at(site.pc, site.rest);
     to_.bind(*unknown);
     leave_to_plain(site);
@@ -323,6 +323,13 @@ void BlockWriter::return_unused(std::uint32_t count) {
           static_cast<std::int32_t>(count));
 }
 
+void BlockWriter::count_down(std::int32_t value) {
+  if (map_.budget)
+    to_.alu(Alu::sub, Width::qword, *map_.budget, value);
+  else
+    to_.alu(Alu::sub, Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)), value);
+}
+
 /// Back to the translator at `pc`.
 void BlockWriter::leave_at(std::uint64_t pc, std::uint32_t unused) {
   return_unused(unused);
@@ -339,12 +346,15 @@ Label* BlockWriter::head_of(std::uint64_t pc) noexcept {
 
 /// To an address that is known. In the same page it is led straight to its block, once there is
 /// one: that this page is where it was holds as long as code in it runs. Another page may have
-/// become another: that is looked up.
-void BlockWriter::go_to(std::uint64_t target) {
+/// become another: that is looked up. So many instructions were counted and not begun.
+void BlockWriter::go_to(std::uint64_t target, std::uint32_t unused) {
   // A block goes to itself by a link too: that may lead to a region, later.
-  if (auto* const head = head_of(target); head != nullptr && block_.is_region)
+  if (auto* const head = head_of(target); head != nullptr && block_.is_region) {
+    if (unused != 0) count_down(-static_cast<std::int32_t>(unused));
     return to_.jump(*head);
+  }
   put_back();
+  return_unused(unused);
   bool const crosses = (target & kPageMask) == kPageSize - 2;  // if it is no short one
   if (((target ^ block_.pc) & ~kPageMask) == 0 && !crosses) return link_to(target, false);
   // The same as for any target, but where to look is known.
@@ -375,8 +385,8 @@ void BlockWriter::link_to(std::uint64_t target, bool to_plain) {
 
 /// Out of a region, to the block that begins with the same instruction and has a way for all cases.
 void BlockWriter::leave_to_plain(Site const& site) {
-  return_unused(site.rest);
   put_back();
+  return_unused(site.rest);
   link_to(site.pc, site.pc == block_.pc);
 }
 
@@ -423,8 +433,7 @@ void BlockWriter::branch(Site& site) {
   to_.jump(cond, *taken);
   scratch_.later([=, this] {
     to_.bind(*taken);
-    return_unused(unused);
-    go_to(target);
+    go_to(target, unused);
   });
 }
 
@@ -471,7 +480,7 @@ void BlockWriter::instruction(Site& site) {
   switch (i.op) {
     case Op::jal:
       if (i.rd != 0) constant(i.rd, site.pc + i.length);
-      return go_to(site.pc + immediate(i));
+      return go_to(site.pc + immediate(i), 0);
     case Op::jalr:
       return jump_register(site);
     case Op::fence:
@@ -485,7 +494,7 @@ void BlockWriter::instruction(Site& site) {
       break;
   }
   if (i.rd == 0) return;  // it computes, and nobody sees what
-  bool const known = integer(i, site.pc);
+  bool const known = integer(site);
   MUT_ASSERT(known);
 }
 
@@ -498,10 +507,14 @@ void BlockWriter::take_in() {
       to_.load(Width::qword, pin(n), in_frame(offset_of_x(n)));
     if (map_.f[n]) to_.load(codegen::Precision::double_, *map_.f[n], in_frame(offset_of_f(n)));
   }
+  if (map_.budget)
+    to_.load(Width::qword, *map_.budget, in_frame(MUT_FRAME_OFFSET(translation.budget)));
 }
 
 /// And back. Leaves rax, rcx and rdx as they are.
 void BlockWriter::put_back() {
+  if (map_.budget)
+    to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)), *map_.budget);
   for (unsigned n = 0; n < 32; ++n) {
     if (pinned(n) && kCommonMap.x[n] != map_.x[n])
       to_.store(Width::qword, in_frame(offset_of_x(n)), pin(n));
@@ -515,20 +528,21 @@ void BlockWriter::write(std::span<Run const> runs) {
   if (block_.count == 0) return leave_at(block_.pc, 0);
   runs_ = runs;
   heads_ = scratch_.labels(runs.size());
+  if (block_.unit == Block::Unit::checked_at_entry) check_unit_at_entry();
   take_in();
   for (std::size_t n = 0; n < runs.size(); ++n) {
     auto const& run = runs[n];
     auto const count = static_cast<std::uint32_t>(run.sites.size());
     auto* const over = scratch_.label();
-    floating_point_checked_ = floating_point_dirty_ = false;
+    floating_point_checked_ = floating_point_dirty_ = block_.unit == Block::Unit::checked_at_entry;
     boxed_ = 0;
+    other_half_known_ = nullptr;
     to_.bind(heads_[n]);
-    to_.alu(Alu::sub, Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)),
-            static_cast<std::int32_t>(count));
+    count_down(static_cast<std::int32_t>(count));
     to_.jump(Cond::sign, *over);
     for (auto& site : run.sites) instruction(site);
     auto const& last = run.sites.back().instruction;
-    if (last.op != Op::jal && last.op != Op::jalr && !leaves(last)) go_to(run.next_pc);
+    if (last.op != Op::jal && last.op != Op::jalr && !leaves(last)) go_to(run.next_pc, 0);
     scratch_.later([=, this, pc = run.pc] {
       to_.bind(*over);
       put_back();

@@ -21,8 +21,8 @@ constexpr std::uint64_t kSliceMax = 50'000;
 
 /// Of a slice, at its end: code left with less than that was left because the next block is longer.
 constexpr std::uint64_t kSampleRoom = kInstructionsMax;
-/// Instructions between two misses of a page by the same base, for which that is no trouble.
-constexpr std::uint64_t kSeldom = 400;
+/// Rounds between two misses of a page by the same base, for which asking each time costs more.
+constexpr std::uint64_t kSeldom = 16;
 /// In the context of a block in whose place there is a region.
 constexpr std::uint64_t kPlainMode = 8;
 
@@ -317,6 +317,8 @@ Block& Translator::make_region(Block& block) {
   region->count = plan.count;
   region->sites_count = plan.sites_count;
   region->lines = plan.lines;
+  region->round = plan.round;
+  region->unit = plan.unit;
   region->is_region = true;
   region->plain = &block;
   region->sites = std::move(plan.sites);
@@ -533,10 +535,16 @@ void Translator::make_anew(Site const& hopped) {
   auto& patience = frame_.translation.patience;
   patience[slot] = TranslationState::kPatience;
   auto const since = std::exchange(patience_since_[slot], hart_.steps);
-  if (hart_.steps - since > TranslationState::kPatience * kSeldom) return;
-  for (auto const& site : region.all_sites()) {
+  auto const seldom = kSeldom * region.round;
+  if (hart_.steps - since > TranslationState::kPatience * seldom) return;
+  auto const hops = [&](Site const& site) {
     auto const other = TranslationState::patience_slot(site.pc);
-    if (other != slot && patience[other] > TranslationState::kPatience / 2) continue;
+    auto const misses = static_cast<std::uint64_t>(TranslationState::kPatience - patience[other]);
+    return other == slot || (misses > TranslationState::kPatience / 4 &&
+                             hart_.steps - patience_since_[other] < misses * seldom);
+  };
+  for (auto const& site : region.all_sites()) {
+    if (!hops(site)) continue;
     for (auto* block : page->second)
       for (auto& same : block->all_sites())
         if (same.pc == site.pc) same.check.hops = true;
