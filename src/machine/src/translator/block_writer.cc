@@ -324,7 +324,8 @@ void BlockWriter::instruction(Site& site) {
       return jump_register(site);
     case Op::fence:
       return fence(i);
-    case Op::fence_i:  // what is written is seen at once
+    case Op::fence_i:
+      return call_out(site);
     case Op::pause:
     case Op::wrs_nto:
     case Op::wrs_sto:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -36,7 +37,7 @@ struct TranslationState {
   static constexpr unsigned target_slot(std::uint64_t pc) noexcept { return pc / 2 % kTargets; }
 
   Translator* translator = nullptr;   ///< whose code runs
-  std::int64_t budget = 0;            ///< instructions that may still be begun
+  std::int64_t budget = 0;            ///< instructions that may still be begun; see hurry()
   std::uint64_t context_key = 0;      ///< xor the address: the key of a Target
   std::uint64_t data_context = 0;     ///< as in the tags of the Tlb
   Tlb::Entry const* loads = nullptr;  ///< the tables of the Tlb
@@ -55,6 +56,19 @@ struct TranslationState {
   Pages load_pages;
   Pages store_pages;
   Target targets[kTargets];
+
+  /// Lets the code that runs think that its budget is used up, so that it is left at the next
+  /// block. From any thread; what the code itself counts at that moment is never lost, but this may
+  /// be.
+  void hurry() noexcept {
+    std::atomic_ref<std::int64_t>{budget}.fetch_sub(kHurry, std::memory_order_relaxed);
+  }
+  /// Of the budget, whether or not somebody was in a hurry.
+  [[nodiscard]] std::uint64_t left() noexcept {
+    auto const seen = std::atomic_ref<std::int64_t>{budget}.load(std::memory_order_relaxed);
+    return static_cast<std::uint64_t>(seen) & (static_cast<std::uint64_t>(kHurry) - 1);
+  }
+  static constexpr std::int64_t kHurry = std::int64_t{1} << 40;
 
   void forget_pages() noexcept {
     std::fill_n(load_pages.room, 32, 0);

@@ -85,7 +85,7 @@ Translator::Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::Code
   auto const& tlb = core_.mmu.tlb();
   state.loads = tlb.load.entries.data();
   state.stores = tlb.store.entries.data();
-  memory_.watch(*this);
+  memory_.watch(*this, static_cast<unsigned>(hart_.id));
   core_.mmu.watch(*this);
   take_contexts();
 }
@@ -206,21 +206,24 @@ void Translator::fill(Block& block, GuestAddress physical) {
     block.lines |= std::uint64_t{1} << (at & kPageMask) / kCodeLine;
 }
 
+/// Nothing when the bytes may have changed meanwhile, or where they are.
 Block* Translator::translate(Key key) {
   auto block = std::make_unique<Block>();
   block->pc = key.pc;
   block->physical = key.physical;
   block->context = key.mode;
   fill(*block, key.physical);
-  if (used_ + kBlockBytesMax > code_.size()) flush();
   auto end = key.pc;
   if (block->count > 0) {
     auto const& last = block->sites[block->count - 1];
     end = last.pc + last.instruction.length;
   }
   auto const room = kPageSize - (key.physical & kPageMask);
-  memory_.mark_code(key.physical, std::min(std::max<std::uint64_t>(end - key.pc, 4), room));
+  if (!memory_.mark_code(key.physical, std::min(std::max<std::uint64_t>(end - key.pc, 4), room),
+                         static_cast<unsigned>(hart_.id)))
+    return nullptr;
 
+  if (used_ + kBlockBytesMax > code_.size()) flush();
   block->begin = used_;
   codegen::Assembler assembler{code_.writable().subspan(used_)};
   BlockWriter{assembler, used_, *block, scratch_}.write(end);
@@ -240,11 +243,14 @@ Block* Translator::find_block() {
   auto& state = frame_.translation;
   auto const slot = TranslationState::target_slot(hart_.pc);
   if (state.targets[slot].key == (hart_.pc ^ state.context_key)) return target_blocks_[slot];
-  auto const physical = core_.mmu.fetchable(hart_.pc);
-  if (!physical || !memory_.contains(*physical & ~kPageMask, kPageSize)) return nullptr;
-  Key const key{*physical, hart_.pc, core_.mmu.fetch_context() & kModeMask};
-  auto* block = blocks_.find(key);
-  if (block == nullptr) block = translate(key);
+  Block* block = nullptr;
+  while (block == nullptr) {
+    auto const physical = core_.mmu.fetchable(hart_.pc);
+    if (!physical || !memory_.contains(*physical & ~kPageMask, kPageSize)) return nullptr;
+    Key const key{*physical, hart_.pc, core_.mmu.fetch_context() & kModeMask};
+    block = blocks_.find(key);
+    if (block == nullptr) block = translate(key);
+  }
   pages_with_code_.insert(hart_.pc / kPageSize);
   if (kernel_is_global_ && hart_.privilege == Privilege::supervisor &&
       !core_.mmu.tlb().global(core_.mmu.tlb().fetch, hart_.pc)) {
@@ -261,8 +267,7 @@ Block* Translator::find_block() {
 
 /// What looks at the hart from outside, or at its counters, finds the instruction begun.
 void Translator::show(Site const& site) noexcept {
-  auto const left =
-      static_cast<std::uint64_t>(frame_.translation.budget) + site.block->count - site.index;
+  auto const left = frame_.translation.left() + site.block->count - site.index;
   hart_.pc = site.pc;
   hart_.steps = steps_at_end_ - left + 1;
 }
@@ -350,6 +355,7 @@ Next Translator::call_out(Site const& site) {
     admit_ = true;
     return executed(site);
   }
+  if (i.op == Op::fence_i) return executed(site);  // what others wrote is asked for
   if (is_atomic(i.op)) {
     auto const done = execute_atomic(core_, i);
     if (!done) return raise(site, done.error());
@@ -402,7 +408,7 @@ __attribute__((no_sanitize("function")))  // what is called was not compiled: it
       reinterpret_cast<std::uintptr_t>(code_.executable() + thunks_.enter));
   enter(&frame_, code_of(block));
   take_flags();
-  hart_.steps = steps_at_end_ - static_cast<std::uint64_t>(state.budget);
+  hart_.steps = steps_at_end_ - state.left();
 }
 
 Translator::Stop Translator::run(std::uint64_t budget) {
