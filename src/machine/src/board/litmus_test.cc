@@ -101,7 +101,7 @@ std::uint64_t count(Litmus const& test, Engine engine,
 }
 
 std::uint64_t rounds_of(Engine engine) {
-  return smp_rounds(engine == Engine::translator ? 20'000 : 5'000);
+  return smp_rounds(engine == Engine::translator ? 5'000 : 2'000);
 }
 
 void expect_never(std::vector<SmpCode> bodies,
@@ -125,7 +125,7 @@ TEST(Litmus, sees_a_load_come_before_a_store_where_no_fence_forbids_it) {
   // With a processor for itself alone a hart never meets the other; so it may take several tries.
   std::uint64_t found = 0;
   for (int tries = 0; tries < 50 && found == 0; ++tries)
-    found = count({bodies, 20'000}, Engine::translator, both_missed);
+    found = count({bodies, 2'000}, Engine::translator, both_missed);
   EXPECT_GT(found, 0u) << "the harts never meet: these tests could not fail";
 }
 TEST(Litmus, keeps_stores_before_loads_behind_a_fence) {
