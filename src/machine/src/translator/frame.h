@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "hart/hart.h"
 #include "memory/tlb.h"
@@ -12,21 +13,25 @@
 namespace mutirao::machine {
 
 class Translator;
+struct Site;
 
 /// What translated code keeps besides the hart. Plain data at fixed offsets.
 struct TranslationState {
   /// The page that a register pointed into when it was last used as the base of a load, or of a
   /// store: where it begins, what leads from there to the host, and below which distance from its
-  /// begin an access of up to eight bytes surely lies in it, aligned or not; 0 when no page is
-  /// known. Code that walks an array or uses the stack stays in a page, and the registers that it
+  /// begin an access of so many bytes surely lies in it, aligned or not; 0 when no page is known.
+  ///  Code that walks an array or uses the stack stays in a page, and the registers that it
   /// does so with are known when it is translated: so this cache needs no hash, and finding where a
   /// load goes is no part of the time that it takes.
+  static constexpr std::array<std::int32_t, 3> kSpans{8, 64, 512};
   struct Pages {
-    std::uint64_t room[32] = {};
+    std::uint64_t room[kSpans.size()][32] = {};
     std::uint64_t begin[32] = {};
     std::uint64_t addend[32] = {};
   };
-  static constexpr std::uint64_t kRoom = kPageSize - 7;
+  static constexpr std::int32_t room_of(std::size_t span_class) noexcept {
+    return static_cast<std::int32_t>(kPageSize) - kSpans[span_class] + 1;
+  }
   /// Where the code of a virtual address is, in one context: for jumps whose target is not known.
   struct Target {
     std::uint64_t key = kNoKey;
@@ -45,14 +50,21 @@ struct TranslationState {
   /// How floating point is done: the host's MXCSR in translated code, and around it.
   std::uint32_t guest_mxcsr = 0x1f80;
   std::uint32_t host_mxcsr = 0x1f80;
-  std::uint32_t interpret = 0;  ///< the instruction at pc is for the interpreter
-  void* link = nullptr;         ///< the Link by which code was left, if that can be led on
+  std::uint32_t interpret = 0;   ///< the instruction at pc is for the interpreter
+  Site const* hopped = nullptr;  ///< a region was left because the base of this hops between pages
+  std::uint32_t in_region = 0;   ///< a region was left because the budget was used up
+  void* link = nullptr;          ///< the Link by which code was left, if that can be led on
   // Code that is called from everywhere; see thunks.h.
   std::uint8_t const* leave = nullptr;
   std::uint8_t const* call_out = nullptr;
   std::array<std::uint8_t const*, 4> load_missed{};  ///< by the logarithm of the size
   std::array<std::uint8_t const*, 4> store_missed{};
+  std::uint8_t const* find_load = nullptr;
+  std::uint8_t const* find_store = nullptr;
 
+  /// Of bases that hop: what leads to the host, for those behind the leader.
+  std::uint64_t load_addends[32] = {};
+  std::uint64_t store_addends[32] = {};
   Pages load_pages;
   Pages store_pages;
   Target targets[kTargets];
@@ -71,8 +83,8 @@ struct TranslationState {
   static constexpr std::int64_t kHurry = std::int64_t{1} << 40;
 
   void forget_pages() noexcept {
-    std::fill_n(load_pages.room, 32, 0);
-    std::fill_n(store_pages.room, 32, 0);
+    std::memset(load_pages.room, 0, sizeof load_pages.room);
+    std::memset(store_pages.room, 0, sizeof store_pages.room);
   }
   void forget_targets() noexcept {
     for (auto& each : targets) each.key = kNoKey;

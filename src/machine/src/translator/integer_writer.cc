@@ -26,14 +26,25 @@ void BlockWriter::constant(unsigned rd, std::uint64_t value) {
   written(rd, to);
 }
 
+void BlockWriter::copy(unsigned rd, unsigned from) {
+  if (rd == from) return;
+  if (from == 0) return constant(rd, 0);
+  if (pinned(rd))
+    read_into(pin(rd), from);
+  else
+    written(rd, read(from, Reg::rax));
+}
+
 void BlockWriter::commutative(Instruction const& i, Alu op, Width width) {
-  auto to = target_of(i.rd, Reg::rax);
   auto first = i.rs1;
   auto second = i.rs2;
+  if (first == 0) std::swap(first, second);
+  if (second == 0 && op != Alu::and_ && width == Width::qword) return copy(i.rd, first);
+  auto to = target_of(i.rd, Reg::rax);
   if (pinned(i.rd) && i.rd == second) std::swap(first, second);
   if (op == Alu::add && width == Width::qword && pinned(i.rd) && pinned(first) && pinned(second) &&
       i.rd != first) {
-    to_.lea(width, to, Mem{*kPinOf[first], 0, *kPinOf[second], 1});
+    to_.lea(width, to, Mem{pin(first), 0, pin(second), 1});
     return;
   }
   if (width == Width::dword) to = Reg::rax;
@@ -49,7 +60,7 @@ void BlockWriter::commutative(Instruction const& i, Alu op, Width width) {
 
 void BlockWriter::subtract(Instruction const& i, Width width) {
   bool const in_place = pinned(i.rd) && width == Width::qword && (i.rd == i.rs1 || i.rd != i.rs2);
-  auto const to = in_place ? *kPinOf[i.rd] : Reg::rax;
+  auto const to = in_place ? pin(i.rd) : Reg::rax;
   if (!(in_place && i.rd == i.rs1)) read_into(to, i.rs1);
   alu_with(Alu::sub, width, to, i.rs2);
   if (width == Width::dword) to_.movsx(Width::dword, Reg::rax, Reg::rax);
@@ -78,7 +89,7 @@ void BlockWriter::add_immediate(Instruction const& i, Width width) {
   if (width == Width::dword) {
     if (i.imm == 0) {  // sext.w
       if (pinned(i.rs1))
-        to_.movsx(Width::dword, to, *kPinOf[i.rs1]);
+        to_.movsx(Width::dword, to, pin(i.rs1));
       else
         to_.movsx(Width::dword, to, in_frame(offset_of_x(i.rs1)));
     } else {
@@ -93,10 +104,7 @@ void BlockWriter::add_immediate(Instruction const& i, Width width) {
     if (pinned(i.rd)) return to_.alu(Alu::add, width, to, i.imm);
     return to_.alu(Alu::add, width, in_frame(offset_of_x(i.rd)), i.imm);
   }
-  if (i.imm == 0) {
-    read_into(to, i.rs1);
-    return written(i.rd, to);
-  }
+  if (i.imm == 0) return copy(i.rd, i.rs1);
   auto const from = read(i.rs1, Reg::rax);
   to_.lea(width, to, Mem{from, i.imm});
   written(i.rd, to);
@@ -116,12 +124,13 @@ void BlockWriter::shift_immediate(Instruction const& i, Shift op, Width width) {
   auto const count = static_cast<std::uint8_t>(i.imm);
   if (!(pinned(i.rd) && i.rd == i.rs1)) {
     if (width == Width::dword && pinned(i.rs1))
-      to_.mov(Width::dword, to, *kPinOf[i.rs1]);
+      to_.mov(Width::dword, to, pin(i.rs1));
     else
       read_into(to, i.rs1);
   }
   if (count != 0) to_.shift(op, width, to, count);
-  if (width == Width::dword) to_.movsx(Width::dword, to, to);
+  bool const is_positive = op == Shift::shr && count != 0;
+  if (width == Width::dword && !is_positive) to_.movsx(Width::dword, to, to);
   written(i.rd, to);
 }
 
@@ -141,7 +150,7 @@ void BlockWriter::set_if(Instruction const& i, Cond cond, bool is_immediate) {
 void BlockWriter::multiply(Instruction const& i, Width width) {
   auto const other = read(i.rs2, Reg::rcx);
   bool const in_place = pinned(i.rd) && i.rd == i.rs1 && width == Width::qword;
-  auto const to = in_place ? *kPinOf[i.rd] : Reg::rax;
+  auto const to = in_place ? pin(i.rd) : Reg::rax;
   if (!in_place) read_into(to, i.rs1);
   to_.imul(width, to, other);
   if (width == Width::dword) to_.movsx(Width::dword, to, to);

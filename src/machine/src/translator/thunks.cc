@@ -48,7 +48,32 @@ void call_function(Assembler& to, std::uint64_t function, auto const& arguments)
   to.test(Width::dword, Reg::rax, Reg::rax);
 }
 
-/// The Tlb's direct-mapped table (tlb.h), then the function.
+/// The Tlb's direct-mapped table (tlb.h). The address is in rax; rcx and rdx are used. When it
+/// knows the page, ZF is set and rdx points at the entry.
+void find_entry(Assembler& to, std::int32_t table) {
+  static_assert(sizeof(Tlb::Entry) == 16 && offsetof(Tlb::Entry, addend) == 8);
+  to.mov(Width::qword, Reg::rdx, Reg::rax);
+  to.shift(Shift::shr, Width::qword, Reg::rdx, std::countr_zero(kPageSize) - 4);
+  to.alu(Alu::and_, Width::dword, Reg::rdx, static_cast<std::int32_t>((Tlb::kEntries - 1) * 16));
+  to.alu(Alu::add, Width::qword, Reg::rdx, in_frame(table));
+  to.mov(Width::qword, Reg::rcx, Reg::rax);
+  to.alu(Alu::and_, Width::qword, Reg::rcx, -static_cast<std::int32_t>(kPageSize));
+  to.alu(Alu::or_, Width::qword, Reg::rcx, in_frame(MUT_FRAME_OFFSET(translation.data_context)));
+  to.alu(Alu::cmp, Width::qword, Reg::rcx, Mem{Reg::rdx, 0});
+}
+
+std::size_t write_find(Assembler& to, std::int32_t table) {
+  auto const begin = to.size();
+  Label unknown;
+  find_entry(to, table);
+  to.jump(Cond::not_equal, unknown);
+  to.load(Width::qword, Reg::rdx, Mem{Reg::rdx, 8});
+  to.bind(unknown);
+  to.ret();
+  return begin;
+}
+
+/// The table, then the function.
 std::size_t write_missed(Assembler& to, unsigned size, std::int32_t table, std::uint64_t function,
                          Label& leave) {
   auto const begin = to.size();
@@ -60,16 +85,8 @@ std::size_t write_missed(Assembler& to, unsigned size, std::int32_t table, std::
     to.test(Width::qword, Reg::rdx, -static_cast<std::int32_t>(kPageSize));
     to.jump(Cond::not_equal, missed);
   }
-  static_assert(sizeof(Tlb::Entry) == 16 && offsetof(Tlb::Entry, addend) == 8);
   to.push(Reg::rcx);
-  to.mov(Width::qword, Reg::rdx, Reg::rax);
-  to.shift(Shift::shr, Width::qword, Reg::rdx, std::countr_zero(kPageSize) - 4);
-  to.alu(Alu::and_, Width::dword, Reg::rdx, static_cast<std::int32_t>((Tlb::kEntries - 1) * 16));
-  to.alu(Alu::add, Width::qword, Reg::rdx, in_frame(table));
-  to.mov(Width::qword, Reg::rcx, Reg::rax);
-  to.alu(Alu::and_, Width::qword, Reg::rcx, -static_cast<std::int32_t>(kPageSize));
-  to.alu(Alu::or_, Width::qword, Reg::rcx, in_frame(MUT_FRAME_OFFSET(translation.data_context)));
-  to.alu(Alu::cmp, Width::qword, Reg::rcx, Mem{Reg::rdx, 0});
+  find_entry(to, table);
   to.pop(Reg::rcx);
   to.jump(Cond::not_equal, missed);
   to.load(Width::qword, Reg::rdx, Mem{Reg::rdx, 8});
@@ -119,6 +136,9 @@ Thunks write_thunks(Assembler& to, AccessFunction access, CallOutFunction call_o
     thunks.store_missed[i] =
         write_missed(to, 1u << i, MUT_FRAME_OFFSET(translation.stores), accessed, leave);
   }
+
+  thunks.find_load = write_find(to, MUT_FRAME_OFFSET(translation.loads));
+  thunks.find_store = write_find(to, MUT_FRAME_OFFSET(translation.stores));
 
   thunks.call_out = to.size();
   call_function(to, reinterpret_cast<std::uint64_t>(call_out),

@@ -31,6 +31,10 @@ struct Thunks {
   /// registers of the guest are as they have to be.
   std::size_t load_missed[4] = {};
   std::size_t store_missed[4] = {};
+  /// Called with the address in rax: when the Tlb knows its page, ZF is set and rdx has the addend.
+  /// All other registers but rcx stay.
+  std::size_t find_load = 0;
+  std::size_t find_store = 0;
   /// Called with the Site in rcx: executes the instruction.
   std::size_t call_out = 0;
 };
