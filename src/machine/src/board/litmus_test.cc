@@ -101,7 +101,7 @@ std::uint64_t count(Litmus const& test, Engine engine,
 }
 
 std::uint64_t rounds_of(Engine engine) {
-  return smp_rounds(engine == Engine::translator ? 5'000 : 2'000);
+  return smp_rounds(engine == Engine::translator ? 1'000 : 300);
 }
 
 void expect_never(std::vector<SmpCode> bodies,
@@ -187,7 +187,7 @@ TEST(Litmus, keeps_the_order_of_stores_to_two_places) {
 
 // IRIW: two write, two read in opposite orders. Four harts seldom all run on a small host.
 TEST(Litmus, shows_stores_to_all_in_one_order) {
-  auto const rounds = smp_rounds(300);
+  auto const rounds = smp_rounds(50);
   std::vector<SmpCode> const bodies{body({kSetX}), body({kSetY}),
                                     body({get_x(as::s2), kFullFence, get_y(as::s3)}),
                                     body({get_y(as::s2), kFullFence, get_x(as::s3)})};

@@ -74,7 +74,7 @@ void compare_and_swap_pair_loop(SmpCode& to) {
 
 TEST(Smp, keeps_locks_and_counters_exact) {
   for (auto const engine : smp::kEngines) {
-    auto const rounds = smp_rounds(engine == Engine::translator ? 20'000 : 5'000);
+    auto const rounds = smp_rounds(engine == Engine::translator ? 2'000 : 500);
     for (auto const& way : {spin_lock_by_swap, spin_lock_by_reservation, ticket_lock,
                             compare_and_swap_loop, compare_and_swap_pair_loop})
       expect_exact_sum(2, rounds, engine, way);
@@ -87,7 +87,7 @@ TEST(Smp, keeps_locks_and_counters_exact) {
 /// and when it was seen.
 void expect_new_code(Engine engine, SmpCode const& tell, SmpCode const& see) {
   constexpr GuestAddress kFlag = kShared, kAnswer = kShared + 64, kPages = kShared + 0x10000;
-  auto const rounds = smp_rounds(engine == Engine::translator ? 3'000 : 1'000);
+  auto const rounds = smp_rounds(engine == Engine::translator ? 500 : 200);
   SmpCode start;
   start << as::li(as::s0, kFlag) << as::li(as::s1, kAnswer) << as::li(as::s2, 0)
         << as::li(as::s3, rounds);
@@ -144,7 +144,7 @@ TEST(Smp, sees_no_mapping_that_was_fenced_away_from_elsewhere) {
                          kLeaves = kRoot + 0x2000, kPages = kRoot + 0x4000;
   constexpr std::uint64_t kVirtual = 0x5000;
   for (auto const engine : smp::kEngines) {
-    auto const rounds = smp_rounds(engine == Engine::translator ? 10'000 : 3'000);
+    auto const rounds = smp_rounds(engine == Engine::translator ? 1'000 : 300);
     SmpCode start;
     start << as::li(as::s0, kFlag) << as::li(as::s2, 0) << as::li(as::s3, rounds);
     auto const code = smp::program(2, start, [&](SmpCode& to) {
@@ -193,7 +193,7 @@ TEST(Smp, sees_no_mapping_that_was_fenced_away_from_elsewhere) {
 /// A ball that harts throw to the next by interrupts, each asleep until it comes; n harts.
 TEST(Smp, loses_no_interrupt_between_harts_that_sleep) {
   for (unsigned const harts : {2u, 3u}) {
-    auto const rounds = smp_rounds(3'000);
+    auto const rounds = smp_rounds(500);
     SmpCode start;
     start << as::li(as::s0, rounds) << as::li(as::s1, kShared) << as::li(as::t0, 2)
           << as::csrw(0x104, as::t0) << as::addi(as::s2, smp::s11, 1) << as::li(as::t0, harts);
@@ -219,7 +219,7 @@ TEST(Smp, loses_no_interrupt_between_harts_that_sleep) {
 
 /// Harts interrupt each other while both compute, as fast as they can: all are seen in the end.
 TEST(Smp, answers_storms_of_interrupts_and_fences) {
-  auto const rounds = smp_rounds(2'000);
+  auto const rounds = smp_rounds(300);
   SmpCode start;
   start << as::li(as::s0, rounds) << as::li(as::s1, kShared);
   auto const code = smp::program(3, start, [&](SmpCode& to) {
@@ -245,7 +245,7 @@ TEST(Smp, answers_storms_of_interrupts_and_fences) {
 
 /// Harts 0 and 1 both start hart 2 whenever they can, which counts its lives and stops itself.
 TEST(Smp, starts_a_hart_once_for_each_time_that_it_stopped) {
-  auto const rounds = smp_rounds(2'000);
+  auto const rounds = smp_rounds(300);
   constexpr GuestAddress kStarts = kShared, kLives = kShared + 64;
   SmpCode start;
   start << as::li(as::s0, rounds) << as::li(as::s1, kStarts);
@@ -284,7 +284,7 @@ TEST(Smp, starts_a_hart_once_for_each_time_that_it_stopped) {
 
 /// Firmware in machine mode: harts interrupt each other by the CLINT, asleep in between.
 TEST(Smp, carries_interrupts_of_machine_mode) {
-  auto const rounds = smp_rounds(2'000);
+  auto const rounds = smp_rounds(300);
   as::Code firmware;
   // s1: our own MSIP, s2: the other's; hart 0 throws first.
   firmware << as::csrr(as::s0, 0xF14) << as::li(as::t0, 8) << as::csrw(0x304, as::t0)

@@ -113,6 +113,11 @@ class GuestMemory {
     return contains(page, kPageSize) ? bytes_ + (page - base_) : nullptr;
   }
 
+  /// Of a byte of RAM, from where it lies in the host.
+  [[nodiscard]] GuestAddress address_of(std::uint8_t const* host) const noexcept {
+    return base_ + static_cast<std::uint64_t>(host - bytes_);
+  }
+
   /// What `watcher` keeps is that of the hart with this number. It outlives this, or says
   /// `unwatch`.
   void watch(CodeWatcher& watcher, unsigned hart = 0) { watchers_.push_back({&watcher, hart}); }

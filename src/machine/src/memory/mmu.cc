@@ -228,8 +228,7 @@ std::expected<GuestAddress, Exception> Mmu::translate(std::uint64_t address, uns
   if (translated && tlb_.adopt_global(table, address, context)) {
     std::uint64_t const there = address + table.entries[Tlb::slot_of(address)].addend;
     if (access == Access::fetch) return there;
-    auto const* const host = reinterpret_cast<std::uint8_t const*>(there);
-    return memory_.base() + static_cast<std::uint64_t>(host - memory_.host_page(memory_.base()));
+    return memory_.address_of(reinterpret_cast<std::uint8_t const*>(there));
   }
 
   GuestAddress page = address & ~kPageMask;
@@ -316,6 +315,9 @@ std::expected<Mmu::Place, Exception> Mmu::atomic_place(std::uint64_t address, un
   if ((address & (size - 1)) != 0)
     return exception(access == Access::load ? Cause::load_misaligned : Cause::store_misaligned,
                      address);
+  if (auto* const host =
+          hit<std::uint8_t>(access == Access::load ? tlb_.load : tlb_.store, address))
+    return Place{host, memory_.address_of(host)};
   auto const physical = translate(address, size, access);
   if (!physical) return std::unexpected{physical.error()};
   std::uint8_t* const page = memory_.host_page(*physical & ~kPageMask);

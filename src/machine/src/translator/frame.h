@@ -47,6 +47,7 @@ struct TranslationState {
   std::uint64_t data_context = 0;     ///< as in the tags of the Tlb
   Tlb::Entry const* loads = nullptr;  ///< the tables of the Tlb
   Tlb::Entry const* stores = nullptr;
+  std::uint64_t host_to_physical = 0;  ///< added to where RAM lies in the host
   /// How floating point is done: the host's MXCSR in translated code, and around it.
   std::uint32_t guest_mxcsr = 0x1f80;
   std::uint32_t host_mxcsr = 0x1f80;

@@ -98,6 +98,8 @@ Translator::Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::Code
   auto const& tlb = core_.mmu.tlb();
   state.loads = tlb.load.entries.data();
   state.stores = tlb.store.entries.data();
+  state.host_to_physical =
+      memory_.base() - reinterpret_cast<std::uint64_t>(memory_.host_page(memory_.base()));
   memory_.watch(*this, static_cast<unsigned>(hart_.id));
   core_.mmu.watch(*this);
   take_contexts();
