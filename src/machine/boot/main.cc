@@ -203,10 +203,11 @@ int boot(BootRequest request) {
   constexpr std::uint64_t kLook = 5'000'000;
   int code = 3;
   while (running->instructions() < request.instructions_max) {
-    Deadline const look =
-        follows_host ? Deadline::at(world->clock().now() + 100ms) : Deadline::never();
-    MachineExit const exit =
-        running->run(std::min(kLook, request.instructions_max - running->instructions()), look);
+    // By the world's time it looks ten times a second, else after so many instructions.
+    auto const left = request.instructions_max - running->instructions();
+    MachineExit const exit = follows_host
+                                 ? running->run(left, Deadline::at(world->clock().now() + 100ms))
+                                 : running->run(std::min(kLook, left));
     if (exit.kind == MachineExit::Kind::powered_off || exit.kind == MachineExit::Kind::reset) {
       code = static_cast<int>(exit.code);
       break;

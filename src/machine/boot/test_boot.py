@@ -55,6 +55,39 @@ def boots_several_processors(program):
     assert re.search(r"^3\r?$", run.stdout, re.MULTILINE), "not all of them are there"
 
 
+def processor_seconds(program, line):
+    before = os.times()
+    run = boot(program, line, "--cpus", "2", "--memory", "512", "--instructions", "60000")
+    after = os.times()
+    return (after.children_user + after.children_system) - (before.children_user + before.children_system), run
+
+
+def runs_two_processors_as_fast_as_two(program):
+    """Two jobs, one after the other and at the same time: with both harts at work all along, the speed-up is twice
+    the ratio of the processor time that they take, however busy the host is."""
+    prepare = "dd if=/dev/urandom of=/f bs=1M count=16 2>/dev/null; job() { gzip -c /f | md5sum; sort /proc/kallsyms | md5sum; }; "
+    busy = "head -1 /proc/stat; "
+    boot_alone, _ = processor_seconds(program, prepare + "poweroff -f")
+    one, _ = processor_seconds(program, prepare + "job; job; poweroff -f")
+    both, run = processor_seconds(program, prepare + busy + "job & job & wait; " + busy + "poweroff -f")
+    sums = re.findall(r"^([0-9a-f]{32})  -", run.stdout, re.MULTILINE)
+    assert len(sums) == 4 and len(set(sums)) == 2, "the jobs did not do the same"
+    first, last = ([int(n) for n in each.split()] for each in re.findall(r"^cpu  ([0-9 ]+)", run.stdout, re.MULTILINE))
+    ticks = [b - a for a, b in zip(first, last)]
+    idle = ticks[3] / sum(ticks)
+    speed_up = 2 * (one - boot_alone) / (both - boot_alone) * (1 - idle)
+    print(f"boot {boot_alone:.2f} s, two jobs in turn {one:.2f} s, at once {both:.2f} s of processor time, "
+          f"{100 * idle:.0f} % idle: {speed_up:.2f} times as fast")
+    assert speed_up >= 1.5
+
+
+def runs_more_processors_than_the_host_has(program):
+    line = "dd if=/dev/zero of=/f bs=1M count=4 2>/dev/null; for i in 1 2 3 4; do (md5sum /f; gzip -c /f | md5sum) & done; wait; poweroff -f"
+    run = boot(program, line, "--cpus", "4", "--memory", "256", "--instructions", "60000")
+    sums = re.findall(r"^([0-9a-f]{32})  ", run.stdout, re.MULTILINE)
+    assert len(sums) == 8 and len(set(sums)) == 2, "the jobs did not do the same"
+
+
 def talks_over_virtio(program):
     run = boot(program, "ls /sys/bus/virtio/devices; poweroff -f", "--console", "virtio", append="console=hvc0")
     assert "virtio0" in run.stdout.split("/sys/bus/virtio/devices")[-1], "the kernel found no virtio device"
@@ -164,6 +197,7 @@ def is_the_same_to_the_last_byte_for_the_same_seed(program):
 
 
 STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_by_every_engine, boots_several_processors,
+                                               runs_two_processors_as_fast_as_two, runs_more_processors_than_the_host_has,
                                                talks_over_virtio, keeps_what_was_written_to_a_disk,
                                                leaves_a_disk_as_it_is_under_an_overlay, keeps_what_was_synced_when_it_is_killed,
                                                is_the_same_to_the_last_byte_for_the_same_seed)}

@@ -5,6 +5,8 @@
 #include <functional>
 #include <string_view>
 
+#include "mutirao/threads/mutex.h"
+
 #include "devices/plic.h"
 #include "memory/bus.h"
 
@@ -37,6 +39,7 @@ class Uart final : public Device {
 
   std::function<void(std::uint8_t)> output_;
   InterruptWire wire_;
+  threads::mutex mutex_;  // of all below
   std::deque<std::uint8_t> input_;
   std::uint8_t interrupt_enable_ = 0;
   std::uint8_t fifo_control_ = 0;

@@ -35,16 +35,43 @@ std::unexpected<Exception> exception(Cause cause, std::uint64_t value) {
   return std::unexpected{Exception{cause, value}};
 }
 
-std::uint64_t load_bytes(std::uint8_t const* host, unsigned size) {
-  std::uint64_t value = 0;
-  std::memcpy(&value, host, size);  // the guest and the hosts that we run on are little-endian
+/// In one piece if it is aligned, as other harts expect (Unpriv. 18.1). The guest and the hosts
+/// that we run on are little-endian.
+template <class T>
+std::uint64_t load_whole(std::uint8_t const* host) {
+  T value;
+  std::memcpy(&value, host, sizeof value);
   return value;
+}
+std::uint64_t load_bytes(std::uint8_t const* host, unsigned size) {
+  switch (size) {
+    case 1:
+      return *host;
+    case 2:
+      return load_whole<std::uint16_t>(host);
+    case 4:
+      return load_whole<std::uint32_t>(host);
+    default:
+      return load_whole<std::uint64_t>(host);
+  }
+}
+bool store_bytes(GuestMemory& memory, GuestAddress address, unsigned size, std::uint64_t value) {
+  switch (size) {
+    case 1:
+      return memory.store(address, static_cast<std::uint8_t>(value));
+    case 2:
+      return memory.store(address, static_cast<std::uint16_t>(value));
+    case 4:
+      return memory.store(address, static_cast<std::uint32_t>(value));
+    default:
+      return memory.store(address, value);
+  }
 }
 
 }  // namespace
 
 Mmu::Mmu(Hart& hart, Bus& bus) : hart_{hart}, bus_{bus}, memory_{bus.memory()} {
-  memory_.watch(*this);
+  memory_.watch(*this, static_cast<unsigned>(hart.id));
   rules_changed();
 }
 
@@ -101,6 +128,15 @@ void Mmu::fence(std::uint64_t const* address, std::uint64_t const* asid) noexcep
   if (watcher_ == nullptr) return;
   watcher_->data_mappings_changed();
   if (address != nullptr) watcher_->code_mappings_changed(address);
+}
+
+void Mmu::fence(RangeFence const& range) noexcept {
+  std::uint64_t const* const space = range.space ? &*range.space : nullptr;
+  if (range.pages == 0) return fence(nullptr, space);
+  for (std::uint64_t i = 0; i < range.pages; ++i) {
+    std::uint64_t const address = range.first + i * kPageSize;
+    fence(&address, space);
+  }
 }
 
 std::expected<Mmu::Leaf, Cause> Mmu::walk(std::uint64_t address, Access access,
@@ -190,14 +226,14 @@ std::expected<Mmu::Leaf, Cause> Mmu::walk(std::uint64_t address, Access access,
 
 /// Around a page of a large leaf, where stores need not be told to anybody.
 Tlb::Reach Mmu::store_reach(std::uint64_t address, GuestAddress page,
-                            Privilege privilege) const noexcept {
+                            Privilege privilege) noexcept {
   constexpr std::uint64_t kBytes = 128_KiB;  // pages are looked at one by one
   auto const begin = page & ~(kBytes - 1);
   Tlb::Reach const alone{address & ~kPageMask, kPageSize};
   if (!memory_.contains(begin, kBytes) || !pmp_.allows(begin, kBytes, Access::store, privilege))
     return alone;
   for (auto at = begin; at < begin + kBytes; at += kPageSize)
-    if (memory_.holds_code(at)) return alone;
+    if (!memory_.hold_for_stores(at, static_cast<unsigned>(hart_.id))) return alone;
   return {address & ~(kBytes - 1), kBytes};
 }
 
@@ -244,8 +280,7 @@ std::expected<GuestAddress, Exception> Mmu::translate(std::uint64_t address, uns
   if (translated && tlb_.adopt_global(table, address, context)) {
     std::uint64_t const there = address + table.entries[Tlb::slot_of(address)].addend;
     if (access == Access::fetch) return there;
-    auto const* const host = reinterpret_cast<std::uint8_t const*>(there);
-    return memory_.base() + static_cast<std::uint64_t>(host - memory_.host_page(memory_.base()));
+    return memory_.address_of(reinterpret_cast<std::uint8_t const*>(there));
   }
 
   GuestAddress page = address & ~kPageMask;
@@ -280,7 +315,8 @@ std::expected<GuestAddress, Exception> Mmu::translate(std::uint64_t address, uns
   if (access == Access::fetch) {
     if (host == nullptr) return exception(Cause::instruction_access, address);
     tlb_.fill(table, address, context, page - (address & ~kPageMask), origin, reach);
-  } else if (host != nullptr && !(access == Access::store && memory_.holds_code(page))) {
+  } else if (host != nullptr && (access != Access::store ||
+                                 memory_.hold_for_stores(page, static_cast<unsigned>(hart_.id)))) {
     tlb_.fill(table, address, context,
               reinterpret_cast<std::uint64_t>(host) - (address & ~kPageMask), origin, reach);
   }
@@ -300,7 +336,7 @@ std::expected<std::uint64_t, Exception> Mmu::load(std::uint64_t address, unsigne
     if (!memory_.read(*low, {bytes, first})) return exception(Cause::load_access, address);
     if (!memory_.read(*high, {bytes + first, size - first}))
       return exception(Cause::load_access, address + first);
-    return load_bytes(bytes, size);
+    return load_whole<std::uint64_t>(bytes);
   }
   auto const physical = translate(address, size, Access::load);
   if (!physical) return std::unexpected{physical.error()};
@@ -312,10 +348,10 @@ std::expected<std::uint64_t, Exception> Mmu::load(std::uint64_t address, unsigne
 
 std::expected<void, Exception> Mmu::store(std::uint64_t address, unsigned size,
                                           std::uint64_t value) noexcept {
-  std::uint8_t bytes[8];
-  std::memcpy(bytes, &value, sizeof bytes);
   std::uint64_t const in_page = kPageSize - (address & kPageMask);
   if (size > in_page) [[unlikely]] {
+    std::uint8_t bytes[8];
+    std::memcpy(bytes, &value, sizeof bytes);
     auto const first = static_cast<unsigned>(in_page);
     auto const low = translate(address, first, Access::store);
     if (!low) return std::unexpected{low.error()};
@@ -330,7 +366,7 @@ std::expected<void, Exception> Mmu::store(std::uint64_t address, unsigned size,
   }
   auto const physical = translate(address, size, Access::store);
   if (!physical) return std::unexpected{physical.error()};
-  if (memory_.write(*physical, {bytes, size})) return {};
+  if (store_bytes(memory_, *physical, size, value)) return {};
   if (size < 8) value &= (std::uint64_t{1} << 8 * size) - 1;
   if (!bus_.write(*physical, size, value)) return exception(Cause::store_access, address);
   return {};
@@ -341,6 +377,9 @@ std::expected<Mmu::Place, Exception> Mmu::atomic_place(std::uint64_t address, un
   if ((address & (size - 1)) != 0)
     return exception(access == Access::load ? Cause::load_misaligned : Cause::store_misaligned,
                      address);
+  if (auto* const host =
+          hit<std::uint8_t>(access == Access::load ? tlb_.load : tlb_.store, address))
+    return Place{host, memory_.address_of(host)};
   auto const physical = translate(address, size, access);
   if (!physical) return std::unexpected{physical.error()};
   std::uint8_t* const page = memory_.host_page(*physical & ~kPageMask);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 #include <expected>
+#include <optional>
 
 #include "hart/hart.h"
 #include "memory/bus.h"
@@ -23,6 +24,13 @@ class MappingWatcher {
   /// What was known of where instructions are fetched from may be: of one address, or nothing for
   /// all. Another context alone changes nothing: a context stands for the same mappings until this.
   virtual void code_mappings_changed(std::uint64_t const* address) noexcept = 0;
+};
+
+/// What an sfence.vma from outside is for: pages of virtual addresses in one space, or in all.
+struct RangeFence {
+  std::uint64_t first = 0;               ///< of the first page
+  std::uint64_t pages = 0;               ///< none: all addresses
+  std::optional<std::uint64_t> space{};  ///< an ASID; none: all
 };
 
 /// Virtual memory of one hart: Sv39 and Sv48 with 16-bit ASIDs, Svadu, Svnapot, Svpbmt, and the
@@ -46,6 +54,7 @@ class Mmu final : private CodeWatcher {
   void rules_changed() noexcept;
   /// sfence.vma; nothing for an operand that is x0.
   void fence(std::uint64_t const* address, std::uint64_t const* asid) noexcept;
+  void fence(RangeFence const& range) noexcept;
 
   /// Where `size` bytes at a virtual address are in the host, if the TLB knows, they are of one
   /// page, and nothing needs to be told of the access.
@@ -135,7 +144,7 @@ class Mmu final : private CodeWatcher {
   [[nodiscard]] Tlb::Reach load_reach(std::uint64_t address, Leaf const& leaf,
                                       Privilege privilege) noexcept;
   [[nodiscard]] Tlb::Reach store_reach(std::uint64_t address, GuestAddress page,
-                                       Privilege privilege) const noexcept;
+                                       Privilege privilege) noexcept;
   [[nodiscard]] Privilege data_privilege() const noexcept;
   void page_became_code(GuestAddress page) override;
   void code_was_written(GuestAddress, std::uint64_t) override {}

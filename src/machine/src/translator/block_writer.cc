@@ -7,6 +7,7 @@
 #include "hart/atomics.h"
 #include "hart/csr.h"
 #include "hart/floating_point.h"
+#include "translator/page_fields.h"
 
 namespace mutirao::machine {
 namespace {
@@ -127,24 +128,6 @@ void BlockWriter::alu_with(Alu op, Width width, Reg to, unsigned x) {
 // --- Memory ------------------------------------------------------------------------------------
 
 namespace {
-
-/// The fields of the page that a base register points into.
-struct PageFields {
-  PageFields(Privilege privilege, unsigned base, bool is_store)
-      : at{(is_store ? MUT_FRAME_OFFSET(translation.pages[0].stores)
-                     : MUT_FRAME_OFFSET(translation.pages[0].loads)) +
-           static_cast<std::int32_t>(page_set_of(privilege) * sizeof(TranslationState::PageSet)) +
-           8 * static_cast<std::int32_t>(base)} {}
-  [[nodiscard]] Mem room(std::size_t span_class) const {
-    return of(offsetof(TranslationState::Pages, room) + 8 * 32 * span_class);
-  }
-  [[nodiscard]] Mem begin() const { return of(offsetof(TranslationState::Pages, begin)); }
-  [[nodiscard]] Mem addend() const { return of(offsetof(TranslationState::Pages, addend)); }
-  [[nodiscard]] Mem of(std::size_t field) const {
-    return in_frame(at + static_cast<std::int32_t>(field));
-  }
-  std::int32_t at;
-};
 
 std::size_t span_class_of(std::int32_t span) {
   std::size_t n = 0;
@@ -476,7 +459,8 @@ void BlockWriter::instruction(Site& site) {
     floating_point_checked_ = floating_point_dirty_ = false;  // it may write what they stand on
     return call_out(site);
   }
-  if (is_atomic(i.op) || is_cache_block(i.op) || leaves(i)) return call_out(site);
+  if (is_atomic(i.op)) return atomic(site);
+  if (is_cache_block(i.op) || leaves(i)) return call_out(site);
   switch (i.op) {
     case Op::jal:
       if (i.rd != 0) constant(i.rd, site.pc + i.length);
@@ -485,7 +469,8 @@ void BlockWriter::instruction(Site& site) {
       return jump_register(site);
     case Op::fence:
       return fence(i);
-    case Op::fence_i:  // what is written is seen at once
+    case Op::fence_i:
+      return call_out(site);
     case Op::pause:
     case Op::wrs_nto:
     case Op::wrs_sto:

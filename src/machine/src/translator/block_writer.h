@@ -81,6 +81,8 @@ class BlockWriter {
   void load(Site& site);
   void store(Site& site);
   void call_out(Site& site);
+  void atomic(Site& site);  // atomics_writer.cc
+  void atomic_at(Site const& site, Op op, Width width);
   void fence(Instruction const& i);
   void branch(Site& site);
   void jump_register(Site& site);

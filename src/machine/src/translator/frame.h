@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -66,11 +67,12 @@ struct TranslationState {
   }
 
   Translator* translator = nullptr;   ///< whose code runs
-  std::int64_t budget = 0;            ///< instructions that may still be begun
+  std::int64_t budget = 0;            ///< instructions that may still be begun; see hurry()
   std::uint64_t context_key = 0;      ///< xor the address: the key of a Target
   std::uint64_t data_context = 0;     ///< as in the tags of the Tlb
   Tlb::Entry const* loads = nullptr;  ///< the tables of the Tlb
   Tlb::Entry const* stores = nullptr;
+  std::uint64_t host_to_physical = 0;  ///< added to where RAM lies in the host
   /// How floating point is done: the host's MXCSR in translated code, and around it.
   std::uint32_t guest_mxcsr = 0x1f80;
   std::uint32_t host_mxcsr = 0x1f80;
@@ -96,6 +98,19 @@ struct TranslationState {
   std::uint64_t page_set = 0;  ///< of the privilege: so many words behind the first
   PageSet pages[kPageSets];
   Target targets[kTargets];
+
+  /// Lets the code that runs think that its budget is used up, so that it is left at the next
+  /// block. From any thread; what the code itself counts at that moment is never lost, but this may
+  /// be.
+  void hurry() noexcept {
+    std::atomic_ref<std::int64_t>{budget}.fetch_sub(kHurry, std::memory_order_relaxed);
+  }
+  /// Of the budget, whether or not somebody was in a hurry.
+  [[nodiscard]] std::uint64_t left() noexcept {
+    auto const seen = std::atomic_ref<std::int64_t>{budget}.load(std::memory_order_relaxed);
+    return static_cast<std::uint64_t>(seen) & (static_cast<std::uint64_t>(kHurry) - 1);
+  }
+  static constexpr std::int64_t kHurry = std::int64_t{1} << 40;
 
   void forget_targets() noexcept {
     for (auto& each : targets) each.key = kNoKey;

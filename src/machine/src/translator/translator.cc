@@ -99,7 +99,9 @@ Translator::Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::Code
   auto const& tlb = core_.mmu.tlb();
   state.loads = tlb.load.entries.data();
   state.stores = tlb.store.entries.data();
-  memory_.watch(*this);
+  state.host_to_physical =
+      memory_.base() - reinterpret_cast<std::uint64_t>(memory_.host_page(memory_.base()));
+  memory_.watch(*this, static_cast<unsigned>(hart_.id));
   core_.mmu.watch(*this);
   context_changed();
 }
@@ -263,6 +265,7 @@ GuestAddress Translator::second_page(Key const& key) {
   return *second;
 }
 
+/// Nothing when the bytes may have changed meanwhile, or where they are.
 Block* Translator::translate(Key key) {
   auto block = std::make_unique<Block>();
   block->pc = key.pc;
@@ -271,16 +274,19 @@ Block* Translator::translate(Key key) {
   block->privilege = hart_.privilege;
   block->second = second_page(key);
   fill(*block, key.physical);
-  if (used_ + kBlockBytesMax > code_.size()) flush();
   auto end = key.pc;
   if (block->count > 0) {
     auto const& last = block->sites[block->count - 1];
     end = last.pc + last.instruction.length;
   }
   auto const room = kPageSize - (key.physical & kPageMask);
-  memory_.mark_code(key.physical, std::min(std::max<std::uint64_t>(end - key.pc, 4), room));
-  if (block->second != 0) memory_.mark_code(block->second, 2);
+  auto const hart = static_cast<unsigned>(hart_.id);
+  bool settled = memory_.mark_code(key.physical,
+                                   std::min(std::max<std::uint64_t>(end - key.pc, 4), room), hart);
+  if (block->second != 0) settled = memory_.mark_code(block->second, 2, hart) && settled;
+  if (!settled) return nullptr;
 
+  if (used_ + kBlockBytesMax > code_.size()) flush();
   Run const run{key.pc, {block->sites.get(), block->count}, end};
   write(*block, {&run, 1}, kCommonMap);
   ++counts_.blocks;
@@ -348,16 +354,19 @@ Block* Translator::find_block(bool plain) {
   auto const slot = TranslationState::target_slot(hart_.pc);
   if (state.targets[slot].key == (hart_.pc ^ state.context_key) && !plain)
     return target_blocks_[slot];
-  auto const physical = core_.mmu.fetchable(hart_.pc);
-  if (!physical || !memory_.contains(*physical & ~kPageMask, kPageSize)) return nullptr;
-  auto const mode = core_.mmu.fetch_context() & kModeMask;
-  Key const key{*physical, hart_.pc, plain ? mode | kPlainMode : mode};
-  auto* block = blocks_.find(key);
-  if (block != nullptr && block->second != 0 && block->second != second_page(key)) {
-    invalidate(*block);
-    block = nullptr;
+  Block* block = nullptr;
+  while (block == nullptr) {
+    auto const physical = core_.mmu.fetchable(hart_.pc);
+    if (!physical || !memory_.contains(*physical & ~kPageMask, kPageSize)) return nullptr;
+    auto const mode = core_.mmu.fetch_context() & kModeMask;
+    Key const key{*physical, hart_.pc, plain ? mode | kPlainMode : mode};
+    block = blocks_.find(key);
+    if (block != nullptr && block->second != 0 && block->second != second_page(key)) {
+      invalidate(*block);
+      block = nullptr;
+    }
+    if (block == nullptr) block = translate(key);
   }
-  if (block == nullptr) block = translate(key);
   pages_with_code_.insert(hart_.pc / kPageSize);
   if (kernel_is_global_ && hart_.privilege == Privilege::supervisor &&
       !core_.mmu.tlb().global(core_.mmu.tlb().fetch, hart_.pc)) {
@@ -375,7 +384,7 @@ Block* Translator::find_block(bool plain) {
 
 /// What looks at the hart from outside, or at its counters, finds the instruction begun.
 void Translator::show(Site const& site) noexcept {
-  auto const left = static_cast<std::uint64_t>(frame_.translation.budget) + site.rest;
+  auto const left = frame_.translation.left() + site.rest;
   hart_.pc = site.pc;
   hart_.steps = steps_at_end_ - left + 1;
 }
@@ -462,6 +471,7 @@ Next Translator::call_out(Site const& site) {
     admit_ = true;
     return executed(site);
   }
+  if (i.op == Op::fence_i) return executed(site);  // what others wrote is asked for
   if (is_atomic(i.op)) {
     auto const done = execute_atomic(core_, i);
     if (!done) return raise(site, done.error());
@@ -515,7 +525,7 @@ __attribute__((no_sanitize("function")))  // what is called was not compiled: it
       reinterpret_cast<std::uintptr_t>(code_.executable() + thunks_.enter));
   enter(&frame_, code_of(block));
   take_flags();
-  hart_.steps = steps_at_end_ - static_cast<std::uint64_t>(state.budget);
+  hart_.steps = steps_at_end_ - state.left();
 }
 
 /// Of the region that was left because of `hopped`: bases that did not keep to their pages are
@@ -611,8 +621,9 @@ Translator::Stop Translator::run(std::uint64_t budget) {
                link != nullptr && !code_written_) {
       auto const flushes = counts_.flushes;
       next = find_block(link->to_plain);
-      // Room for the next block may have been made by throwing all away, this jump too.
-      if (next != nullptr && flushes == counts_.flushes && link->to == nullptr)
+      // Room for the next block may have been made by throwing all away, this jump too; and while
+      // other harts were waited for, its block may have become stale.
+      if (next != nullptr && flushes == counts_.flushes && !code_written_ && link->to == nullptr)
         lead_on(*link, *next);
     } else if (hart_.steps + kSampleRoom > steps_at_end_ && frame_.translation.in_region == 0 &&
                !code_written_) {

@@ -70,12 +70,15 @@ struct MachineExit {
   std::string what{};
 };
 
-/// One machine, from power on. `run` is called on one user thread at a time and computes on it,
-/// giving way to others; `type` and the counters may be used from others meanwhile.
+/// One machine, from power on. `run` is called on one user thread at a time; `type` and the
+/// counters may be used from others meanwhile. By the world's time each hart computes on an LWP of
+/// its own and the calling thread serves console and disks; a machine that follows its
+/// instructions, or is in a simulated world, computes on the calling thread, hart by hart, giving
+/// way to others.
 class Machine {
  public:
-  /// Gets what the guest sends to its console, in pieces, on the thread that runs it. Must not park
-  /// for long: the guest stands still.
+  /// Gets what the guest sends to its console, in pieces, on the thread that called `run`. Should
+  /// not park for long: the guest's disks wait, and who has said a megabyte waits too.
   using Console = std::function<void(std::string_view)>;
 
   /// `world` outlives the machine. Fails when the kernel is none, or does not fit.
