@@ -1,7 +1,8 @@
 // machine_boot --kernel FILE [--initrd FILE] [--append TEXT] [--firmware FILE] [--memory MIB]
 //              [--cpus N] [--instructions MILLIONS] [--deterministic SEED] [--until TEXT] [--engine
 //              interp|jit|audit] [--type TEXT] [--console virtio] [--disk FILE [--overlay FILE]
-//              [--profile FILE]]... [--snapshot]
+//              [--profile FILE]]... [--snapshot] [--network off|internet|lan]
+//              [--allow HOST:PORT]... [--publish [HOST_ADDRESS:]PORT:GUEST_PORT[/udp]]...
 //
 // Boots a guest with its console on standard output. With --until it types TEXT of --type (a line)
 // when that text appeared, and without --type ends there with 0. Exits as the guest does; 3 when
@@ -56,6 +57,20 @@ struct BootRequest {
   std::string line;
 };
 
+machine::NetworkOptions& network_of(BootRequest& request) {
+  auto& network = request.options.network;
+  return network ? *network : network.emplace();
+}
+
+/// The value, or the end of the program.
+template <class T>
+T parsed(Result<T> value) {
+  if (value) return *std::move(value);
+  std::fprintf(stderr, "machine_boot: %s: %s\n", value.error().what.c_str(),
+               value.error().mend.c_str());
+  std::exit(2);
+}
+
 BootRequest parse(int argc, char** argv) {
   BootRequest request;
   for (int i = 1; i < argc; i += 2) {
@@ -100,6 +115,12 @@ BootRequest parse(int argc, char** argv) {
       request.disks.back().overlay = value;
     else if (name == "--profile")
       request.disks.back().profile_path = value;
+    else if (name == "--network")
+      network_of(request).reach = parsed(machine::parse_reach(value));
+    else if (name == "--allow")
+      network_of(request).allowed.push_back(parsed(machine::parse_allowed(value)));
+    else if (name == "--publish")
+      network_of(request).published.push_back(parsed(machine::parse_published(value)));
     else if (name == "--console")
       request.options.console =
           value == "virtio" ? machine::ConsoleDevice::virtio : machine::ConsoleDevice::serial;

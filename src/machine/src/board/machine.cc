@@ -27,10 +27,12 @@
 #include "firmware/loader.h"
 #include "firmware/sbi.h"
 #include "hart/interpreter.h"
+#include "nat/nat.h"
 #include "translator/translator.h"
 #include "virtio/block.h"
 #include "virtio/console.h"
 #include "virtio/entropy.h"
+#include "virtio/net.h"
 #include "virtio/transport.h"
 
 namespace mutirao::machine {
@@ -40,7 +42,7 @@ using namespace board;
 
 constexpr unsigned kCpusMax = 16;
 constexpr std::size_t kDisksMax = 8;
-constexpr unsigned kFirstDiskSlot = 4;
+constexpr unsigned kNetworkSlot = 3, kFirstDiskSlot = 4;
 // What a source does not give in so long is an error of the disk to the guest, whose own patience
 // ends after 30 s and with less grace.
 constexpr Duration kBlockPatience = 25s;
@@ -53,6 +55,10 @@ constexpr std::uint64_t kSliceAlone = 20'000, kSliceAmongOthers = 5'000;
 // The civil time of a machine that follows its instructions: 2024-01-01.
 constexpr std::uint64_t kEpochNs = 1'704'067'200ull * 1'000'000'000;
 constexpr std::uint64_t kLargePage = 2_MiB;
+
+std::uint64_t ticks_of(Duration passed) {
+  return static_cast<std::uint64_t>(passed.count()) / kTickNs;
+}
 
 class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::Platform {
  public:
@@ -95,8 +101,9 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
     power_on_ = world_.clock().now();
   }
 
-  /// Both before anything else.
+  /// These before anything else.
   Result<void> make_engines(Engine engine);
+  Result<void> connect(NetworkOptions const& options);
   Result<void> load(MachineOptions options);
   MachineExit run(std::uint64_t instructions_max, Deadline deadline) override;
   std::size_t type(std::string_view bytes) override;
@@ -114,6 +121,15 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
     std::unique_ptr<BlockSource> source;
     std::unique_ptr<VirtioBlock> device;
     std::unique_ptr<VirtioPci> function;
+  };
+  /// A card, its cable, and what it leads to.
+  struct NetworkSlot {
+    NetworkSlot(std::function<void()> news, GuestMemory& memory)
+        : link{std::move(news)}, device{link, memory}, function{device, memory} {}
+    nat::FrameLink link;
+    VirtioNet device;
+    VirtioPci function;
+    std::unique_ptr<nat::Nat> router{};
   };
   struct HartSlot {
     std::unique_ptr<HartFrame> frame;
@@ -174,6 +190,8 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
   void submit(VirtioBlock::Job job);
   void flush_disks();
   bool take_answers();
+  bool take_frames();
+  void keep_pace();
   MachineExit run_harts(std::uint64_t instructions_max, Deadline deadline);
   bool idle(Deadline deadline);
 
@@ -209,8 +227,11 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
   threads::condition_variable outside_came_;
   std::deque<std::uint8_t> typed_;
   std::vector<VirtioBlock::Job> answers_;
+  bool frames_came_ = false;
   std::vector<VirtioBlock::Job> postponed_;  // whose threads were stopped with the last run
   threads::scope* block_threads_ = nullptr;  // while `run` is under way
+  TimePoint pace_begin_;  // of a seeded machine with a network: when its time would have been zero
+  std::unique_ptr<NetworkSlot> network_;  // goes first: its threads tell of frames
 };
 
 std::uint64_t VirtMachine::steps() const {
@@ -221,8 +242,7 @@ std::uint64_t VirtMachine::steps() const {
 
 std::uint64_t VirtMachine::time() {
   if (timebase_ == Timebase::instructions) return steps() / kStepsPerTick + ticks_idle_;
-  auto const passed = world_.clock().now() - power_on_;
-  return static_cast<std::uint64_t>(passed.count()) / kTickNs;
+  return ticks_of(world_.clock().now() - power_on_);
 }
 
 std::uint64_t VirtMachine::civil_ns() {
@@ -306,7 +326,8 @@ bool VirtMachine::idle(Deadline deadline) {
   flush_console();
   std::uint64_t const due = next_due();
   std::uint64_t const now = time();
-  if (timebase_ == Timebase::instructions && due != kNever) {
+  bool const paced = network_ && timebase_ == Timebase::instructions;
+  if (timebase_ == Timebase::instructions && due != kNever && !paced) {
     if (due > now) ticks_idle_ += due - now;
     threads::checkpoint();
     return !threads::stop_requested() && !deadline.passed(world_.clock().now());
@@ -318,7 +339,9 @@ bool VirtMachine::idle(Deadline deadline) {
   Deadline const until = Deadline::at(world_.clock().now() + wait);
   std::unique_lock lock{outside_mutex_};
   auto const waited = outside_came_.wait(
-      lock, [this] { return !typed_.empty() || !answers_.empty(); }, earlier(until, deadline));
+      lock, [this] { return !typed_.empty() || !answers_.empty() || frames_came_; },
+      earlier(until, deadline));
+  if (paced) ticks_idle_ += std::max(ticks_of(world_.clock().now() - pace_begin_), now) - now;
   if (!waited && waited.error().fault == Fault::cancelled) return false;
   return !deadline.passed(world_.clock().now());
 }
@@ -362,6 +385,38 @@ bool VirtMachine::take_answers() {
   return true;
 }
 
+Result<void> VirtMachine::connect(NetworkOptions const& options) {
+  network_ = std::make_unique<NetworkSlot>(
+      [this] {
+        std::lock_guard const lock{outside_mutex_};
+        frames_came_ = true;
+        outside_came_.notify_all();
+      },
+      *memory_);
+  pci_.add(kNetworkSlot, network_->function);
+  network_->router = MUT_TRY(nat::Nat::create(options, network_->link, world_));
+  return {};
+}
+
+/// Lets the network card look at its cable; false if there is no news.
+bool VirtMachine::take_frames() {
+  if (!network_) return false;
+  {
+    std::lock_guard const lock{outside_mutex_};
+    if (!std::exchange(frames_came_, false)) return false;
+  }
+  network_->function.poll();
+  return true;
+}
+
+/// Frames come in the world's time. When a seeded machine lets that pass as its own, they come
+/// after the same instruction each time in a world that is seeded too.
+void VirtMachine::keep_pace() {
+  if (!network_ || timebase_ != Timebase::instructions) return;
+  Duration const passed{static_cast<Duration::rep>(time() * kTickNs)};
+  static_cast<void>(threads::sleep_until(pace_begin_ + passed));
+}
+
 MachineExit VirtMachine::run(std::uint64_t instructions_max, Deadline deadline) {
   threads::scope block_threads;
   block_threads_ = &block_threads;
@@ -389,6 +444,7 @@ void VirtMachine::flush_disks() {
 
 MachineExit VirtMachine::run_harts(std::uint64_t instructions_max, Deadline deadline) {
   std::uint64_t const begin = steps();
+  pace_begin_ = world_.clock().now() - Duration{static_cast<Duration::rep>(time() * kTickNs)};
   std::uint64_t const slice = harts_.size() == 1 ? kSliceAlone : kSliceAmongOthers;
   for (;;) {
     bool all_wait = true;
@@ -412,8 +468,10 @@ MachineExit VirtMachine::run_harts(std::uint64_t instructions_max, Deadline dead
     };
     if (exit_) return ended(*exit_);
     if (steps() - begin >= instructions_max) return ended({MachineExit::Kind::instructions});
+    keep_pace();
     bool const answered = take_answers();
-    bool const news = take_typed() || answered;
+    bool const framed = take_frames();
+    bool const news = take_typed() || answered || framed;
     clint_.look_at_time();
     rtc_.look_at_time();
     if (all_wait && !news) {
@@ -507,6 +565,7 @@ Result<std::unique_ptr<InspectedMachine>> make_machine(MachineOptions options,
   auto machine =
       std::make_unique<VirtMachine>(options, std::move(console), world, std::move(memory));
   MUT_TRY(machine->make_engines(options.engine));
+  if (options.network) MUT_TRY(machine->connect(*options.network));
   MUT_TRY(machine->load(std::move(options)));
   return machine;
 }
