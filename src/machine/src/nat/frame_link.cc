@@ -45,12 +45,13 @@ std::optional<Frame> FrameLink::receive() {
   return frame;
 }
 
-Result<std::vector<Frame>> FrameLink::wait() {
+Result<std::vector<Frame>> FrameLink::wait(Deadline deadline) {
   std::vector<Frame> frames;
   bool tell_guest = false;
   {
     std::unique_lock lock{mutex_};
-    MUT_TRY(router_news_.wait(lock, [&] { return !from_guest_.frames.empty() || room_came_; }));
+    MUT_TRY(router_news_.wait(
+        lock, [&] { return !from_guest_.frames.empty() || room_came_; }, deadline));
     room_came_ = false;
     frames.assign(std::move_iterator{from_guest_.frames.begin()},
                   std::move_iterator{from_guest_.frames.end()});

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "mutirao/base/result.h"
+#include "mutirao/base/time.h"
 #include "mutirao/threads/mutex.h"
 
 #include "nat/frame.h"
@@ -45,7 +46,7 @@ class FrameLink {
   [[nodiscard]] Abilities abilities() const noexcept;
   /// All that the guest sent since, in order. Ends also when there is room for more to it, with
   /// perhaps nothing.
-  [[nodiscard]] Result<std::vector<Frame>> wait();
+  [[nodiscard]] Result<std::vector<Frame>> wait(Deadline deadline);
   [[nodiscard]] bool room_to_guest();
   /// Whether the guest has everything that was sent to it.
   [[nodiscard]] bool drained();

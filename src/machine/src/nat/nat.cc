@@ -118,7 +118,7 @@ void Nat::Router::start() {
 
 void Nat::Router::route() {
   for (;;) {
-    auto const frames = inside.link.wait();
+    auto const frames = inside.link.wait(Deadline::never());
     if (!frames) return;
     std::lock_guard const lock{inside.mutex};
     for (Frame const& frame : *frames) receive(frame);

@@ -95,6 +95,10 @@ void TcpEndpoint::receive(TcpSegment const& segment) {
     return;
   }
   if (!segment.has(Flags::kAck)) return;
+  if (before(next_max_, segment.acknowledged)) {
+    acknowledge_ = true;  // of what was never sent
+    return;
+  }
   take_acknowledgement(segment);
   if (state_ == State::open) take_payload(segment);
 }
@@ -116,10 +120,6 @@ void TcpEndpoint::take_handshake(TcpSegment const& segment) {
 
 void TcpEndpoint::take_acknowledgement(TcpSegment const& segment) {
   auto const acknowledged = segment.acknowledged;
-  if (before(next_max_, acknowledged)) {
-    acknowledge_ = true;  // of what was never sent
-    return;
-  }
   if (before(acknowledged, acknowledged_)) return;
   auto const window = std::uint32_t{segment.window} << guest_scale_;
   tries_ = 0;
