@@ -86,11 +86,13 @@ class Play {
     accepting.request_stop();
     static_cast<void>(accepting.join());
     streams_.clear();
-    // Longer than anything lives. The guest takes what comes and answers nothing.
-    drain(nat::FrameLink::kFramesMax);
-    static_cast<void>(threads::sleep_for(nat::TcpFlows::kIdleMax + 1min));
-    drain(nat::FrameLink::kFramesMax);
-    static_cast<void>(threads::sleep_for(10s));
+    listener_.reset();
+    // Longer than anything lives whose other end is gone. The guest takes what comes and answers
+    // nothing.
+    for (int i = 0; i < 3; ++i) {
+      drain(nat::FrameLink::kFramesMax);
+      static_cast<void>(threads::sleep_for(nat::TcpFlows::kIdleTransitoryMax));
+    }
     MUT_ASSERT(router_->counts().tcp == 0 && router_->counts().udp == 0);
   }
 

@@ -49,7 +49,7 @@ void TcpEndpoint::host_connected() {
   if (state_ == State::waits_for_host) state_ = State::opening;
 }
 
-void TcpEndpoint::host_finished() { host_finished_ = true; }
+void TcpEndpoint::finish_to_guest() { host_finished_ = true; }
 
 void TcpEndpoint::abort() {
   if (state_ == State::dead) return;

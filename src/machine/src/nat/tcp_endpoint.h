@@ -42,7 +42,7 @@ class TcpEndpoint {
   ByteRing to_host{kBufferBytes};
   void host_connected();
   /// Nothing follows what is in `to_guest`.
-  void host_finished();
+  void finish_to_guest();
   /// Ends it for both: the guest gets a reset.
   void abort();
 
@@ -64,6 +64,8 @@ class TcpEndpoint {
   }
   /// By either side, or because the guest answers no more.
   [[nodiscard]] bool aborted() const noexcept { return state_ == State::dead; }
+  /// See `finish_to_guest`.
+  [[nodiscard]] bool host_finished() const noexcept { return host_finished_; }
   /// Nothing follows what is in `to_host`.
   [[nodiscard]] bool guest_finished() const noexcept { return guest_finished_; }
   /// Both directions ended in order, and all of ours is acknowledged.

@@ -145,7 +145,7 @@ TEST_F(TcpEndpointTest, sends_what_the_window_allows_and_no_crumbs) {
 TEST_F(TcpEndpointTest, ends_in_order_whoever_ends_first) {
   open();
   endpoint.to_guest.append(base::view_of("last words"));
-  endpoint.host_finished();
+  endpoint.finish_to_guest();
   EXPECT_EQ(expect(Flags::kAck).payload.size(), 10u);
   expect(Flags::kAck | Flags::kFin);
   send(Flags::kAck, base::view_of("still talking"));
@@ -161,7 +161,7 @@ TEST_F(TcpEndpointTest, ends_in_order_whoever_ends_first) {
 TEST_F(TcpEndpointTest, sends_again_when_the_guest_keeps_silent_and_gives_up_in_the_end) {
   open();
   endpoint.to_guest.append(base::view_of("words"));
-  endpoint.host_finished();
+  endpoint.finish_to_guest();
   auto const first = expect(Flags::kAck).segment.sequence;
   expect(Flags::kAck | Flags::kFin);
   TimePoint now{};

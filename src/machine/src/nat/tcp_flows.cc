@@ -144,7 +144,7 @@ void TcpFlows::carry_to_guest(FlowPointer const& flow) {
     }
     flow->last_used = inside_.world.clock().now();
     if (*got == 0)
-      endpoint.host_finished();
+      endpoint.finish_to_guest();
     else
       endpoint.to_guest.filled(*got);
     changed(flow);
@@ -233,7 +233,8 @@ void TcpFlows::tick(TimePoint now) {
     auto& endpoint = flow->endpoint;
     if (endpoint.aborted()) continue;
     endpoint.tick(now, drained);
-    bool const open = endpoint.established() && !endpoint.guest_finished();
+    bool const open =
+        endpoint.established() && !endpoint.guest_finished() && !endpoint.host_finished();
     if (endpoint.aborted() || now - flow->last_used > (open ? kIdleMax : kIdleTransitoryMax))
       abort(flow);
     changed(flow);

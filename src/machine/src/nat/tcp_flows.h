@@ -22,7 +22,8 @@ class TcpFlows {
   static constexpr std::size_t kFlowsMax = 256;      ///< with all limits: 128 MiB of buffers
   static constexpr std::size_t kConnectingMax = 64;  ///< of the guest's, that wait for the host
   static constexpr Duration kConnectPatience = 30s;
-  /// Without a byte in either direction (RFC 5382 REQ-5): of one that is open, and of others.
+  /// Without a byte in either direction (RFC 5382 REQ-5): of one that is open both ways, and of
+  /// others.
   static constexpr Duration kIdleMax = 124min, kIdleTransitoryMax = 4min;
 
   explicit TcpFlows(Inside& inside) : inside_{inside} {}
