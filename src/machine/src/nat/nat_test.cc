@@ -7,8 +7,11 @@
 
 #include <gtest/gtest.h>
 
+#include "mutirao/base/log.h"
 #include "mutirao/sim/testing.h"
+#include "mutirao/threads/runtime.h"
 #include "mutirao/threads/scope.h"
+#include "mutirao/world/real_world.h"
 
 #include "testing/test_guest.h"
 
@@ -527,6 +530,55 @@ TEST(Nat, a_guest_that_reaches_nothing_asks_no_name_server) {
     Net net{simulation, {.allowed = {{"mirror", 80}}}};
     EXPECT_EQ(ask(net.guest, "server").first, 5u);
     EXPECT_EQ(ask(net.guest, "mirror"), (std::pair{0u, Bytes{9, 1, 1, 1}}));
+  });
+}
+
+// Goal: the same on several LWPs at once, with sockets of the system.
+// Method: connections that send and receive at the same time as others begin and end.
+TEST(NatOnTheHost, carries_many_connections_at_once) {
+  threads::runtime runtime{{.processors = 4}};
+  runtime.run([] {
+    base::SilentLog log;
+    auto const world = world::make_real_world(log);
+    auto const listener = *world->network().listen({IpAddress::loopback(), 0});
+    auto const port = listener->local().port;
+    threads::scope server;
+    server.spawn("server", [&] {
+      threads::scope streams;
+      for (;;) {
+        auto accepted = listener->accept(Deadline::never());
+        if (!accepted) return;
+        streams.spawn("echo",
+                      [stream = std::shared_ptr{*std::move(accepted)}] {
+                        Bytes buffer(10'000);
+                        for (;;) {
+                          auto const got = stream->read_some(buffer, Deadline::never());
+                          if (!got || *got == 0) break;
+                          if (!stream->write_all(ByteView{buffer}.first(*got), Deadline::never()))
+                            break;
+                        }
+                        stream->finish_writing();
+                      },
+                      {.isolated = true});
+      }
+    });
+    TestGuest guest;
+    auto const router = *Nat::create({.allowed = {{"127.0.0.1", port}}}, guest.link, *world);
+    auto const sent = pattern(300'000);
+    for (std::uint16_t round = 0; round < 8; ++round) {
+      TestTcp given_up{guest, kRouterAddress, port, static_cast<std::uint16_t>(41000 + round)};
+      given_up.send(TcpSegment::kSyn);
+      TestTcp tcp{guest, kRouterAddress, port, static_cast<std::uint16_t>(40000 + round)};
+      ASSERT_TRUE(tcp.connect());
+      given_up.sequence = 1001;
+      given_up.send(TcpSegment::kReset);
+      EXPECT_TRUE(tcp.send_all(sent));
+      tcp.send(TcpSegment::kAck | TcpSegment::kFin);
+      tcp.receive_all();
+      EXPECT_EQ(tcp.received, sent);
+    }
+    server.request_stop();
+    static_cast<void>(server.join());
   });
 }
 
