@@ -89,9 +89,10 @@ class Play {
     listener_.reset();
     // Longer than anything lives whose other end is gone. The guest takes what comes and answers
     // nothing.
-    for (int i = 0; i < 3; ++i) {
+    for (TimePoint const end = threads::now() + 3 * nat::TcpFlows::kIdleTransitoryMax;
+         threads::now() < end;) {
       drain(nat::FrameLink::kFramesMax);
-      static_cast<void>(threads::sleep_for(nat::TcpFlows::kIdleTransitoryMax));
+      static_cast<void>(threads::sleep_for(5s));
     }
     MUT_ASSERT(router_->counts().tcp == 0 && router_->counts().udp == 0);
   }
