@@ -238,11 +238,27 @@ def is_the_same_to_the_last_byte_for_the_same_seed(program):
     assert once("2") != first, "the seed changes nothing"
 
 
+def reaches_a_simulated_network_the_same_way_for_the_same_seed(program):
+    content = bytes((31 * i + i // 251) & 255 for i in range(2_000_000))
+    line = f"{GET_ADDRESS}; wget -q -O /tmp/f http://server/; sha256sum /tmp/f; cat /proc/interrupts; poweroff -f"
+    def once(seed):
+        run = boot(program, line, "--network", "internet", "--deterministic", "1", "--simulated-network", seed,
+                   "--instructions", "20000", append="console=ttyS0 guest_modules")
+        assert hashlib.sha256(content).hexdigest() in run.stdout, "the file is not the one that the server has"
+        instructions = re.search(r"(\d+) instructions", run.stderr).group(1)
+        return instructions, hashlib.sha256(run.stdout.encode()).hexdigest()
+    first = once("1")
+    assert once("1") == first, "two runs of one seed differ"
+    assert once("2") != first, "the seed changes nothing"
+
+
 STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_by_every_engine, boots_several_processors,
                                                talks_over_virtio, keeps_what_was_written_to_a_disk,
                                                leaves_a_disk_as_it_is_under_an_overlay, keeps_what_was_synced_when_it_is_killed,
                                                reaches_over_its_network_what_was_allowed_and_nothing_else,
-                                               is_reached_through_a_published_port, is_the_same_to_the_last_byte_for_the_same_seed)}
+                                               is_reached_through_a_published_port,
+                                               reaches_a_simulated_network_the_same_way_for_the_same_seed,
+                                               is_the_same_to_the_last_byte_for_the_same_seed)}
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--list"]:
