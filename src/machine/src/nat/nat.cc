@@ -20,8 +20,9 @@ namespace mutirao::machine::nat {
 namespace {
 
 constexpr std::size_t kPublishedMax = 64;
-constexpr Duration kLookUpPatience = 10s, kTick = 1s;
-constexpr unsigned kTicksPerLookAtHost = 5;
+constexpr Duration kLookUpPatience = 10s;
+// How often connections are looked after, if there are any, and the host's addresses asked for.
+constexpr Duration kTick = 1s, kLookAtHost = 5s;
 // RFC 826: Ethernet, IPv4, the sizes of their addresses, a request.
 constexpr std::array<std::uint8_t, 8> kArpRequest{0, 1, 8, 0, 6, 4, 0, 1};
 constexpr std::size_t kArpBytes = 28;
@@ -128,15 +129,20 @@ void Nat::Router::route() {
 }
 
 void Nat::Router::keep_time() {
-  for (unsigned ticks = 1; threads::sleep_for(kTick); ++ticks) {
+  TimePoint next_look = inside.world.clock().now() + kLookAtHost;
+  bool idle = true;
+  while (threads::sleep_for(idle ? kLookAtHost : kTick)) {
+    auto const now = inside.world.clock().now();
     std::optional<std::vector<world::IpAddress>> addresses;
-    if (ticks % kTicksPerLookAtHost == 0)
+    if (now >= next_look) {
+      next_look = now + kLookAtHost;
       if (auto found = inside.world.network().local_addresses()) addresses = *std::move(found);
+    }
     std::lock_guard const lock{inside.mutex};
     if (addresses) inside.policy.set_host_addresses(*std::move(addresses));
-    auto const now = inside.world.clock().now();
     tcp.tick(now);
     udp.tick(now);
+    idle = tcp.count() == 0 && udp.count() == 0;
   }
 }
 

@@ -271,7 +271,7 @@ TEST(Nat, sends_a_guest_no_more_than_its_window_and_waits_until_it_opens) {
     tcp.send(TcpSegment::kAck);
     EXPECT_FALSE(tcp.take(500ms)) << "something came to a closed window";
     // It asks from time to time, for the answer that says so may have been forgotten.
-    EXPECT_TRUE(tcp.take(5s));
+    EXPECT_TRUE(tcp.take(10s));
     EXPECT_EQ(tcp.received.size(), within_window);
     tcp.window = 0xFFFF;
     tcp.acknowledges = true;
