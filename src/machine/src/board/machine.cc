@@ -28,10 +28,12 @@
 #include "firmware/loader.h"
 #include "firmware/sbi.h"
 #include "hart/interpreter.h"
+#include "nat/nat.h"
 #include "translator/translator.h"
 #include "virtio/block.h"
 #include "virtio/console.h"
 #include "virtio/entropy.h"
+#include "virtio/net.h"
 #include "virtio/transport.h"
 
 namespace mutirao::machine {
@@ -41,7 +43,7 @@ using namespace board;
 
 constexpr unsigned kCpusMax = 16;
 constexpr std::size_t kDisksMax = 8;
-constexpr unsigned kFirstDiskSlot = 4;
+constexpr unsigned kNetworkSlot = 3, kFirstDiskSlot = 4;
 // What a source does not give in so long is an error of the disk to the guest, whose own patience
 // ends after 30 s and with less grace.
 constexpr Duration kBlockPatience = 25s;
@@ -56,6 +58,10 @@ constexpr std::uint64_t kEpochNs = 1'704'067'200ull * 1'000'000'000;
 constexpr std::uint64_t kLargePage = 2_MiB;
 // What harts may say before anybody listens.
 constexpr std::size_t kConsoleTextMax = 1 << 20;
+
+std::uint64_t ticks_of(Duration passed) {
+  return static_cast<std::uint64_t>(passed.count()) / kTickNs;
+}
 
 /// Harts run in turns on the thread that called `run`, which makes a run a function of its options;
 /// or, by the world's time, each on a bound thread, while the caller's thread sees to what is
@@ -106,8 +112,9 @@ class VirtMachine final : public InspectedMachine,
     power_on_ = world_.clock().now();
   }
 
-  /// Both before anything else.
+  /// These before anything else.
   Result<void> make_engines(Engine engine);
+  Result<void> connect(NetworkOptions const& options);
   Result<void> load(MachineOptions options);
   MachineExit run(std::uint64_t instructions_max, Deadline deadline) override;
   std::size_t type(std::string_view bytes) override;
@@ -123,6 +130,15 @@ class VirtMachine final : public InspectedMachine,
     std::unique_ptr<BlockSource> source;
     std::unique_ptr<VirtioBlock> device;
     std::unique_ptr<VirtioPci> function;
+  };
+  /// A card, its cable, and what it leads to.
+  struct NetworkSlot {
+    NetworkSlot(std::function<void()> news, GuestMemory& memory)
+        : link{std::move(news)}, device{link, memory}, function{device, memory} {}
+    nat::FrameLink link;
+    VirtioNet device;
+    VirtioPci function;
+    std::unique_ptr<nat::Nat> router{};
   };
 
   // HartHost
@@ -176,6 +192,8 @@ class VirtMachine final : public InspectedMachine,
   void submit(VirtioBlock::Job job);
   void flush_disks();
   bool take_answers();
+  bool take_frames();
+  void keep_pace();
   MachineExit run_in_turns(std::uint64_t instructions_max, Deadline deadline);
   bool idle(Deadline deadline);
 
@@ -215,8 +233,11 @@ class VirtMachine final : public InspectedMachine,
   std::vector<VirtioBlock::Job> wanted_;
   std::deque<std::uint8_t> typed_;
   std::vector<VirtioBlock::Job> answers_;
+  bool frames_came_ = false;
   std::vector<VirtioBlock::Job> postponed_;  // whose threads were stopped with the last run
   threads::scope* block_threads_ = nullptr;  // while `run` is under way
+  TimePoint pace_begin_;  // of a seeded machine with a network: when its time would have been zero
+  std::unique_ptr<NetworkSlot> network_;  // goes first: its threads tell of frames
 };
 
 std::uint64_t VirtMachine::steps() const {
@@ -227,8 +248,7 @@ std::uint64_t VirtMachine::steps() const {
 
 std::uint64_t VirtMachine::time() {
   if (timebase_ == Timebase::instructions) return steps() / kStepsPerTick + ticks_idle_;
-  auto const passed = world_.clock().now() - power_on_;
-  return static_cast<std::uint64_t>(passed.count()) / kTickNs;
+  return ticks_of(world_.clock().now() - power_on_);
 }
 
 std::uint64_t VirtMachine::civil_ns() {
@@ -349,7 +369,8 @@ bool VirtMachine::idle(Deadline deadline) {
   flush_console();
   std::uint64_t const due = next_due();
   std::uint64_t const now = time();
-  if (timebase_ == Timebase::instructions && due != kNever) {
+  bool const paced = network_ && timebase_ == Timebase::instructions;
+  if (timebase_ == Timebase::instructions && due != kNever && !paced) {
     if (due > now) ticks_idle_ += due - now;
     threads::checkpoint();
     return !threads::stop_requested() && !deadline.passed(world_.clock().now());
@@ -361,7 +382,9 @@ bool VirtMachine::idle(Deadline deadline) {
   Deadline const until = Deadline::at(world_.clock().now() + wait);
   std::unique_lock lock{outside_mutex_};
   auto const waited = outside_came_.wait(
-      lock, [this] { return !typed_.empty() || !answers_.empty(); }, earlier(until, deadline));
+      lock, [this] { return !typed_.empty() || !answers_.empty() || frames_came_; },
+      earlier(until, deadline));
+  if (paced) ticks_idle_ += std::max(ticks_of(world_.clock().now() - pace_begin_), now) - now;
   if (!waited && waited.error().fault == Fault::cancelled) return false;
   return !deadline.passed(world_.clock().now());
 }
@@ -417,6 +440,38 @@ bool VirtMachine::take_answers() {
   return true;
 }
 
+Result<void> VirtMachine::connect(NetworkOptions const& options) {
+  network_ = std::make_unique<NetworkSlot>(
+      [this] {
+        std::lock_guard const lock{outside_mutex_};
+        frames_came_ = news_ = true;
+        outside_came_.notify_all();
+      },
+      *memory_);
+  pci_.add(kNetworkSlot, network_->function);
+  network_->router = MUT_TRY(nat::Nat::create(options, network_->link, world_));
+  return {};
+}
+
+/// Lets the network card look at its cable; false if there is no news.
+bool VirtMachine::take_frames() {
+  if (!network_) return false;
+  {
+    std::lock_guard const lock{outside_mutex_};
+    if (!std::exchange(frames_came_, false)) return false;
+  }
+  network_->function.poll();
+  return true;
+}
+
+/// Frames come in the world's time. When a seeded machine lets that pass as its own, they come
+/// after the same instruction each time in a world that is seeded too.
+void VirtMachine::keep_pace() {
+  if (!network_ || timebase_ != Timebase::instructions) return;
+  Duration const passed{static_cast<Duration::rep>(time() * kTickNs)};
+  static_cast<void>(threads::sleep_until(pace_begin_ + passed));
+}
+
 MachineExit VirtMachine::run(std::uint64_t instructions_max, Deadline deadline) {
   threads::scope block_threads;
   block_threads_ = &block_threads;
@@ -469,6 +524,7 @@ void VirtMachine::submit_jobs() {
 bool VirtMachine::see_to_outside(Deadline deadline) {
   submit_jobs();
   take_answers();
+  take_frames();
   take_typed();
   rtc_.look_at_time();
   constexpr Duration kLook = 1s;  // at the alarm of the clock
@@ -509,6 +565,7 @@ MachineExit VirtMachine::run_apart(std::uint64_t instructions_max, Deadline dead
 
 MachineExit VirtMachine::run_in_turns(std::uint64_t instructions_max, Deadline deadline) {
   std::uint64_t const begin = steps();
+  pace_begin_ = world_.clock().now() - Duration{static_cast<Duration::rep>(time() * kTickNs)};
   std::uint64_t const slice = harts_.size() == 1 ? kSliceAlone : kSliceAmongOthers;
   for (;;) {
     bool all_wait = true;
@@ -532,8 +589,10 @@ MachineExit VirtMachine::run_in_turns(std::uint64_t instructions_max, Deadline d
     };
     if (exit_) return ended(*exit_);
     if (steps() - begin >= instructions_max) return ended({MachineExit::Kind::instructions});
+    keep_pace();
     bool const answered = take_answers();
-    bool const news = take_typed() || answered;
+    bool const framed = take_frames();
+    bool const news = take_typed() || answered || framed;
     clint_.look_at_time();
     rtc_.look_at_time();
     if (all_wait && !news) {
@@ -628,6 +687,7 @@ Result<std::unique_ptr<InspectedMachine>> make_machine(MachineOptions options,
   auto machine =
       std::make_unique<VirtMachine>(options, std::move(console), world, std::move(memory));
   MUT_TRY(machine->make_engines(options.engine));
+  if (options.network) MUT_TRY(machine->connect(*options.network));
   MUT_TRY(machine->load(std::move(options)));
   return machine;
 }
