@@ -4,9 +4,9 @@
 //              [--profile FILE]]... [--snapshot]
 //
 // Boots a guest with its console on standard output. With --until it types TEXT of --type (a line)
-// when that text appeared, and without --type ends there with 0. Exits as the guest does; 3 when
-// the instructions ran out, 4 when an audit found a difference. For developers: the command for
-// people is `mutirao boot`.
+// when that text appeared, and without --type ends there with 0; several wait one after the other.
+// Exits as the guest does; 3 when the instructions ran out, 4 when an audit found a difference. For
+// developers: the command for people is `mutirao boot`.
 //
 // A disk is written to, unless it has an overlay: then what the guest writes goes there. --snapshot
 // gives each disk without one an overlay that is gone when the program ends. --profile is written
@@ -47,13 +47,18 @@ struct DiskRequest {
   machine::BlockProfile* profile = nullptr;  // the machine's
 };
 
+/// What is waited for on the console, and the line that is typed then.
+struct Cue {
+  std::string text;
+  std::string line{};  // empty: it ends there
+};
+
 struct BootRequest {
   machine::MachineOptions options;
   std::uint64_t instructions_max = machine::Machine::kNoLimit;
   std::vector<DiskRequest> disks;
   bool snapshot = false;
-  std::string until;
-  std::string line;
+  std::vector<Cue> cues;
 };
 
 BootRequest parse(int argc, char** argv) {
@@ -66,9 +71,12 @@ BootRequest parse(int argc, char** argv) {
       continue;
     }
     bool const of_disk = name == "--overlay" || name == "--profile";
-    if (i + 1 == argc || (of_disk && request.disks.empty())) {
+    bool const of_cue = name == "--type";
+    if (i + 1 == argc || (of_disk && request.disks.empty()) || (of_cue && request.cues.empty())) {
       std::fprintf(stderr, "machine_boot: %s: %s\n", name.c_str(),
-                   of_disk ? "behind a --disk" : "what?");
+                   of_disk  ? "behind a --disk"
+                   : of_cue ? "behind an --until"
+                            : "what?");
       std::exit(2);
     }
     std::string const value = argv[i + 1];
@@ -91,9 +99,9 @@ BootRequest parse(int argc, char** argv) {
                                : value == "audit" ? machine::Engine::audit
                                                   : machine::Engine::translator;
     else if (name == "--until")
-      request.until = value;
+      request.cues.push_back({value});
     else if (name == "--type")
-      request.line = value + "\n";
+      request.cues.back().line = value + "\n";
     else if (name == "--disk")
       request.disks.push_back({value});
     else if (name == "--overlay")
@@ -179,7 +187,8 @@ int boot(BootRequest request) {
     request.options.disks.push_back(std::move(*disk));
   }
   std::string seen;
-  bool found = false;
+  auto cue = request.cues.begin();
+  bool over = false;
   machine::Machine* running = nullptr;
   bool const follows_host = request.options.timebase == machine::Timebase::host;
   auto created = machine::Machine::create(
@@ -187,11 +196,14 @@ int boot(BootRequest request) {
       [&](std::string_view text) {
         std::fwrite(text.data(), 1, text.size(), stdout);
         std::fflush(stdout);
-        if (request.until.empty() || found) return;
+        if (cue == request.cues.end()) return;
         seen += text;
-        found = seen.find(request.until) != std::string::npos;
+        if (!seen.contains(cue->text)) return;
         // From here, so that the guest finds it after the same instruction each time.
-        if (found) running->type(request.line);
+        running->type(cue->line);
+        over = cue->line.empty();
+        seen.clear();
+        ++cue;
       },
       *world);
   if (!created) {
@@ -216,7 +228,7 @@ int boot(BootRequest request) {
       code = 4;
       break;
     }
-    if (found && request.line.empty()) {
+    if (over) {
       code = 0;
       break;
     }

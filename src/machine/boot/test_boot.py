@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """test_boot.py MACHINE_BOOT STORY | --list: boots Debian's unmodified kernel, and says what must happen.
 
-The kernel and the initramfs come from packaging/guests/fetch; without them a story is skipped (exit
-code 77).
+The kernel and the initramfs come from packaging/guests/fetch, and a whole Debian from packaging/guests/rootfs if
+that has made one; without them a story is skipped (exit code 77).
 """
 import hashlib
 import os
@@ -18,12 +18,20 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 PROMPT = "~ # "
 
 
-def guest():
-    fetched = subprocess.run([ROOT / "packaging/guests/fetch"], capture_output=True, text=True)
-    if fetched.returncode != 0:
-        print(f"no guest to boot: {fetched.stderr.strip()}")
+def told_by(*command):
+    told = subprocess.run(command, capture_output=True, text=True)
+    if told.returncode != 0:
+        print(f"no guest to boot: {told.stderr.strip()}")
         sys.exit(77)
-    return dict(line.split(" ", 1) for line in fetched.stdout.splitlines())
+    return dict(line.split(" ", 1) for line in told.stdout.splitlines())
+
+
+def guest():
+    return told_by(ROOT / "packaging/guests/fetch")
+
+
+def debian():
+    return told_by(ROOT / "packaging/guests/rootfs", "--cached")
 
 
 def boot(program, line, *options, append="console=ttyS0"):
@@ -98,6 +106,28 @@ def leaves_a_disk_as_it_is_under_an_overlay(program):
         assert "0" in parts and len(parts) == len(set(parts)) < 1024
 
 
+def log_in(program, append, *options):
+    """Boots Debian with systemd, logs in, and powers off; gives what it said to a few questions."""
+    files = guest()
+    # The other console of the machine would say "login:" too.
+    append = f"console=ttyS0 quiet panic=-1 systemd.mask=serial-getty@hvc0.service {append}"
+    ask = "echo; cat /proc/mounts; echo state: $(systemctl is-system-running --wait); systemctl --failed --no-pager; poweroff"
+    command = [program, "--kernel", files["kernel"], "--append", append, "--memory", "1024", "--instructions", "60000",
+               "--until", "login: ", "--type", "root", "--until", ":~# ", "--type", ask, *options]
+    run = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    print(run.stdout[-5000:], run.stderr)
+    assert run.returncode == 0, f"it ended with {run.returncode}"
+    said = run.stdout.replace("\r", "")
+    assert "\nstate: running\n" in said, "some unit failed"
+    assert "Call trace" not in said
+    return said
+
+
+def boots_debian_from_a_disk_to_its_login(program):
+    said = log_in(program, "root=/dev/vda", "--initrd", guest()["initrd"], "--disk", debian()["image"], "--snapshot")
+    assert "\n/dev/vda / ext4 rw" in said
+
+
 def merged(image, overlay, output):
     """What a guest sees, as one image; the layout is in src/machine/src/block/overlay_layout.h."""
     block = 4096
@@ -166,6 +196,7 @@ def is_the_same_to_the_last_byte_for_the_same_seed(program):
 STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_by_every_engine, boots_several_processors,
                                                talks_over_virtio, keeps_what_was_written_to_a_disk,
                                                leaves_a_disk_as_it_is_under_an_overlay, keeps_what_was_synced_when_it_is_killed,
+                                               boots_debian_from_a_disk_to_its_login,
                                                is_the_same_to_the_last_byte_for_the_same_seed)}
 
 if __name__ == "__main__":
