@@ -16,6 +16,7 @@
 #include "mutirao/threads/this_thread.h"
 
 #include "commands.h"
+#include "process.h"
 #include "report.h"
 #include "terminal.h"
 #include "text.h"
@@ -59,6 +60,12 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
     auto file = MUT_TRY(open_file(world, context, path, true));
     disks.push_back(MUT_TRY(machine::open_block_file(std::move(file), true)));
   }
+  std::vector<machine::Share> shares;
+  for (auto const& text : options.shares) {
+    auto const share = MUT_TRY(machine::parse_share(text));
+    auto const folder = absolute_path(share.folder, context.environment.working_folder);
+    shares.push_back({MUT_TRY(world.disk().open_tree(folder)), share.tag, share.read_only});
+  }
   return machine::MachineOptions{
       .memory_bytes = std::uint64_t{options.memory_mb} << 20,
       .cpus = options.cpus,
@@ -67,6 +74,7 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
       .append = options.append,
       .firmware = MUT_TRY(read_image(world, context, options.firmware)),
       .disks = std::move(disks),
+      .shares = std::move(shares),
       .engine = options.engine == "interp"  ? machine::Engine::interpreter
                 : options.engine == "audit" ? machine::Engine::audit
                                             : machine::Engine::translator,
@@ -199,6 +207,7 @@ int boot(world::World& world, Context const& context) {
 }  // namespace
 
 int command_boot(Context const& context) {
+  raise_open_file_limit();  // a shared folder holds each file that its guest knows
   return with_world([&](world::World& world) { return boot(world, context); });
 }
 

@@ -125,6 +125,11 @@ void add_boot(CLI::App& app, Options& options) {
                    "A raw image that it reads and writes, as vda; may be repeated")
       ->type_name("FILE")
       ->allow_extra_args(false);
+  boot->add_option("--share", options.shares,
+                   "A folder, as FOLDER:TAG, that it mounts by its tag as virtiofs; FOLDER:TAG:ro "
+                   "only to read; may be repeated")
+      ->type_name("FOLDER")
+      ->allow_extra_args(false);
   boot->add_option("--cpus", options.cpus, "Processors (default 1)")
       ->type_name("N")
       ->check(CLI::Range(1, 16));

@@ -1,7 +1,7 @@
 // machine_boot --kernel FILE [--initrd FILE] [--append TEXT] [--firmware FILE] [--memory MIB]
 //              [--cpus N] [--instructions MILLIONS] [--deterministic SEED] [--until TEXT] [--engine
 //              interp|jit|audit] [--type TEXT] [--console virtio] [--disk FILE [--overlay FILE]
-//              [--profile FILE]]... [--snapshot]
+//              [--profile FILE]]... [--snapshot] [--share FOLDER:TAG[:ro]]...
 //
 // Boots a guest with its console on standard output. With --until it types TEXT of --type (a line)
 // when that text appeared, and without --type ends there with 0; several wait one after the other.
@@ -17,6 +17,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <vector>
 
@@ -59,6 +60,7 @@ struct BootRequest {
   std::vector<DiskRequest> disks;
   bool snapshot = false;
   std::vector<Cue> cues;
+  std::vector<machine::ShareText> shares;
 };
 
 BootRequest parse(int argc, char** argv) {
@@ -108,7 +110,14 @@ BootRequest parse(int argc, char** argv) {
       request.disks.back().overlay = value;
     else if (name == "--profile")
       request.disks.back().profile_path = value;
-    else if (name == "--console")
+    else if (name == "--share") {
+      auto share = machine::parse_share(value);
+      if (!share) {
+        std::fprintf(stderr, "machine_boot: %s\n", share.error().what.c_str());
+        std::exit(2);
+      }
+      request.shares.push_back(*std::move(share));
+    } else if (name == "--console")
       request.options.console =
           value == "virtio" ? machine::ConsoleDevice::virtio : machine::ConsoleDevice::serial;
     else if (name == "--deterministic") {
@@ -186,6 +195,14 @@ int boot(BootRequest request) {
     }
     request.options.disks.push_back(std::move(*disk));
   }
+  for (machine::ShareText const& wanted : request.shares) {
+    auto folder = world->disk().open_tree(wanted.folder);
+    if (!folder) {
+      std::fprintf(stderr, "machine_boot: %s\n", folder.error().what.c_str());
+      return 2;
+    }
+    request.options.shares.push_back({std::move(*folder), wanted.tag, wanted.read_only});
+  }
   std::string seen;
   auto cue = request.cues.begin();
   bool over = false;
@@ -244,6 +261,11 @@ int boot(BootRequest request) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A shared folder holds each file that its guest knows.
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
   BootRequest request = parse(argc, argv);
   int code = 1;
   threads::runtime runtime{{.processors = 1}};

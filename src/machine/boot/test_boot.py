@@ -123,9 +123,37 @@ def log_in(program, append, *options):
     return said
 
 
-def boots_debian_from_a_disk_to_its_login(program):
+def boots_debian_to_its_login(program):
     said = log_in(program, "root=/dev/vda", "--initrd", guest()["initrd"], "--disk", debian()["image"], "--snapshot")
     assert "\n/dev/vda / ext4 rw" in said
+    # And without a disk, an initramfs or a module.
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder) / "root"
+        subprocess.run(["cp", "-a", debian()["folder"], root], check=True)
+        said = log_in(program, "root=debian rootfstype=virtiofs rw", "--share", f"{root}:debian")
+        assert "\ndebian / virtiofs rw" in said
+        assert any((root / "var/log/journal").glob("*/system.journal")), "its journal is not in the folder"
+
+
+def shares_folders_with_the_host(program):
+    with tempfile.TemporaryDirectory() as folder:
+        shared, given = pathlib.Path(folder) / "shared", pathlib.Path(folder) / "given"
+        for each in (shared, given):
+            each.mkdir()
+        (given / "file").write_text("from the host\n")
+        (given / "out").symlink_to("/")
+        run = boot(program, "mkdir /mnt/a /mnt/b; mount -t virtiofs one /mnt/a; mount -t virtiofs two /mnt/b; cat /mnt/b/file;"
+                   "echo no > /mnt/b/file; ls /mnt/b/out/init; dd if=/dev/urandom of=/mnt/a/data bs=64k count=40 2>/dev/null;"
+                   "mkdir /mnt/a/deep; md5sum /mnt/a/data; poweroff -f",
+                   "--share", f"{shared}:one", "--share", f"{given}:two:ro")
+        said = run.stdout.replace("\r", "")
+        assert "\nfrom the host\n" in said
+        assert "Read-only file system" in said and (given / "file").read_text() == "from the host\n"
+        assert "\n/mnt/b/out/init\n" in said, "a link of the folder leads the guest through its own files"
+        told = re.search(r"^([0-9a-f]{32})  /mnt/a/data", said, re.MULTILINE)
+        content = (shared / "data").read_bytes()
+        assert len(content) == 40 << 16 and hashlib.md5(content).hexdigest() == told.group(1)
+        assert (shared / "deep").is_dir()
 
 
 def merged(image, overlay, output):
@@ -196,7 +224,7 @@ def is_the_same_to_the_last_byte_for_the_same_seed(program):
 STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_by_every_engine, boots_several_processors,
                                                talks_over_virtio, keeps_what_was_written_to_a_disk,
                                                leaves_a_disk_as_it_is_under_an_overlay, keeps_what_was_synced_when_it_is_killed,
-                                               boots_debian_from_a_disk_to_its_login,
+                                               boots_debian_to_its_login, shares_folders_with_the_host,
                                                is_the_same_to_the_last_byte_for_the_same_seed)}
 
 if __name__ == "__main__":

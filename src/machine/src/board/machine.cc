@@ -31,6 +31,7 @@
 #include "virtio/block.h"
 #include "virtio/console.h"
 #include "virtio/entropy.h"
+#include "virtio/shared_folder.h"
 #include "virtio/transport.h"
 
 namespace mutirao::machine {
@@ -40,7 +41,8 @@ using namespace board;
 
 constexpr unsigned kCpusMax = 16;
 constexpr std::size_t kDisksMax = 8;
-constexpr unsigned kFirstDiskSlot = 4;
+constexpr std::size_t kSharesMax = 8;
+constexpr unsigned kFirstDiskSlot = 4, kFirstShareSlot = 16;
 // What a source does not give in so long is an error of the disk to the guest, whose own patience
 // ends after 30 s and with less grace.
 constexpr Duration kBlockPatience = 25s;
@@ -92,6 +94,7 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
     pci_.add(1, fast_console_function_);
     pci_.add(2, entropy_function_);
     for (std::unique_ptr<BlockSource>& source : options.disks) add_disk(std::move(source));
+    for (Share& share : options.shares) add_share(std::move(share));
     power_on_ = world_.clock().now();
   }
 
@@ -113,6 +116,10 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
   struct DiskSlot {
     std::unique_ptr<BlockSource> source;
     std::unique_ptr<VirtioBlock> device;
+    std::unique_ptr<VirtioPci> function;
+  };
+  struct ShareSlot {
+    std::unique_ptr<VirtioSharedFolder> device;
     std::unique_ptr<VirtioPci> function;
   };
   struct HartSlot {
@@ -172,6 +179,8 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
   void fill_random(MutableBytes bytes);
   void add_disk(std::unique_ptr<BlockSource> source);
   void submit(VirtioBlock::Job job);
+  void add_share(Share share);
+  void submit(VirtioSharedFolder::Job job);
   void flush_disks();
   bool take_answers();
   MachineExit run_harts(std::uint64_t instructions_max, Deadline deadline);
@@ -201,14 +210,17 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
   VirtioPci fast_console_function_;
   VirtioPci entropy_function_;
   std::vector<DiskSlot> disks_;
+  std::vector<ShareSlot> shares_;
   std::optional<MachineExit> exit_;
   std::atomic<std::uint64_t> steps_shown_{0};
 
-  // What comes from other threads, until the machine takes it: what was typed, and what disks did.
+  // What comes from other threads, until the machine takes it: what was typed, and what disks and
+  // shared folders did.
   threads::mutex outside_mutex_;
   threads::condition_variable outside_came_;
   std::deque<std::uint8_t> typed_;
   std::vector<VirtioBlock::Job> answers_;
+  std::vector<VirtioSharedFolder::Job> share_answers_;
   std::vector<VirtioBlock::Job> postponed_;  // whose threads were stopped with the last run
   threads::scope* block_threads_ = nullptr;  // while `run` is under way
 };
@@ -318,7 +330,8 @@ bool VirtMachine::idle(Deadline deadline) {
   Deadline const until = Deadline::at(world_.clock().now() + wait);
   std::unique_lock lock{outside_mutex_};
   auto const waited = outside_came_.wait(
-      lock, [this] { return !typed_.empty() || !answers_.empty(); }, earlier(until, deadline));
+      lock, [this] { return !typed_.empty() || !answers_.empty() || !share_answers_.empty(); },
+      earlier(until, deadline));
   if (!waited && waited.error().fault == Fault::cancelled) return false;
   return !deadline.passed(world_.clock().now());
 }
@@ -349,17 +362,48 @@ void VirtMachine::submit(VirtioBlock::Job job) {
   });
 }
 
-/// Gives the disks what their sources did; false if that was nothing.
+void VirtMachine::add_share(Share share) {
+  auto const number = static_cast<unsigned>(shares_.size());
+  auto device = std::make_unique<VirtioSharedFolder>(
+      std::move(share.folder), FuseServer::Options{.read_only = share.read_only},
+      std::move(share.tag), [this](VirtioSharedFolder::Job job) { submit(std::move(job)); },
+      *memory_);
+  auto function = std::make_unique<VirtioPci>(*device, *memory_);
+  pci_.add(kFirstShareSlot + number, *function);
+  shares_.push_back({std::move(device), std::move(function)});
+}
+
+/// As with disks; but what a folder does is not interrupted, so that nothing has to be done again.
+void VirtMachine::submit(VirtioSharedFolder::Job job) {
+  if (timebase_ == Timebase::instructions) {
+    job.carry_out();
+    return job.device->answer(std::move(job));
+  }
+  MUT_ASSERT(block_threads_ != nullptr);
+  block_threads_->spawn("machine-share", [this, job = std::move(job)]() mutable {
+    job.carry_out();
+    std::lock_guard const lock{outside_mutex_};
+    share_answers_.push_back(std::move(job));
+    outside_came_.notify_all();
+  });
+}
+
+/// Gives the disks and shared folders what was done for them; false if that was nothing.
 bool VirtMachine::take_answers() {
   std::vector<VirtioBlock::Job> answers;
+  std::vector<VirtioSharedFolder::Job> share_answers;
   {
     std::lock_guard const lock{outside_mutex_};
     answers.swap(answers_);
+    share_answers.swap(share_answers_);
   }
-  if (answers.empty()) return false;
   for (VirtioBlock::Job& job : answers) job.device->answer(std::move(job));
-  for (DiskSlot& disk : disks_) disk.function->poll();
-  return true;
+  if (!answers.empty())
+    for (DiskSlot& disk : disks_) disk.function->poll();
+  for (VirtioSharedFolder::Job& job : share_answers) job.device->answer(std::move(job));
+  if (!share_answers.empty())
+    for (ShareSlot& share : shares_) share.function->poll();
+  return !answers.empty() || !share_answers.empty();
 }
 
 MachineExit VirtMachine::run(std::uint64_t instructions_max, Deadline deadline) {
@@ -503,6 +547,14 @@ Result<std::unique_ptr<InspectedMachine>> make_machine(MachineOptions options,
   if (options.disks.size() > kDisksMax)
     return fail(Fault::invalid, fmt::format("a machine with {} disks", options.disks.size()),
                 fmt::format("give at most {}", kDisksMax));
+  if (options.shares.size() > kSharesMax)
+    return fail(Fault::invalid,
+                fmt::format("a machine with {} shared folders", options.shares.size()),
+                fmt::format("give at most {}", kSharesMax));
+  for (Share const& share : options.shares)
+    if (share.tag.empty() || share.tag.size() > VirtioSharedFolder::kTagMax)
+      return fail(Fault::invalid, fmt::format("a shared folder with the tag '{}'", share.tag),
+                  fmt::format("give a tag of 1 to {} characters", VirtioSharedFolder::kTagMax));
   auto memory = MUT_TRY(GuestMemory::create(kRam, options.memory_bytes));
   auto machine =
       std::make_unique<VirtMachine>(options, std::move(console), world, std::move(memory));

@@ -12,6 +12,7 @@
 #include "mutirao/base/time.h"
 #include "mutirao/base/units.h"
 #include "mutirao/machine/block_source.h"
+#include "mutirao/machine/share.h"
 #include "mutirao/world/world.h"
 
 /// A whole computer of another architecture, as one object: harts, RAM, devices and firmware of a
@@ -48,6 +49,7 @@ struct MachineOptions {
   /// Runs in machine mode in place of the built-in SBI, and finds the kernel at 0x80200000.
   Bytes firmware{};
   std::vector<std::unique_ptr<BlockSource>> disks{};  ///< vda, vdb and so on; 8 at most
+  std::vector<Share> shares{};                        ///< 8 at most
   Engine engine = Engine::translator;
   ConsoleDevice console = ConsoleDevice::serial;
   Timebase timebase = Timebase::host;

@@ -38,10 +38,10 @@ struct NodeInfo {
 
 /// What is to be different about a node.
 struct NodeChange {
-  std::optional<std::uint32_t> mode;  ///< permissions
-  std::optional<std::uint32_t> owner, group;
-  std::optional<std::uint64_t> size;
-  std::optional<FileTime> accessed, modified;
+  std::optional<std::uint32_t> mode{};  ///< permissions
+  std::optional<std::uint32_t> owner{}, group{};
+  std::optional<std::uint64_t> size{};
+  std::optional<FileTime> accessed{}, modified{};
   bool accessed_now = false, modified_now = false;
 };
 
@@ -99,8 +99,8 @@ class TreeFile {
 /// Something in a tree: it stays the same when it is renamed, and is held when it was removed.
 ///
 /// Names are single ones: what is empty, ".", "..", too long, or has a '/' or NUL in it is refused
-/// (EINVAL, ENAMETOOLONG), and no symbolic link is ever followed. So nothing outside the tree can be
-/// reached, whatever is renamed meanwhile.
+/// (EINVAL, ENAMETOOLONG), and no symbolic link is ever followed. So nothing outside the tree can
+/// be reached, whatever is renamed meanwhile.
 class TreeNode {
  public:
   virtual ~TreeNode() = default;
