@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/base/units.h"
-#include "mutirao/machine/block_source.h"
+#include "mutirao/machine/block_qcow2.h"
 #include "mutirao/machine/machine.h"
 #include "mutirao/threads/blocking.h"
 #include "mutirao/threads/scope.h"
@@ -58,7 +58,7 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
   std::vector<std::unique_ptr<machine::BlockSource>> disks;
   for (auto const& path : options.disks) {
     auto file = MUT_TRY(open_file(world, context, path, true));
-    disks.push_back(MUT_TRY(machine::open_block_file(std::move(file), true)));
+    disks.push_back(MUT_TRY(machine::open_block_image(std::move(file), true)));
   }
   std::vector<machine::Share> shares;
   for (auto const& text : options.shares) {

@@ -9,8 +9,9 @@
 // developers: the command for people is `mutirao boot`.
 //
 // A disk is written to, unless it has an overlay: then what the guest writes goes there. --snapshot
-// gives each disk without one an overlay that is gone when the program ends. --profile is written
-// at the end: a line for each part of the disk that the guest read, first one first.
+// gives each disk without one an overlay that is gone when the program ends. An image in qcow2 is
+// only read, so it wants one. --profile is written at the end: a line for each part of the disk
+// that the guest read, first one first.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -24,6 +25,7 @@
 #include "mutirao/base/log.h"
 #include "mutirao/machine/block_overlay.h"
 #include "mutirao/machine/block_profile.h"
+#include "mutirao/machine/block_qcow2.h"
 #include "mutirao/machine/machine.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/world/real_world.h"
@@ -162,7 +164,7 @@ Result<std::unique_ptr<machine::BlockSource>> open_disk(world::World& world, Dis
   bool const direct = request.overlay.empty() && !snapshot;
   auto const place = MUT_TRY(place_of(world, request.path));
   auto file = MUT_TRY(place.folder->open(place.name, {.writable = direct}));
-  auto disk = MUT_TRY(machine::open_block_file(std::move(file), direct));
+  auto disk = MUT_TRY(machine::open_block_image(std::move(file), direct));
   if (!request.profile_path.empty()) {
     auto profile = std::make_unique<machine::BlockProfile>(std::move(disk));
     request.profile = profile.get();

@@ -156,6 +156,22 @@ def shares_folders_with_the_host(program):
         assert (shared / "deep").is_dir()
 
 
+def reads_images_in_qcow2(program):
+    with tempfile.TemporaryDirectory() as folder:
+        image = make_disk(folder)
+        content = random.Random(1).randbytes(1 << 20) + b"text " * 100000
+        (pathlib.Path(folder) / "content").write_bytes(content)
+        subprocess.run(["debugfs", "-w", "-R", f"write {folder}/content file", image], check=True, capture_output=True)
+        for options in ([], ["-c"], ["-c", "-o", "compression_type=zstd,cluster_size=4k"]):
+            converted = pathlib.Path(folder) / "disk.qcow2"
+            subprocess.run(["qemu-img", "convert", "-O", "qcow2", *options, image, converted], check=True)
+            before = hashlib.sha256(converted.read_bytes()).digest()
+            run = boot(program, "mount /dev/vda /mnt && md5sum /mnt/file && echo more > /mnt/other && umount /mnt; poweroff -f",
+                       "--disk", converted, "--snapshot", append="console=ttyS0 guest_modules")
+            assert f"{hashlib.md5(content).hexdigest()}  /mnt/file" in run.stdout, options
+            assert hashlib.sha256(converted.read_bytes()).digest() == before
+
+
 def merged(image, overlay, output):
     """What a guest sees, as one image; the layout is in src/machine/src/block/overlay_layout.h."""
     block = 4096
@@ -224,7 +240,7 @@ def is_the_same_to_the_last_byte_for_the_same_seed(program):
 STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_by_every_engine, boots_several_processors,
                                                talks_over_virtio, keeps_what_was_written_to_a_disk,
                                                leaves_a_disk_as_it_is_under_an_overlay, keeps_what_was_synced_when_it_is_killed,
-                                               boots_debian_to_its_login, shares_folders_with_the_host,
+                                               boots_debian_to_its_login, shares_folders_with_the_host, reads_images_in_qcow2,
                                                is_the_same_to_the_last_byte_for_the_same_seed)}
 
 if __name__ == "__main__":
