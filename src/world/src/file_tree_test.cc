@@ -283,6 +283,43 @@ TEST_F(RealTree, stays_inside_when_a_folder_becomes_a_link) {
   });
 }
 
+// Goal: no moment between a look at a name and its use lets a client out.
+// Method: another thread exchanges a folder and a link to one outside as fast as it can.
+TEST_F(RealTree, stays_inside_while_folders_and_links_change_places) {
+  with_tree([this](TreeNode& root) {
+    std::filesystem::create_directories(folder_ + "/outside");
+    std::ofstream{folder_ + "/outside/secret"} << "secret";
+    std::filesystem::create_directories(shared() + "/a");
+    std::filesystem::create_symlink("../outside", shared() + "/b");
+    std::string const a = shared() + "/a", b = shared() + "/b";
+    threads::scope scope;
+    scope.spawn("exchanger", [&] {
+      while (!threads::stop_requested()) {
+        ASSERT_EQ(::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE), 0);
+        threads::yield();
+      }
+    });
+    int folders = 0, links = 0;
+    for (int i = 0; i < 5000; ++i) {
+      auto const node = root.find("a");
+      ASSERT_TRUE(node);
+      bool const folder = S_ISDIR((*node)->info()->mode);
+      (folder ? folders : links) += 1;
+      EXPECT_EQ(error_of((*node)->find("secret")), ErrorNumber{folder ? ENOENT : ENOTDIR});
+      EXPECT_EQ(error_of((*node)->open({})), folder ? kNone : ErrorNumber{ENXIO});
+      EXPECT_EQ(error_of((*node)->create("secret", 0644, kReadWrite, us())),
+                folder ? kNone : ErrorNumber{ENOTDIR});
+      EXPECT_EQ((*node)->remove("secret", false).has_value(), folder);
+      threads::yield();
+    }
+    scope.request_stop();
+    static_cast<void>(scope.join());
+    EXPECT_GT(folders, 0);
+    EXPECT_GT(links, 0);
+    EXPECT_EQ(std::filesystem::file_size(folder_ + "/outside/secret"), 6u);
+  });
+}
+
 TEST_F(RealTree, opens_no_device_that_lies_in_the_folder) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root makes devices";
   with_tree([this](TreeNode& root) {
