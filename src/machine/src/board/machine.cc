@@ -100,6 +100,7 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
   Result<void> load(MachineOptions options);
   MachineExit run(std::uint64_t instructions_max, Deadline deadline) override;
   std::size_t type(std::string_view bytes) override;
+  void system_request(char key) override;
   std::vector<Hart const*> harts() const override {
     auto const states = hart_states();
     return {states.begin(), states.end()};
@@ -208,6 +209,7 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
   threads::mutex outside_mutex_;
   threads::condition_variable outside_came_;
   std::deque<std::uint8_t> typed_;
+  std::optional<std::uint8_t> request_key_;
   std::vector<VirtioBlock::Job> answers_;
   std::vector<VirtioBlock::Job> postponed_;  // whose threads were stopped with the last run
   threads::scope* block_threads_ = nullptr;  // while `run` is under way
@@ -259,6 +261,12 @@ std::size_t VirtMachine::type(std::string_view bytes) {
   return taken;
 }
 
+void VirtMachine::system_request(char key) {
+  std::lock_guard const lock{outside_mutex_};
+  request_key_ = static_cast<std::uint8_t>(key);
+  outside_came_.notify_all();
+}
+
 /// The world's randomness, or in a seeded machine that of the seed.
 void VirtMachine::fill_random(MutableBytes bytes) {
   if (timebase_ == Timebase::host) return world_.entropy().fill(bytes);
@@ -274,6 +282,7 @@ void VirtMachine::fill_random(MutableBytes bytes) {
 /// Gives the console what was typed; false if that was nothing.
 bool VirtMachine::take_typed() {
   std::lock_guard const lock{outside_mutex_};
+  if (request_key_) uart_.send_break(*std::exchange(request_key_, std::nullopt));
   if (typed_.empty()) return false;
   std::string const bytes{typed_.begin(), typed_.end()};
   bool const serial = console_device_ == ConsoleDevice::serial;
@@ -318,7 +327,8 @@ bool VirtMachine::idle(Deadline deadline) {
   Deadline const until = Deadline::at(world_.clock().now() + wait);
   std::unique_lock lock{outside_mutex_};
   auto const waited = outside_came_.wait(
-      lock, [this] { return !typed_.empty() || !answers_.empty(); }, earlier(until, deadline));
+      lock, [this] { return !typed_.empty() || request_key_ || !answers_.empty(); },
+      earlier(until, deadline));
   if (!waited && waited.error().fault == Fault::cancelled) return false;
   return !deadline.passed(world_.clock().now());
 }
