@@ -636,6 +636,55 @@ class Story(unittest.TestCase):
         self.assertEqual(booted.wait(timeout=TIMEOUT_S), 130)
         terminal.close()
 
+    def test_machines_have_names_and_live_behind_walls_in_the_background(self):
+        ana = self.home("ana")
+        self.assertIn("mutirao boot --detach --name NAME", ana.run("boot", "--detach", "--kernel", "x", code=2).stderr)
+        self.assertIn("is no name for a machine", ana.run("boot", "--name", "../x", "--kernel", "x", code=2).stderr)
+        self.assertIn("try: mutirao machine list", ana.run("machine", "show", "web", code=3).stderr)
+        self.assertEqual(ana.json("machine", "list"), {"machines": []})
+        fetched = subprocess.run([ROOT / "packaging/guests/fetch"], capture_output=True, text=True)
+        if fetched.returncode != 0:
+            self.skipTest(f"no guest to boot: {fetched.stderr.strip()}")
+        files = dict(line.split(" ", 1) for line in fetched.stdout.splitlines())
+        words = ("boot", "--kernel", files["kernel"], "--initrd", files["initrd"], "--append", "console=ttyS0 quiet", "--memory", "256")
+        ana.run(*words, "--name", "web", "--detach")
+        shown = ana.json("machine", "show", "web")["machine"]
+        self.assertEqual((shown["name"], shown["state"], shown["memory_bytes"]), ("web", "running", 256 << 20))
+        # Its monitor, looked at from outside.
+        monitor = pathlib.Path("/proc") / str(shown["process_id"])
+        status = dict(line.split(":\t", 1) for line in (monitor / "status").read_text().splitlines() if ":\t" in line)
+        self.assertEqual((status["Seccomp"], status["NoNewPrivs"]), ("2", "1"))
+        for which in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+            self.assertEqual(int(status[which], 16), 0, which)
+        if "no files" in shown["isolation"] and os.access(monitor / "root", os.R_OK):
+            self.assertEqual(os.listdir(monitor / "root"), [])
+        # One types, the others look; who leaves leaves it running.
+        typist = ana.start("machine", "console", "web", stdin=subprocess.PIPE)
+        self.until_output(typist.stdout, "~ # ")
+        second = ana.run("machine", "console", "web", code=5)
+        self.assertIn("try: look only: mutirao machine console NAME --watch", second.stderr)
+        watcher = ana.start("machine", "console", "web", "--watch", stdin=subprocess.DEVNULL)
+        typist.stdin.write("echo seen by $((1 + 1))\n")
+        typist.stdin.flush()
+        self.until_output(typist.stdout, "seen by 2")
+        self.until_output(watcher.stdout, "seen by 2")
+        typist.kill()
+        typist.communicate(timeout=TIMEOUT_S)
+        self.assertIn("mutirao machine stop web", ana.run(*words, "--name", "web", code=5).stderr)
+        self.assertIn("try: mutirao machine stop web", ana.run("machine", "remove", "web", code=5).stderr)
+        ana.run("machine", "stop", "web")
+        watcher.communicate(timeout=TIMEOUT_S)
+        ended = ana.json("machine", "show", "web")["machine"]
+        self.assertEqual((ended["state"], ended["end"]), ("ended", "powered off with 0"))
+        # A monitor that was killed leaves a socket on which nobody answers.
+        ana.run(*words, "--name", "web", "--detach")
+        victim = ana.json("machine", "show", "web")["machine"]["process_id"]
+        os.kill(victim, signal.SIGKILL)
+        wait_for(lambda: ana.json("machine", "show", "web")["machine"]["state"] != "running", "it is known that it ended")
+        self.assertIn("signal 9", ana.json("machine", "show", "web")["machine"]["end"])
+        ana.run("machine", "remove", "web")
+        self.assertEqual(ana.json("machine", "list"), {"machines": []})
+
     def until_output(self, stream, text):
         """Reads until `text` came."""
         seen = ""

@@ -142,6 +142,34 @@ void add_boot(CLI::App& app, Options& options) {
   boot->add_option("--seed", options.seed,
                    "Of the entropy that it starts with, with --deterministic")
       ->type_name("N");
+  boot->add_option("--name", options.name, "What mutirao machine knows it by")->type_name("NAME");
+  boot->add_flag("--detach", options.detach,
+                 "Return once it runs; it goes on in the background, and needs a name");
+  boot->add_option("--isolation", options.isolation,
+                   "Walls around it: as far as the system allows (possible, the default), or all "
+                   "of them or nothing (required)")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"possible", "required"}));
+  boot->add_option("--ready-fd", options.ready_fd, "")->group("");
+}
+
+void add_machine(CLI::App& app, Options& options) {
+  auto* machine = verb(app, "machine", "The machines that were booted with a name", kMore);
+  machine->require_subcommand(1);
+  verb(*machine, "list", "One line for each: whether it runs, its size, since when, from what", "");
+  auto const named = [&](char const* name, char const* about) {
+    auto* command = verb(*machine, name, about, "");
+    command->add_option("NAME", options.name, "Name of the machine")->required();
+    return command;
+  };
+  named("console", "Its console on this terminal; Ctrl-] leaves, and the machine goes on")
+      ->add_flag("--watch", options.watch, "Look only: somebody else may type");
+  named("show", "All about one");
+  named("stop", "Ask it to end; it is ended when it does not")
+      ->add_option("--patience", options.patience_s,
+                   "So many seconds it has for that (default 10); 0 ends it at once")
+      ->type_name("SECONDS");
+  named("remove", "Forget a machine that does not run; its disks stay where they are");
 }
 
 void add_sim(CLI::App& app, Options& options) {
@@ -335,6 +363,7 @@ void add_rest(CLI::App& app, Options& options) {
                  "Also check page, tracker and amounts; fail when one is off");
   demo->add_flag("--keep", options.keep, "Leave the folder with the copies and logs");
   add_boot(app, options);
+  add_machine(app, options);
   add_swarm(app, options);
   add_thread(app);
   add_object(app, options);

@@ -55,7 +55,7 @@ struct Options {
   std::string capability;              ///< empty: as the environment says
   bool follow = false;
 
-  // boot; its seed is that of demo
+  // boot; its seed is that of demo, its name that of swarm, its --detach that of up
   std::string kernel;
   std::string initrd;
   std::string append;
@@ -65,6 +65,11 @@ struct Options {
   unsigned cpus = 1;
   std::uint32_t memory_mb = 1024;
   bool deterministic = false;
+  std::string isolation = "possible";
+
+  // machine; its name is that of swarm
+  bool watch = false;
+  std::uint32_t patience_s = 10;  ///< how long a machine may take to end by itself
 
   // demo
   std::string file;
