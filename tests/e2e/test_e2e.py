@@ -720,6 +720,23 @@ class Story(unittest.TestCase):
         self.assertEqual(told["copies_verified"], 4)
         self.assertEqual(told["delivered_bytes"], 4 * 60_000_000)
 
+    def test_demo_boots_a_machine_or_says_why_not(self):
+        ana = self.home("ana")
+        few = ("demo", "--size", "5", "--nodes", "2", "--json")
+        without = json.loads(ana.run(*few).stdout)
+        self.assertEqual((without["machine"]["booted"], without["ok"]), (False, True))
+        self.assertIn("./run fetches one", without["machine"]["mend"])
+        fetched = subprocess.run([ROOT / "packaging/guests/fetch"], capture_output=True, text=True)
+        if fetched.returncode != 0:
+            self.skipTest(f"no guest to boot: {fetched.stderr.strip()}")
+        files = dict(line.split(" ", 1) for line in fetched.stdout.splitlines())
+        told = json.loads(ana.run(*few, "--kernel", files["kernel"], "--initrd", files["initrd"]).stdout)
+        self.assertTrue(told["machine"]["booted"])
+        self.assertGreater(told["machine"]["seconds"], 0)
+        self.assertTrue(any("riscv64" in line for line in told["machine"]["lines"]), told["machine"]["lines"])
+        wrong = json.loads(ana.run(*few, "--kernel", self.file(ana, 10_000), code=1).stdout)
+        self.assertEqual((wrong["machine"]["booted"], wrong["ok"]), (False, False))
+
     def test_demo_takes_a_file_and_cleans_up_after_ctrl_c(self):
         ana = self.home("ana")
         path = self.file(ana, 5 << 20)

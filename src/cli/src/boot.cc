@@ -34,7 +34,7 @@ namespace mutirao::cli {
 namespace {
 
 constexpr std::uint64_t kImageBytesMax = 2_GiB;
-constexpr std::chrono::seconds kStartMax{60};
+constexpr std::chrono::seconds kMonitorStartMax{60};
 /// A machine that was left ends by itself in so long, or else by force.
 constexpr std::chrono::seconds kLeaveMax{3};
 
@@ -155,6 +155,7 @@ Result<MonitorParts> Boot::prepare(world::OpenedSocket socket) {
 }
 
 Result<MachineEnd> Boot::run(bool shows_console, bool leaves, threads::signal_set& signals) {
+  MUT_TRY(folder_.make());
   {
     auto parts = MUT_TRY(prepare(MUT_TRY(world::OpenedSocket::listen_local(folder_.socket()))));
     process_.emplace(MUT_TRY(Process::copy([&] {
@@ -284,11 +285,10 @@ std::vector<std::string> words_of(Context const& context) {
 }
 
 int boot_detached(Context const& context, MachineFolder const& folder) {
-  std::error_code failed;
-  std::filesystem::create_directories(folder.path(), failed);
+  if (auto const made = folder.make(); !made) return report(made.error(), context.options.json);
   auto process = Process::start(
       {.arguments = words_of(context), .log_file = folder.log_file(), .detached = true});
-  auto const ready = process ? process->wait_ready(kStartMax) : Result<void>{};
+  auto const ready = process ? process->wait_ready(kMonitorStartMax) : Result<void>{};
   if (!process) return report(process.error(), context.options.json);
   if (!ready) return report(ready.error(), context.options.json);
   auto const& name = context.options.name;

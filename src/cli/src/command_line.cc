@@ -361,6 +361,10 @@ void add_rest(CLI::App& app, Options& options) {
       ->type_name("SECONDS");
   demo->add_flag("--check", options.check,
                  "Also check page, tracker and amounts; fail when one is off");
+  demo->add_option("--kernel", options.kernel,
+                   "A kernel for RISC-V, which a machine boots in the end; ./run gives one")
+      ->type_name("FILE");
+  demo->add_option("--initrd", options.initrd, "Its first file system")->type_name("FILE");
   demo->add_flag("--keep", options.keep, "Leave the folder with the copies and logs");
   add_boot(app, options);
   add_machine(app, options);

@@ -71,7 +71,7 @@ struct Options {
   bool watch = false;
   std::uint32_t patience_s = 10;  ///< how long a machine may take to end by itself
 
-  // demo
+  // demo; its guest is that of boot
   std::string file;
   std::uint32_t nodes = 7;
   std::uint32_t size_mb = 200;

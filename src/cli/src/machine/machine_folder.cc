@@ -66,10 +66,19 @@ std::optional<MachineEnd> MachineFolder::ended(world::World& world) const {
   return record_in<MachineEnd>(world, path_, kEnded);
 }
 
+Result<void> MachineFolder::make() const {
+  std::error_code failed;
+  std::filesystem::create_directories(path_, failed);
+  if (!failed) std::filesystem::permissions(path_, std::filesystem::perms::owner_all, failed);
+  if (failed)
+    return fail(Fault::refused, fmt::format("{}: {}", path_, failed.message()),
+                "choose a state folder that you can write: mutirao --state DIR ...");
+  return {};
+}
+
 Result<void> MachineFolder::begin(world::World& world, MachineInfo const& info) const {
   std::error_code none;
   MUT_TRY(write_record(world, path_, kStarted, info));
-  std::filesystem::permissions(path_, std::filesystem::perms::owner_all, none);
   std::filesystem::remove(path_ + "/" + kEnded, none);
   return {};
 }

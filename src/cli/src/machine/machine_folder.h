@@ -39,7 +39,9 @@ class MachineFolder {
   /// As it was started; nothing when there is no such machine.
   [[nodiscard]] std::optional<MachineInfo> started(world::World& world) const;
   [[nodiscard]] std::optional<MachineEnd> ended(world::World& world) const;
-  /// Makes the folder, and forgets how the machine of that name ended before.
+  /// Makes the folder when it is missing, for its owner alone.
+  [[nodiscard]] Result<void> make() const;
+  /// Writes down that the machine begins, and forgets how the one of that name ended before.
   [[nodiscard]] Result<void> begin(world::World& world, MachineInfo const& info) const;
   [[nodiscard]] Result<void> write_end(world::World& world, MachineEnd const& end) const;
   [[nodiscard]] Result<void> remove() const;
