@@ -685,6 +685,35 @@ class Story(unittest.TestCase):
         ana.run("machine", "remove", "web")
         self.assertEqual(ana.json("machine", "list"), {"machines": []})
 
+    def test_machine_exec_runs_programs_of_another_architecture_as_qemu_does(self):
+        ana = self.home("ana")
+        self.assertIn("not an ELF file", ana.run("machine", "exec", self.file(ana, 100), code=None).stderr)
+        compiler, qemu = shutil.which("riscv64-linux-gnu-gcc"), shutil.which("qemu-riscv64-static")
+        if not compiler or not qemu:
+            self.skipTest("no riscv64-linux-gnu-gcc, or no qemu-riscv64-static")
+        sources = pathlib.Path(__file__).parent / "programs"
+        for name, words in (("files", ()), ("processes", ()), ("threads", ()), ("signals", ()), ("arguments", ("-l", "--json", "a b", ""))):
+            program = ana.work / name
+            subprocess.run([compiler, "-O1", "-static", "-pthread", "-o", program, sources / f"{name}.c"], check=True)
+            outcomes = []
+            for runner in ([qemu], [BINARY, "machine", "exec"]):
+                with tempfile.TemporaryDirectory() as folder:
+                    done = subprocess.run([*runner, program, *words], cwd=folder, input="a line\n", capture_output=True, text=True, timeout=TIMEOUT_S)
+                    # A shell tells 128 and the signal, as we do; qemu dies of the signal itself.
+                    code = 128 - done.returncode if done.returncode < 0 else done.returncode
+                    outcomes.append((code, done.stdout))
+            self.assertEqual(outcomes[0], outcomes[1], name)
+        # qemu would start programs by the kernel's help, which it may not have.
+        program = ana.work / "exec"
+        subprocess.run([compiler, "-O1", "-static", "-o", program, sources / "exec.c"], check=True)
+        self.assertEqual(ana.run("machine", "exec", program).stdout,
+                         "started anew as itself with word, closed\nexited with 11\nPermission denied, No such file or directory\n")
+        cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "mutirao/guests"
+        for busybox in list(cache.glob("busybox-static_*/root/usr/bin/busybox"))[:1]:
+            script = "for i in 1 2 3; do echo $i; done | sort -r | tr '\\n' ' '; ls /nowhere 2>/dev/null || echo none; echo $(uname -m); cd /; pwd; exit 9"
+            done = ana.run("machine", "exec", busybox, "sh", "-c", script, code=9)
+            self.assertEqual(done.stdout, "3 2 1 none\nriscv64\n/\n")
+
     def until_output(self, stream, text):
         """Reads until `text` came."""
         seen = ""

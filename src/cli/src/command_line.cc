@@ -1,6 +1,7 @@
 #include "command_line.h"
 
 #include <algorithm>
+#include <array>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -170,6 +171,14 @@ void add_machine(CLI::App& app, Options& options) {
                    "So many seconds it has for that (default 10); 0 ends it at once")
       ->type_name("SECONDS");
   named("remove", "Forget a machine that does not run; its disks stay where they are");
+  auto* exec = verb(*machine, "exec", "Run a program for Linux on RISC-V, without a machine", "");
+  exec->add_option("PROGRAM", options.program, "An ELF file, linked statically")->required();
+  exec->add_option("ARGUMENT", options.arguments, "What it is given; flags too, behind its name");
+  exec->add_flag("--trace", options.trace_calls, "Say which system calls it misses");
+  exec->add_option("--engine", options.engine,
+                   "How instructions are executed: jit (default) or interp")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"jit", "interp"}));
 }
 
 void add_sim(CLI::App& app, Options& options) {
@@ -406,6 +415,21 @@ void take_words_whole(CLI::App& app) {
     take_words_whole(*command);
 }
 
+/// How many words are ours: those behind the program of `machine exec` are for it, whatever they
+/// look like.
+std::size_t words_of_ours(std::vector<std::string> const& words) {
+  constexpr std::array<std::string_view, 3> kWithValue{"--engine", "--state", "--at"};
+  constexpr std::array<std::string_view, 2> kExec{"machine", "exec"};
+  auto const exec = std::ranges::search(words, kExec);
+  auto at = exec.end();
+  while (at != words.end() && at->starts_with("-")) {
+    bool const takes_next = std::ranges::find(kWithValue, *at) != kWithValue.end();
+    at += takes_next && at + 1 != words.end() ? 2 : 1;
+  }
+  if (exec.empty() || at == words.end()) return words.size();
+  return static_cast<std::size_t>(at - words.begin()) + 1;
+}
+
 struct Grammar {
   Options options;
   CLI::App app{"Shares and fetches files among machines, with no server in between"};
@@ -480,7 +504,10 @@ CommandInfo const& command_tree() {
   return tree;
 }
 
-Result<Options> parse_command_line(std::vector<std::string> const& words) {
+Result<Options> parse_command_line(std::vector<std::string> const& all_words) {
+  auto const ours = words_of_ours(all_words);
+  std::vector<std::string> const words{all_words.begin(),
+                                       all_words.begin() + static_cast<std::ptrdiff_t>(ours)};
   if (auto known = check_words(command_tree(), words); !known)
     return std::unexpected{std::move(known).error()};
   Grammar grammar;
@@ -508,6 +535,9 @@ Result<Options> parse_command_line(std::vector<std::string> const& words) {
   for (auto const& word : chosen(grammar.app))
     grammar.options.verb += (grammar.options.verb.empty() ? "" : " ") + word;
   if (grammar.options.verb.empty()) grammar.options.verb = "help";
+  grammar.options.arguments.insert(grammar.options.arguments.end(),
+                                   all_words.begin() + static_cast<std::ptrdiff_t>(ours),
+                                   all_words.end());
   return grammar.options;
 }
 

@@ -67,7 +67,9 @@ struct Options {
   bool deterministic = false;
   std::string isolation = "possible";
 
-  // machine; its name is that of swarm
+  // machine; its name is that of swarm, the arguments of a program are those of object
+  std::string program;
+  bool trace_calls = false;
   bool watch = false;
   std::uint32_t patience_s = 10;  ///< how long a machine may take to end by itself
 
