@@ -694,7 +694,7 @@ class Story(unittest.TestCase):
         sources = pathlib.Path(__file__).parent / "programs"
         for name, words in (("files", ()), ("processes", ()), ("threads", ()), ("signals", ()), ("arguments", ("-l", "--json", "a b", ""))):
             program = ana.work / name
-            subprocess.run([compiler, "-O1", "-static", "-pthread", "-o", program, sources / f"{name}.c"], check=True)
+            subprocess.run([compiler, "-w", "-O1", "-static", "-pthread", "-o", program, sources / f"{name}.c"], check=True)
             outcomes = []
             for runner in ([qemu], [BINARY, "machine", "exec"]):
                 with tempfile.TemporaryDirectory() as folder:
@@ -705,7 +705,7 @@ class Story(unittest.TestCase):
             self.assertEqual(outcomes[0], outcomes[1], name)
         # qemu would start programs by the kernel's help, which it may not have.
         program = ana.work / "exec"
-        subprocess.run([compiler, "-O1", "-static", "-o", program, sources / "exec.c"], check=True)
+        subprocess.run([compiler, "-w", "-O1", "-static", "-o", program, sources / "exec.c"], check=True)
         self.assertEqual(ana.run("machine", "exec", program).stdout,
                          "started anew as itself with word, closed\nexited with 11\nPermission denied, No such file or directory\n")
         cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "mutirao/guests"

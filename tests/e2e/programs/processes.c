@@ -1,5 +1,6 @@
 // Children, pipes, and how they end.
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,22 @@ int main(void) {
     write(broken[1], "x", 1);
     _exit(0);
   }
+  wait(&status);
+  told(status);
+  // While another computes, a wait has its whole time, and ends early when there is something.
+  int late[2];
+  pipe(late);
+  fflush(stdout);
+  if (fork() == 0) {
+    for (volatile long i = 0; i < 30000000; ++i) {
+    }
+    usleep(50000);
+    write(late[1], "x", 1);
+    _exit(0);
+  }
+  struct pollfd ready = {late[0], POLLIN, 0};
+  printf("%d\n", poll(&ready, 1, 1));
+  printf("%d %d\n", poll(&ready, 1, 60000), ready.revents);
   wait(&status);
   told(status);
   printf("%d %d\n", (int)wait(&status), errno);

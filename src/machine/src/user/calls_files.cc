@@ -56,7 +56,7 @@ bool has_to_wait(SystemCall& call, int host, short events) {
   if (system_call(SYS_ppoll, argument_of(&file), 1, argument_of(&at_once), 0) != 0) return false;
   auto const flags = system_call(SYS_fcntl, host, F_GETFL);
   if (flags >= 0 && (flags & O_NONBLOCK) != 0) return false;
-  call.task.waiting = Waiting{.what = Waiting::For::file, .descriptor = host, .events = events};
+  call.task.waiting = Waiting{.what = Waiting::For::files, .files = {{host, events, 0}}};
   return true;
 }
 
@@ -256,6 +256,13 @@ std::int64_t call_ioctl(SystemCall& call) {
   return call.memory().write(call.a[2], part) ? done : -EFAULT;
 }
 
+/// Of a timespec, as far as it is worth waiting for.
+std::int64_t nanoseconds_in(std::array<std::int64_t, 2> const& time) {
+  constexpr std::int64_t kSecondsMax = 1'000'000'000;
+  return std::clamp<std::int64_t>(time[0], 0, kSecondsMax) * 1'000'000'000 +
+         std::clamp<std::int64_t>(time[1], 0, 999'999'999);
+}
+
 std::int64_t call_ppoll(SystemCall& call) {
   auto const [at, count, at_time, at_mask, a, b] = call.a;
   if (count > static_cast<std::uint64_t>(Files::kMax)) return -EINVAL;
@@ -270,19 +277,17 @@ std::int64_t call_ppoll(SystemCall& call) {
     time = call.memory().load<std::array<std::int64_t, 2>>(at_time);
     if (!time) return -EFAULT;
   }
+  bool const alone = call.kernel.alone();
   std::array<std::int64_t, 2> const at_once{};
-  bool const waits = !call.kernel.alone() && !call.task.timed_out;
   auto const ready = system_call(SYS_ppoll, argument_of(files.data()), as_signed(count),
-                                 waits || call.task.timed_out ? argument_of(&at_once)
-                                 : time                       ? argument_of(&*time)
-                                                              : 0,
+                                 !alone ? argument_of(&at_once)
+                                 : time ? argument_of(&*time)
+                                        : 0,
                                  0);
-  bool const ends_at_once = time && (*time)[0] == 0 && (*time)[1] == 0;
-  if (ready == 0 && waits && !ends_at_once) {
-    // The others have a turn, and then it looks again: at the first file, or after a moment.
-    constexpr std::int64_t kLook_ns = 10'000'000;
-    call.task.waiting =
-        Waiting{.what = Waiting::For::time, .until_ns = Kernel::now_ns() + kLook_ns};
+  if (ready == 0 && !alone && !call.task.timed_out && time != at_once) {
+    Waiting waiting{.what = Waiting::For::files, .files = std::move(files)};
+    if (time) waiting.until_ns = Kernel::now_ns() + nanoseconds_in(*time);
+    call.task.waiting = std::move(waiting);
     return kWaits;
   }
   for (std::uint64_t i = 0; i < count && ready >= 0; ++i)

@@ -1,14 +1,10 @@
 // System calls about memory.
 #include <cerrno>
 
-#include "mutirao/world/system_call.h"
-
 #include "user/kernel.h"
 
 namespace mutirao::machine::user {
 namespace {
-
-using world::system_call;
 
 // asm-generic/mman-common.h
 constexpr std::uint64_t kMapShared = 1, kMapKindMask = 0xF, kMapFixed = 0x10, kMapAnonymous = 0x20,

@@ -56,6 +56,7 @@ std::int64_t call_clone(SystemCall& call) {
   auto const [flags, stack, at_parent, tls, at_child, none] = call.a;
   bool const thread = (flags & kThread) != 0;
   if (thread != ((flags & (kShareMemory | kUntilExec)) == kShareMemory)) return -EINVAL;
+  if (!call.kernel.has_room()) return -EAGAIN;
   auto& parent = call.task;
   Task child;
   child.id = call.kernel.new_id();

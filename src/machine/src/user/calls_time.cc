@@ -1,6 +1,5 @@
 // System calls about time and randomness.
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <ctime>
 
@@ -74,11 +73,10 @@ std::int64_t call_clock_nanosleep(SystemCall& call) {
 }
 
 std::int64_t call_getrandom(SystemCall& call) {
-  std::array<std::uint8_t, 256> bytes;
-  auto const size = std::min<std::uint64_t>(call.a[1], bytes.size());
-  auto const got =
-      system_call(SYS_getrandom, argument_of(bytes.data()), static_cast<std::int64_t>(size),
-                  static_cast<std::int64_t>(call.a[2]));
+  constexpr std::uint64_t kBytesMax = 64 << 10;
+  Bytes bytes(std::min(call.a[1], kBytesMax));
+  auto const got = system_call(SYS_getrandom, argument_of(bytes.data()), std::ssize(bytes),
+                               static_cast<std::int64_t>(call.a[2]));
   if (got < 0) return got;
   auto const given = ByteView{bytes}.first(static_cast<std::size_t>(got));
   return call.memory().write(call.a[0], given) ? got : -EFAULT;

@@ -50,9 +50,6 @@ int SystemCall::host_folder(std::uint64_t descriptor) const noexcept {
   return static_cast<int>(descriptor) == AT_FDCWD ? files().folder->descriptor() : host(descriptor);
 }
 
-Kernel::Kernel(UserProgram program) : program_{std::move(program)} {}
-Kernel::~Kernel() = default;
-
 Result<std::unique_ptr<Kernel>> Kernel::make(UserProgram program) {
   if (program.engine == Engine::audit)
     return fail(Fault::unsupported, "programs are not audited", "boot a machine with them");
@@ -114,13 +111,8 @@ Result<void> Kernel::begin() {
   last_id_ = kFirstProcess - 1;
   first_ = task.id = task.process = new_id();
   task.parent = 1;
-  static_cast<void>(add_task(std::move(task)));
+  add_task(std::move(task));
   return {};
-}
-
-Task& Kernel::add_task(Task task) {
-  tasks_.push_back(std::move(task));
-  return tasks_.back();
 }
 
 std::uint16_t Kernel::new_asid() {
@@ -335,7 +327,7 @@ void Kernel::deliver_signals(Task& task) {
 /// The call that waits fails, or is made again after the handler.
 void Kernel::interrupt_wait(Task& task, SignalAction const& action) {
   if (!task.waiting) return;
-  bool const again = (action.flags & kRestart) != 0 && (task.waiting->what == Waiting::For::file ||
+  bool const again = (action.flags & kRestart) != 0 && (task.waiting->what == Waiting::For::files ||
                                                         task.waiting->what == Waiting::For::child);
   task.waiting.reset();
   task.woken = task.timed_out = false;
@@ -354,10 +346,11 @@ bool Kernel::is_ready(Task& task, std::int64_t now) {
   if (waiting.what == Waiting::For::child)
     return std::ranges::any_of(ended_,
                                [&](auto const& e) { return e.second.parent == task.process; });
-  if (waiting.what != Waiting::For::file) return false;
-  pollfd file{waiting.descriptor, waiting.events, 0};
+  if (waiting.what != Waiting::For::files) return false;
+  auto files = waiting.files;
   timespec const at_once{};
-  return system_call(SYS_ppoll, argument_of(&file), 1, argument_of(&at_once), 0) != 0;
+  return system_call(SYS_ppoll, argument_of(files.data()), std::ssize(files), argument_of(&at_once),
+                     0) != 0;
 }
 
 /// The one that has not run for longest.
@@ -377,8 +370,7 @@ void Kernel::wait_for_somebody() {
   std::optional<std::int64_t> until;
   for (auto const& task : tasks_) {
     auto const& waiting = *task.waiting;
-    if (waiting.what == Waiting::For::file)
-      files.push_back({waiting.descriptor, waiting.events, 0});
+    files.insert(files.end(), waiting.files.begin(), waiting.files.end());
     if (waiting.until_ns) until = std::min(until.value_or(INT64_MAX), *waiting.until_ns);
   }
   auto const left = until ? std::max<std::int64_t>(*until - now_ns(), 0) : 0;

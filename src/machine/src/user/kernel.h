@@ -64,19 +64,17 @@ inline constexpr std::int64_t kLeaveRegisters = -1001;
 class Kernel final : public HartHost {
  public:
   [[nodiscard]] static Result<std::unique_ptr<Kernel>> make(UserProgram program);
-  ~Kernel() override;
-
   [[nodiscard]] UserProgramEnd run();
 
   // For system calls.
-  [[nodiscard]] UserProgram const& program() const noexcept { return program_; }
-  [[nodiscard]] PagePool& pages() noexcept { return *pages_; }
   [[nodiscard]] std::unique_ptr<AddressSpace> new_space() {
     return AddressSpace::make(*pages_, gate_, park_);
   }
   /// Whether anybody else could go on while a task waits.
   [[nodiscard]] bool alone() const noexcept { return tasks_.size() == 1; }
-  Task& add_task(Task task);
+  /// Whether there may be one more; those count that ended and that nobody asked for.
+  [[nodiscard]] bool has_room() const noexcept { return tasks_.size() + ended_.size() < kTasksMax; }
+  void add_task(Task task) { tasks_.push_back(std::move(task)); }
   /// A number for the address space of a new process.
   [[nodiscard]] std::uint16_t new_asid();
   [[nodiscard]] int new_id() noexcept { return ++last_id_; }
@@ -90,13 +88,14 @@ class Kernel final : public HartHost {
                                    std::uint64_t count, std::uint32_t bits);
   /// For a task or, with `id` a process, for one of its threads. False when there is none.
   bool send_signal(int id, int signal);
-  void force_signal(Task& task, int signal, UserAddress address);
   [[nodiscard]] static std::int64_t now_ns() noexcept;
   /// The registers of the task whose system call it is.
   [[nodiscard]] Hart& hart() noexcept { return frame_->hart; }
 
  private:
-  explicit Kernel(UserProgram program);
+  static constexpr std::size_t kTasksMax = 4096;
+
+  explicit Kernel(UserProgram program) : program_{std::move(program)} {}
   Result<void> begin();
 
   // HartHost
@@ -109,6 +108,7 @@ class Kernel final : public HartHost {
   void make_call(Task& task);
   void leave_hart();
   void forget_mappings(Task const& task);
+  void force_signal(Task& task, int signal, UserAddress address);
   void finish_process(int process, int parent, int status);
   void deliver_signals(Task& task);
   void interrupt_wait(Task& task, SignalAction const& action);

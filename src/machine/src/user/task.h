@@ -5,7 +5,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <poll.h>
 #include <string>
+#include <vector>
 
 #include "hart/hart.h"
 #include "user/user_memory.h"
@@ -49,9 +51,8 @@ constexpr std::uint64_t bit_of(int signal) noexcept { return std::uint64_t{1} <<
 
 /// Why a task does not run.
 struct Waiting {
-  enum class For : std::uint8_t { file, futex, child, time, signal } what;
-  int descriptor = -1;                     ///< of a file, of the host
-  short events = 0;                        ///< as poll(2) has them
+  enum class For : std::uint8_t { files, futex, child, time, signal } what;
+  std::vector<pollfd> files{};             ///< of the host; any of them
   UserAddress address = 0;                 ///< of a futex
   std::uint32_t bits = ~0u;                ///< of a futex
   std::optional<std::int64_t> until_ns{};  ///< CLOCK_MONOTONIC

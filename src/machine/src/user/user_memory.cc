@@ -17,6 +17,7 @@ constexpr std::uint64_t kThere = 1, kReadable = 2, kWritable = 4, kExecutable = 
                         kUsed = 64 | 128;  // accessed and dirty: nobody here asks
 constexpr std::uint64_t kTableSpan = std::uint64_t{1} << 21;  // what one table of leaves maps
 constexpr std::uint64_t kSharedCopyMax = 64 << 20;
+constexpr std::size_t kAreasMax = 65530;  // as Linux has it: vm.max_map_count
 
 constexpr std::uint64_t entry_for(GuestAddress page, std::uint64_t flags) {
   return page >> 2 | flags;
@@ -163,7 +164,7 @@ void AddressSpace::split(UserAddress at) {
 
 std::int64_t AddressSpace::map(UserAddress begin, std::uint64_t size, Mapping mapping) {
   size = whole_pages(size);
-  if (!is_range(begin, size)) return -ENOMEM;
+  if (!is_range(begin, size) || areas_.size() >= kAreasMax) return -ENOMEM;
   if (auto const gone = unmap(begin, size); gone < 0) return gone;
   areas_.emplace(begin, Area{begin + size, std::move(mapping)});
   return static_cast<std::int64_t>(begin);
@@ -183,6 +184,7 @@ std::int64_t AddressSpace::protect(UserAddress begin, std::uint64_t size, Protec
   if (size == 0) return 0;
   size = whole_pages(size);
   if (!is_range(begin, size)) return (begin & kPageMask) != 0 ? -EINVAL : -ENOMEM;
+  if (areas_.size() >= kAreasMax) return -ENOMEM;
   UserAddress const end = begin + size;
   for (UserAddress at = begin; at < end;) {
     auto const* const area = area_of(at);
