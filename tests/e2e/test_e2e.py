@@ -636,6 +636,84 @@ class Story(unittest.TestCase):
         self.assertEqual(booted.wait(timeout=TIMEOUT_S), 130)
         terminal.close()
 
+    def test_machines_have_names_and_live_behind_walls_in_the_background(self):
+        ana = self.home("ana")
+        self.assertIn("mutirao boot --detach --name NAME", ana.run("boot", "--detach", "--kernel", "x", code=2).stderr)
+        self.assertIn("is no name for a machine", ana.run("boot", "--name", "../x", "--kernel", "x", code=2).stderr)
+        self.assertIn("try: mutirao machine list", ana.run("machine", "show", "web", code=3).stderr)
+        self.assertEqual(ana.json("machine", "list"), {"machines": []})
+        fetched = subprocess.run([ROOT / "packaging/guests/fetch"], capture_output=True, text=True)
+        if fetched.returncode != 0:
+            self.skipTest(f"no guest to boot: {fetched.stderr.strip()}")
+        files = dict(line.split(" ", 1) for line in fetched.stdout.splitlines())
+        words = ("boot", "--kernel", files["kernel"], "--initrd", files["initrd"], "--append", "console=ttyS0 quiet", "--memory", "256")
+        ana.run(*words, "--name", "web", "--detach")
+        shown = ana.json("machine", "show", "web")["machine"]
+        self.assertEqual((shown["name"], shown["state"], shown["memory_bytes"]), ("web", "running", 256 << 20))
+        # Its monitor, looked at from outside.
+        monitor = pathlib.Path("/proc") / str(shown["process_id"])
+        status = dict(line.split(":\t", 1) for line in (monitor / "status").read_text().splitlines() if ":\t" in line)
+        self.assertEqual((status["Seccomp"], status["NoNewPrivs"]), ("2", "1"))
+        for which in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+            self.assertEqual(int(status[which], 16), 0, which)
+        if "no files" in shown["isolation"] and os.access(monitor / "root", os.R_OK):
+            self.assertEqual(os.listdir(monitor / "root"), [])
+        # One types, the others look; who leaves leaves it running.
+        typist = ana.start("machine", "console", "web", stdin=subprocess.PIPE)
+        self.until_output(typist.stdout, "~ # ")
+        second = ana.run("machine", "console", "web", code=5)
+        self.assertIn("try: look only: mutirao machine console NAME --watch", second.stderr)
+        watcher = ana.start("machine", "console", "web", "--watch", stdin=subprocess.DEVNULL)
+        typist.stdin.write("echo seen by $((1 + 1))\n")
+        typist.stdin.flush()
+        self.until_output(typist.stdout, "seen by 2")
+        self.until_output(watcher.stdout, "seen by 2")
+        typist.kill()
+        typist.communicate(timeout=TIMEOUT_S)
+        self.assertIn("mutirao machine stop web", ana.run(*words, "--name", "web", code=5).stderr)
+        self.assertIn("try: mutirao machine stop web", ana.run("machine", "remove", "web", code=5).stderr)
+        ana.run("machine", "stop", "web")
+        watcher.communicate(timeout=TIMEOUT_S)
+        ended = ana.json("machine", "show", "web")["machine"]
+        self.assertEqual((ended["state"], ended["end"]), ("ended", "powered off with 0"))
+        # A monitor that was killed leaves a socket on which nobody answers.
+        ana.run(*words, "--name", "web", "--detach")
+        victim = ana.json("machine", "show", "web")["machine"]["process_id"]
+        os.kill(victim, signal.SIGKILL)
+        wait_for(lambda: ana.json("machine", "show", "web")["machine"]["state"] != "running", "it is known that it ended")
+        self.assertIn("signal 9", ana.json("machine", "show", "web")["machine"]["end"])
+        ana.run("machine", "remove", "web")
+        self.assertEqual(ana.json("machine", "list"), {"machines": []})
+
+    def test_machine_exec_runs_programs_of_another_architecture_as_qemu_does(self):
+        ana = self.home("ana")
+        self.assertIn("not an ELF file", ana.run("machine", "exec", self.file(ana, 100), code=None).stderr)
+        compiler, qemu = shutil.which("riscv64-linux-gnu-gcc"), shutil.which("qemu-riscv64-static")
+        if not compiler or not qemu:
+            self.skipTest("no riscv64-linux-gnu-gcc, or no qemu-riscv64-static")
+        sources = pathlib.Path(__file__).parent / "programs"
+        for name, words in (("files", ()), ("processes", ()), ("threads", ()), ("signals", ()), ("arguments", ("-l", "--json", "a b", ""))):
+            program = ana.work / name
+            subprocess.run([compiler, "-w", "-O1", "-static", "-pthread", "-o", program, sources / f"{name}.c"], check=True)
+            outcomes = []
+            for runner in ([qemu], [BINARY, "machine", "exec"]):
+                with tempfile.TemporaryDirectory() as folder:
+                    done = subprocess.run([*runner, program, *words], cwd=folder, input="a line\n", capture_output=True, text=True, timeout=TIMEOUT_S)
+                    # A shell tells 128 and the signal, as we do; qemu dies of the signal itself.
+                    code = 128 - done.returncode if done.returncode < 0 else done.returncode
+                    outcomes.append((code, done.stdout))
+            self.assertEqual(outcomes[0], outcomes[1], name)
+        # qemu would start programs by the kernel's help, which it may not have.
+        program = ana.work / "exec"
+        subprocess.run([compiler, "-w", "-O1", "-static", "-o", program, sources / "exec.c"], check=True)
+        self.assertEqual(ana.run("machine", "exec", program).stdout,
+                         "started anew as itself with word, closed\nexited with 11\nPermission denied, No such file or directory\n")
+        cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "mutirao/guests"
+        for busybox in list(cache.glob("busybox-static_*/root/usr/bin/busybox"))[:1]:
+            script = "for i in 1 2 3; do echo $i; done | sort -r | tr '\\n' ' '; ls /nowhere 2>/dev/null || echo none; echo $(uname -m); cd /; pwd; exit 9"
+            done = ana.run("machine", "exec", busybox, "sh", "-c", script, code=9)
+            self.assertEqual(done.stdout, "3 2 1 none\nriscv64\n/\n")
+
     def until_output(self, stream, text):
         """Reads until `text` came."""
         seen = ""
@@ -670,6 +748,23 @@ class Story(unittest.TestCase):
         self.assertTrue(told["ok"], told)
         self.assertEqual(told["copies_verified"], 4)
         self.assertEqual(told["delivered_bytes"], 4 * 60_000_000)
+
+    def test_demo_boots_a_machine_or_says_why_not(self):
+        ana = self.home("ana")
+        few = ("demo", "--size", "5", "--nodes", "2", "--json")
+        without = json.loads(ana.run(*few).stdout)
+        self.assertEqual((without["machine"]["booted"], without["ok"]), (False, True))
+        self.assertIn("./run fetches one", without["machine"]["mend"])
+        fetched = subprocess.run([ROOT / "packaging/guests/fetch"], capture_output=True, text=True)
+        if fetched.returncode != 0:
+            self.skipTest(f"no guest to boot: {fetched.stderr.strip()}")
+        files = dict(line.split(" ", 1) for line in fetched.stdout.splitlines())
+        told = json.loads(ana.run(*few, "--kernel", files["kernel"], "--initrd", files["initrd"]).stdout)
+        self.assertTrue(told["machine"]["booted"])
+        self.assertGreater(told["machine"]["seconds"], 0)
+        self.assertTrue(any("riscv64" in line for line in told["machine"]["lines"]), told["machine"]["lines"])
+        wrong = json.loads(ana.run(*few, "--kernel", self.file(ana, 10_000), code=1).stdout)
+        self.assertEqual((wrong["machine"]["booted"], wrong["ok"]), (False, False))
 
     def test_demo_takes_a_file_and_cleans_up_after_ctrl_c(self):
         ana = self.home("ana")

@@ -1,9 +1,8 @@
 #include <array>
-#include <atomic>
+#include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
-#include <poll.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -11,25 +10,33 @@
 #include "mutirao/base/units.h"
 #include "mutirao/machine/block_qcow2.h"
 #include "mutirao/machine/machine.h"
+#include "mutirao/node/json.h"
 #include "mutirao/threads/blocking.h"
-#include "mutirao/threads/scope.h"
+#include "mutirao/threads/runtime.h"
+#include "mutirao/threads/signals.h"
 #include "mutirao/threads/this_thread.h"
+#include "mutirao/world/jail.h"
+#include "mutirao/world/opened_socket.h"
+#include "mutirao/world/real_world.h"
 
 #include "commands.h"
+#include "demo_file.h"
+#include "interrupts.h"
+#include "machine/machine_client.h"
+#include "machine/machine_folder.h"
+#include "machine/monitor.h"
+#include "machine/monitor_report.h"
+#include "machine/terminal_console.h"
 #include "process.h"
 #include "report.h"
-#include "terminal.h"
-#include "text.h"
 
 namespace mutirao::cli {
 namespace {
 
-using machine::MachineExit;
-
-constexpr char kEscape = 0x1d;  // Ctrl-]
 constexpr std::uint64_t kImageBytesMax = 2_GiB;
-constexpr int kInputPoll_ms = 100;
-constexpr Duration kInputFull = 10ms;
+constexpr std::chrono::seconds kMonitorStartMax{60};
+/// A machine that was left ends by itself in so long, or else by force.
+constexpr std::chrono::seconds kLeaveMax{3};
 
 Result<std::unique_ptr<world::File>> open_file(world::World& world, Context const& context,
                                                std::string const& path, bool writable) {
@@ -99,133 +106,261 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
       .seed = options.seed};
 }
 
-/// While it lives, what is typed goes through as it is: to the guest, Ctrl-C too.
-class RawTerminal {
- public:
-  RawTerminal() {
-    if (!is_terminal(stdin) || tcgetattr(STDIN_FILENO, &before_) != 0) return;
-    termios raw = before_;
-    cfmakeraw(&raw);
-    raw.c_oflag = before_.c_oflag;  // the guest's lines end as those of a program
-    changed_ = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
-  }
-  ~RawTerminal() {
-    if (changed_) tcsetattr(STDIN_FILENO, TCSANOW, &before_);
-  }
-  RawTerminal(RawTerminal const&) = delete;
-  RawTerminal& operator=(RawTerminal const&) = delete;
-  [[nodiscard]] bool changed() const noexcept { return changed_; }
+MachineInfo machine_info(world::World& world, Context const& context, std::string name) {
+  auto const& options = context.options;
+  auto const image = options.kernel.empty() ? options.firmware : options.kernel;
+  return {.name = std::move(name),
+          .state = "running",
+          .cpus = options.cpus,
+          .memory_bytes = std::uint64_t{options.memory_mb} << 20,
+          .image = absolute_path(image, context.environment.working_folder),
+          .engine = options.engine,
+          .isolation = {},
+          .started_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                            world.clock().civil().time_since_epoch())
+                            .count(),
+          .end = {}};
+}
 
- private:
-  termios before_{};
-  bool changed_ = false;
+/// A pipe by which the monitor tells its parent how it goes.
+struct ReportPipe {
+  int ends[2] = {-1, -1};
+  ReportPipe() { MUT_ASSERT(::pipe(ends) == 0); }
+  ~ReportPipe() {
+    close_writer();
+    ::close(ends[0]);
+  }
+  ReportPipe(ReportPipe const&) = delete;
+  ReportPipe& operator=(ReportPipe const&) = delete;
+  void close_writer() noexcept {
+    if (ends[1] >= 0) ::close(std::exchange(ends[1], -1));
+  }
 };
 
-/// What there is on standard input; nothing at its end, empty when nothing came for a while.
-std::optional<std::string> typed() {
-  std::array<char, 1024> bytes;
-  auto const got = threads::blocking([&]() -> ssize_t {
-    pollfd input{STDIN_FILENO, POLLIN, 0};
-    if (poll(&input, 1, kInputPoll_ms) <= 0) return -1;
-    return ::read(STDIN_FILENO, bytes.data(), bytes.size());
+/// One life of a machine, from power on to its end: its process, and what this one does meanwhile.
+class Boot {
+ public:
+  Boot(Context const& context, MachineFolder const& folder) : context_{context}, folder_{folder} {}
+
+  /// With its console on the terminal, or with none. While this process has one thread.
+  Result<MachineEnd> run(bool shows_console, bool leaves, threads::signal_set& signals);
+
+ private:
+  Result<MonitorParts> prepare(world::OpenedSocket socket);
+  Result<void> follow(world::World& world, bool shows_console, bool leaves);
+  void read_reports();
+  void end_by_hand(MachineClient& machine);
+
+  Context const& context_;
+  MachineFolder const& folder_;
+  ReportPipe report_;
+  std::optional<Process> process_;
+  std::string told_;
+};
+
+/// Opens all that the machine will ever have, and writes down that it begins.
+Result<MonitorParts> Boot::prepare(world::OpenedSocket socket) {
+  std::optional<Result<MonitorParts>> parts;
+  with_world([&](world::World& world) {
+    parts.emplace([&]() -> Result<MonitorParts> {
+      auto options = MUT_TRY(machine_options(world, context_));
+      auto info = machine_info(world, context_, folder_.name());
+      MUT_TRY(folder_.begin(world, info));
+      return MonitorParts{.options = std::move(options),
+                          .info = std::move(info),
+                          .socket = std::move(socket),
+                          .report = report_.ends[1],
+                          .parent = ::getpid(),
+                          .must_be_isolated = context_.options.isolation == "required"};
+    }());
+    return 0;
   });
-  if (got == 0) return std::nullopt;
-  return std::string(bytes.data(), got < 0 ? 0 : static_cast<std::size_t>(got));
+  return *std::move(parts);
 }
 
-/// Runs it with its console on the terminal.
-MachineExit run_on_terminal(machine::Machine& machine, bool watch_for_escape) {
-  MachineExit exit{};
-  threads::scope work;
-  std::atomic<bool> ended = false;
-  work.spawn("machine",
-             [&] {
-               exit = machine.run();
-               ended.store(true);
-             },
-             {.stack = threads::stack_size::large});
-  threads::scope input;
-  input.spawn("console",
-              [&] {
-                while (!ended.load()) {
-                  auto text = typed();
-                  if (!text) return;
-                  auto const escape = watch_for_escape ? text->find(kEscape) : std::string::npos;
-                  text->resize(std::min(text->size(), escape));
-                  for (std::string_view left = *text; !left.empty() && !ended.load();) {
-                    left.remove_prefix(machine.type(left));
-                    if (!left.empty() && !threads::sleep_for(kInputFull)) return;
-                  }
-                  if (escape == std::string::npos) continue;
-                  work.request_stop();
-                  return;
-                }
-              },
-              {.isolated = true});
-  static_cast<void>(work.join());
-  return exit;
+Result<MachineEnd> Boot::run(bool shows_console, bool leaves, threads::signal_set& signals) {
+  MUT_TRY(folder_.make());
+  {
+    auto parts = MUT_TRY(prepare(MUT_TRY(world::OpenedSocket::listen_local(folder_.socket()))));
+    process_.emplace(MUT_TRY(Process::copy([&] {
+      ::close(report_.ends[0]);
+      if (context_.options.ready_fd >= 0) ::close(context_.options.ready_fd);
+      return run_monitor(std::move(parts));
+    })));
+  }
+  report_.close_writer();
+  base::StderrLog log{log_level(base::LogLevel::warning)};
+  Result<MachineEnd> end = fail(Fault::cancelled, "interrupted");
+  threads::runtime runtime;
+  runtime.run([&] {
+    auto const world = world::make_real_world(log);
+    Interrupts interrupts{signals};
+    auto const followed = interrupts.run([&] { return follow(*world, shows_console, leaves); });
+    auto const code = threads::blocking([&] {
+      if (!followed) process_->kill();
+      return process_->wait(kLeaveMax).value_or(kFailed);
+    });
+    end = followed ? end_told(told_, code) : std::unexpected{followed.error()};
+    if (interrupts.interrupted()) end = MachineEnd{.ended = "left"};
+    if (end) static_cast<void>(folder_.write_end(*world, *end));
+  });
+  std::error_code none;
+  std::filesystem::remove(folder_.socket(), none);
+  return end;
 }
 
-std::string_view name_of(MachineExit::Kind kind) {
-  switch (kind) {
-    case MachineExit::Kind::powered_off:
-      return "powered_off";
-    case MachineExit::Kind::reset:
-      return "reset";
-    case MachineExit::Kind::diverged:
-      return "diverged";
-    default:
-      return "left";
+/// Until the monitor has closed its end of the pipe: it ended.
+void Boot::read_reports() {
+  bool answered = false;
+  for (;;) {
+    std::array<char, 4096> bytes;
+    auto const got =
+        threads::blocking([&] { return ::read(report_.ends[0], bytes.data(), bytes.size()); });
+    if (got <= 0) return;
+    told_.append(bytes.data(), static_cast<std::size_t>(got));
+    if (answered || !told_.contains('\n')) continue;
+    answered = true;
+    if (told_.starts_with("ready\n")) tell_ready(context_.options.ready_fd, nullptr);
   }
 }
 
-int told_end(Context const& context, machine::Machine const& machine, MachineExit const& exit,
-             Duration took) {
-  auto const seconds = std::chrono::duration<double>(took).count();
-  if (context.options.json)
-    fmt::print(
-        "{{\"machine\":{{\"ended\":\"{}\",\"code\":{},\"instructions\":{},\"seconds\":{:.3f}}}}}\n",
-        name_of(exit.kind), exit.code, machine.instructions(), seconds);
-  if (exit.kind == MachineExit::Kind::diverged)
-    return report({Fault::corrupt, "the engines do not do the same: " + exit.what,
+void Boot::end_by_hand(MachineClient& machine) {
+  static_cast<void>(machine.stop(0));
+  if (!threads::blocking([&] { return process_->wait(kLeaveMax); })) process_->kill();
+}
+
+Result<void> Boot::follow(world::World& world, bool shows_console, bool leaves) {
+  threads::scope reports;
+  reports.spawn("reports", [this] { read_reports(); });
+  if (shows_console) {
+    MachineClient machine{world, folder_.socket()};
+    auto const shown = show_on_terminal(machine, {.types = true, .leaves = leaves});
+    if (shown && *shown == ConsoleEnd::left) end_by_hand(machine);
+    if (threads::stop_requested()) process_->kill();
+  }
+  return reports.join();
+}
+
+int told_end(Context const& context, MachineEnd const& end) {
+  if (context.options.json) fmt::print("{{\"machine\":{}}}\n", middleware::json_of(end));
+  if (end.ended == "diverged")
+    return report({Fault::corrupt, "the engines do not do the same: " + end.what,
                    "a bug of ours: please report it with the command that you gave"},
-                  context.options.json);
-  if (exit.kind != MachineExit::Kind::powered_off) return kInterrupted;
+                  false);
+  if (end.ended == "violated" || end.ended == "killed") {
+    report({Fault::io, end.what,
+            end.ended == "violated"
+                ? "the guest has found a fault of ours: please report it with the image"
+                : ""},
+           false);
+    return end.ended == "violated" ? static_cast<int>(kViolated) : static_cast<int>(kFailed);
+  }
+  if (end.ended != "powered_off") return kInterrupted;
   if (!context.options.quiet && !context.options.json)
     fmt::print(stderr,
                "the machine powered off with {} after {:.1f} s and {} million instructions\n",
-               exit.code, seconds, machine.instructions() / 1'000'000);
-  return static_cast<int>(std::min(exit.code, 255u));
+               end.code, end.seconds, end.instructions / 1'000'000);
+  return static_cast<int>(std::min(end.code, 255u));
 }
 
-int boot(world::World& world, Context const& context) {
-  if (context.options.kernel.empty() && context.options.firmware.empty())
-    return report({Fault::invalid, "nothing to boot", "mutirao boot --kernel FILE --initrd FILE"},
-                  context.options.json);
-  RawTerminal const terminal;
-  if (terminal.changed() && !context.options.quiet)
-    fmt::print(stderr, "Ctrl-] leaves the machine\r\n");
-  auto const console = [](std::string_view text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
-  };
+/// In this process and its monitor, until the machine ends.
+int boot_here(Context const& context, MachineFolder const& folder) {
+  threads::signal_set signals{SIGINT, SIGTERM};
+  bool const shows_console = context.options.ready_fd < 0;
+  std::optional<RawTerminal> terminal;
+  if (shows_console) terminal.emplace();
+  bool const leaves = terminal && terminal->changed();
+  if (leaves && !context.options.quiet) fmt::print(stderr, "Ctrl-] leaves the machine\r\n");
   for (;;) {
-    auto const started = threads::now();
-    auto options = machine_options(world, context);
-    if (!options) return report(options.error(), context.options.json);
-    auto const machine = machine::Machine::create(*std::move(options), console, world);
-    if (!machine) return report(machine.error(), context.options.json);
-    auto const exit = run_on_terminal(**machine, terminal.changed());
-    if (exit.kind == MachineExit::Kind::reset) continue;  // it asked to begin anew
-    return told_end(context, **machine, exit, threads::now() - started);
+    auto const end = Boot{context, folder}.run(shows_console, leaves, signals);
+    if (end && end->ended == "reset") continue;  // it asked to begin anew
+    terminal.reset();
+    if (end) return told_end(context, *end);
+    tell_ready(context.options.ready_fd, &end.error());
+    return report(end.error(), context.options.json);
   }
+}
+
+/// The words that boot the same machine in the background.
+std::vector<std::string> words_of(Context const& context) {
+  auto const& options = context.options;
+  std::vector<std::string> words{"boot", "--state", context.place.state_folder};
+  auto const add = [&](char const* flag, std::string const& value) {
+    if (!value.empty()) words.insert(words.end(), {flag, value});
+  };
+  auto const add_file = [&](char const* flag, std::string const& path) {
+    add(flag, path.empty() ? "" : absolute_path(path, context.environment.working_folder));
+  };
+  add_file("--kernel", options.kernel);
+  add_file("--initrd", options.initrd);
+  add_file("--firmware", options.firmware);
+  for (auto const& disk : options.disks) add_file("--disk", disk);
+  add("--append", options.append);
+  add("--name", options.name);
+  add("--cpus", std::to_string(options.cpus));
+  add("--memory", std::to_string(options.memory_mb));
+  add("--engine", options.engine);
+  add("--isolation", options.isolation);
+  if (options.deterministic) {
+    words.push_back("--deterministic");
+    add("--seed", std::to_string(options.seed));
+  }
+  return words;
+}
+
+int boot_detached(Context const& context, MachineFolder const& folder) {
+  if (auto const made = folder.make(); !made) return report(made.error(), context.options.json);
+  auto process = Process::start(
+      {.arguments = words_of(context), .log_file = folder.log_file(), .detached = true});
+  auto const ready = process ? process->wait_ready(kMonitorStartMax) : Result<void>{};
+  if (!process) return report(process.error(), context.options.json);
+  if (!ready) return report(ready.error(), context.options.json);
+  auto const& name = context.options.name;
+  if (context.options.json)
+    fmt::print("{{\"booted\":{{\"name\":{},\"process_id\":{}}}}}\n", node::json_string(name),
+               process->id());
+  else if (!context.options.quiet)
+    fmt::print(
+        "machine {} runs in the background (process {})\nnext: mutirao machine console {}; "
+        "mutirao machine stop {}\n",
+        name, process->id(), name, name);
+  return kDone;
+}
+
+/// Refuses the name of a machine that runs.
+Result<MachineFolder> folder_of(Context const& context, std::string const& name) {
+  auto const folder = MUT_TRY(MachineFolder::of(context.place, name));
+  bool const runs = with_world([&](world::World& world) {
+                      return MachineClient{world, folder.socket()}.is_there() ? 1 : 0;
+                    }) == 1;
+  if (runs)
+    return fail(Fault::refused, fmt::format("a machine called {} runs already", name),
+                fmt::format("mutirao machine console {0}; mutirao machine stop {0}", name));
+  return folder;
 }
 
 }  // namespace
 
 int command_boot(Context const& context) {
+  auto const& options = context.options;
   raise_open_file_limit();  // a shared folder holds each file that its guest knows
-  return with_world([&](world::World& world) { return boot(world, context); });
+  // Or the machine would have open what somebody forgot to close.
+  close_inherited(options.ready_fd);
+  if (options.kernel.empty() && options.firmware.empty())
+    return report({Fault::invalid, "nothing to boot", "mutirao boot --kernel FILE --initrd FILE"},
+                  options.json);
+  if (!options.name.empty()) {
+    auto const folder = folder_of(context, options.name);
+    if (!folder) return report(folder.error(), options.json);
+    return options.detach ? boot_detached(context, *folder) : boot_here(context, *folder);
+  }
+  if (options.detach)
+    return report({Fault::invalid, "a machine in the background needs a name",
+                   "mutirao boot --detach --name NAME ..."},
+                  options.json);
+  auto const folder = TemporaryFolder::make("mutirao-boot-", false);
+  if (!folder) return report(folder.error(), options.json);
+  return boot_here(context, MachineFolder{folder->path()});
 }
 
 }  // namespace mutirao::cli

@@ -1,6 +1,7 @@
 #include "command_line.h"
 
 #include <algorithm>
+#include <array>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -163,6 +164,42 @@ void add_boot(CLI::App& app, Options& options) {
   boot->add_option("--seed", options.seed,
                    "Of the entropy that it starts with, with --deterministic")
       ->type_name("N");
+  boot->add_option("--name", options.name, "What mutirao machine knows it by")->type_name("NAME");
+  boot->add_flag("--detach", options.detach,
+                 "Return once it runs; it goes on in the background, and needs a name");
+  boot->add_option("--isolation", options.isolation,
+                   "Walls around it: as far as the system allows (possible, the default), or all "
+                   "of them or nothing (required)")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"possible", "required"}));
+  boot->add_option("--ready-fd", options.ready_fd, "")->group("");
+}
+
+void add_machine(CLI::App& app, Options& options) {
+  auto* machine = verb(app, "machine", "The machines that were booted with a name", kMore);
+  machine->require_subcommand(1);
+  verb(*machine, "list", "One line for each: whether it runs, its size, since when, from what", "");
+  auto const named = [&](char const* name, char const* about) {
+    auto* command = verb(*machine, name, about, "");
+    command->add_option("NAME", options.name, "Name of the machine")->required();
+    return command;
+  };
+  named("console", "Its console on this terminal; Ctrl-] leaves, and the machine goes on")
+      ->add_flag("--watch", options.watch, "Look only: somebody else may type");
+  named("show", "All about one");
+  named("stop", "Ask it to end; it is ended when it does not")
+      ->add_option("--patience", options.patience_s,
+                   "So many seconds it has for that (default 10); 0 ends it at once")
+      ->type_name("SECONDS");
+  named("remove", "Forget a machine that does not run; its disks stay where they are");
+  auto* exec = verb(*machine, "exec", "Run a program for Linux on RISC-V, without a machine", "");
+  exec->add_option("PROGRAM", options.program, "An ELF file, linked statically")->required();
+  exec->add_option("ARGUMENT", options.arguments, "What it is given; flags too, behind its name");
+  exec->add_flag("--trace", options.trace_calls, "Say which system calls it misses");
+  exec->add_option("--engine", options.engine,
+                   "How instructions are executed: jit (default) or interp")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"jit", "interp"}));
 }
 
 void add_sim(CLI::App& app, Options& options) {
@@ -354,8 +391,13 @@ void add_rest(CLI::App& app, Options& options) {
       ->type_name("SECONDS");
   demo->add_flag("--check", options.check,
                  "Also check page, tracker and amounts; fail when one is off");
+  demo->add_option("--kernel", options.kernel,
+                   "A kernel for RISC-V, which a machine boots in the end; ./run gives one")
+      ->type_name("FILE");
+  demo->add_option("--initrd", options.initrd, "Its first file system")->type_name("FILE");
   demo->add_flag("--keep", options.keep, "Leave the folder with the copies and logs");
   add_boot(app, options);
+  add_machine(app, options);
   add_swarm(app, options);
   add_thread(app);
   add_object(app, options);
@@ -392,6 +434,21 @@ void take_words_whole(CLI::App& app) {
     });
   for (auto* command : app.get_subcommands([](CLI::App*) { return true; }))
     take_words_whole(*command);
+}
+
+/// How many words are ours: those behind the program of `machine exec` are for it, whatever they
+/// look like.
+std::size_t words_of_ours(std::vector<std::string> const& words) {
+  constexpr std::array<std::string_view, 3> kWithValue{"--engine", "--state", "--at"};
+  constexpr std::array<std::string_view, 2> kExec{"machine", "exec"};
+  auto const exec = std::ranges::search(words, kExec);
+  auto at = exec.end();
+  while (at != words.end() && at->starts_with("-")) {
+    bool const takes_next = std::ranges::find(kWithValue, *at) != kWithValue.end();
+    at += takes_next && at + 1 != words.end() ? 2 : 1;
+  }
+  if (exec.empty() || at == words.end()) return words.size();
+  return static_cast<std::size_t>(at - words.begin()) + 1;
 }
 
 struct Grammar {
@@ -468,7 +525,10 @@ CommandInfo const& command_tree() {
   return tree;
 }
 
-Result<Options> parse_command_line(std::vector<std::string> const& words) {
+Result<Options> parse_command_line(std::vector<std::string> const& all_words) {
+  auto const ours = words_of_ours(all_words);
+  std::vector<std::string> const words{all_words.begin(),
+                                       all_words.begin() + static_cast<std::ptrdiff_t>(ours)};
   if (auto known = check_words(command_tree(), words); !known)
     return std::unexpected{std::move(known).error()};
   Grammar grammar;
@@ -496,6 +556,9 @@ Result<Options> parse_command_line(std::vector<std::string> const& words) {
   for (auto const& word : chosen(grammar.app))
     grammar.options.verb += (grammar.options.verb.empty() ? "" : " ") + word;
   if (grammar.options.verb.empty()) grammar.options.verb = "help";
+  grammar.options.arguments.insert(grammar.options.arguments.end(),
+                                   all_words.begin() + static_cast<std::ptrdiff_t>(ours),
+                                   all_words.end());
   return grammar.options;
 }
 

@@ -47,6 +47,19 @@ TEST(CommandLine, understands_common_flags_before_and_after_the_verb) {
   }
 }
 
+TEST(CommandLine, leaves_to_a_program_what_stands_behind_its_name) {
+  auto const options = parse_command_line({"--json", "machine", "exec", "--engine", "interp",
+                                           "--trace", "ls", "-l", "--json", "--", "[1]"});
+  ASSERT_TRUE(options) << options.error().what;
+  EXPECT_EQ(options->verb, "machine exec");
+  EXPECT_EQ(options->program, "ls");
+  EXPECT_EQ(options->engine, "interp");
+  EXPECT_TRUE(options->trace_calls);
+  EXPECT_THAT(options->arguments, testing::ElementsAre("-l", "--json", "--", "[1]"));
+  EXPECT_FALSE(parse_command_line({"machine", "exec"}));
+  EXPECT_FALSE(parse_command_line({"machine", "exec", "--no-such-flag", "ls"}));
+}
+
 TEST(CommandLine, takes_the_values_of_get_and_share) {
   auto const get =
       parse_command_line({"get", "magnet:?xt=urn:btih:00", "-o", "/tmp/x", "--timeout", "9"});

@@ -92,6 +92,8 @@ int run_command_line(std::vector<std::string> const& words) {
   if (verb == "doctor") return command_doctor(context);
   if (verb == "demo") return command_demo(context);
   if (verb == "boot") return command_boot(context);
+  if (verb == "machine exec") return command_machine_exec(context);
+  if (verb.starts_with("machine ")) return command_machine(context);
   if (verb.starts_with("sim ")) return command_sim(context);
   if (verb.starts_with("thread ")) return command_thread(context);
   if (verb.starts_with("object ")) return command_object(context);

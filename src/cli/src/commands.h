@@ -51,6 +51,8 @@ int command_key(Context const& context);
 int command_doctor(Context const& context);
 int command_demo(Context const& context);
 int command_boot(Context const& context);
+int command_machine(Context const& context);
+int command_machine_exec(Context const& context);
 int command_sim(Context const& context);
 
 }  // namespace mutirao::cli

@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "demo_file.h"
+#include "demo_machine.h"
 #include "process.h"
 #include "terminal.h"
 
@@ -35,8 +36,10 @@ struct DemoOutcome {
   std::size_t wanted = 0;
   std::size_t verified = 0;
   std::vector<std::string> complaints;  ///< of --check; empty when all is well
+  DemoMachine machine;
   [[nodiscard]] bool ok() const noexcept {
-    return wanted > 0 && verified == wanted && complaints.empty();
+    return wanted > 0 && verified == wanted && complaints.empty() &&
+           machine.booted == machine.wanted;
   }
 };
 

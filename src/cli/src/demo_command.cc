@@ -87,6 +87,7 @@ int command_demo(Context const& context) {
     return kInterrupted;
   }
   if (!outcome) return report(outcome.error(), json);
+  outcome->machine = show_machine(context, folder->path(), signals);
   if (context.options.check)
     outcome->complaints.insert(outcome->complaints.end(), complaints.begin(), complaints.end());
   auto const text = json ? demo_json(*outcome, *nodes) : demo_summary(*outcome, *nodes);

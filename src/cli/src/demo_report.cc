@@ -40,6 +40,7 @@ std::string demo_summary(DemoOutcome const& outcome, std::vector<DemoNode> const
   text += outcome.verified == outcome.wanted
               ? fmt::format("all {} copies verified by SHA-256\n", outcome.wanted)
               : fmt::format("only {} of {} copies are right\n", outcome.verified, outcome.wanted);
+  text += machine_summary(outcome.machine);
   return text +
          "\nnext:\n  mutirao share FILE     publish a file of yours; prints its link\n  mutirao "
          "get LINK       fetch it on another machine\n  mutirao status         see what your node "
@@ -63,10 +64,10 @@ std::string demo_json(DemoOutcome const& outcome, std::vector<DemoNode> const& n
   return fmt::format(
       "{{\"file\":{{\"name\":{},\"bytes\":{},\"sha256\":\"{}\"}},\"seconds\":{:.3f},\"delivered_"
       "bytes\":{},\"first_sent_bytes\":{},\"copies_wanted\":{},\"copies_verified\":{},"
-      "\"complaints\":[{}],\"nodes\":[{}],\"ok\":{}}}\n",
+      "\"complaints\":[{}],\"nodes\":[{}],\"machine\":{},\"ok\":{}}}\n",
       node::json_string(outcome.file.name), outcome.file.bytes, outcome.file.sha256,
       seconds(outcome.took), outcome.delivered_bytes, outcome.first_sent_bytes, outcome.wanted,
-      outcome.verified, complaints, list, outcome.ok());
+      outcome.verified, complaints, list, machine_json(outcome.machine), outcome.ok());
 }
 
 }  // namespace mutirao::cli

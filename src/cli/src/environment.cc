@@ -29,6 +29,8 @@ Environment Environment::read() {
           .xdg_runtime = variable("XDG_RUNTIME_DIR"),
           .capability = variable("MUTIRAO_CAPABILITY"),
           .at = variable("MUTIRAO_AT"),
+          .guest_missing = variable("MUTIRAO_GUEST_MISSING"),
+          .guest_mend = variable("MUTIRAO_GUEST_MEND"),
           .working_folder = std::filesystem::current_path(none).string()};
 }
 

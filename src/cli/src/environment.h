@@ -34,6 +34,9 @@ struct Environment {
   std::string xdg_runtime;   ///< XDG_RUNTIME_DIR
   std::string capability{};  ///< MUTIRAO_CAPABILITY
   std::string at{};          ///< MUTIRAO_AT
+  // Why ./run has no guest for the demo, and the mend: MUTIRAO_GUEST_MISSING, MUTIRAO_GUEST_MEND
+  std::string guest_missing{};
+  std::string guest_mend{};
   std::string working_folder;
   [[nodiscard]] static Environment read();
 };

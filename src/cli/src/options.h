@@ -55,7 +55,7 @@ struct Options {
   std::string capability;              ///< empty: as the environment says
   bool follow = false;
 
-  // boot; its seed is that of demo
+  // boot; its seed is that of demo, its name that of swarm, its --detach that of up
   std::string kernel;
   std::string initrd;
   std::string append;
@@ -69,8 +69,15 @@ struct Options {
   std::vector<std::string> allowed;
   std::vector<std::string> published;
   bool deterministic = false;
+  std::string isolation = "possible";
 
-  // demo
+  // machine; its name is that of swarm, the arguments of a program are those of object
+  std::string program;
+  bool trace_calls = false;
+  bool watch = false;
+  std::uint32_t patience_s = 10;  ///< how long a machine may take to end by itself
+
+  // demo; its guest is that of boot
   std::string file;
   std::uint32_t nodes = 7;
   std::uint32_t size_mb = 200;

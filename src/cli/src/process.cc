@@ -26,8 +26,7 @@ constexpr char kReady[] = "ready\n";
     setsid();
   } else {
     setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(1);  // the parent ended before the kernel was told
+    die_with(parent);
   }
   sigset_t none;
   sigemptyset(&none);
@@ -71,6 +70,24 @@ Result<Process> Process::start(Options options) {
     return std::unexpected{base::system_error(failure, "starting a node")};
   }
   return Process{id, ready[0], std::move(options)};
+}
+
+Result<Process> Process::copy(std::move_only_function<int()> body) {
+  pid_t const parent = getpid();
+  std::fflush(nullptr);  // or the copy would write once more what waits
+  pid_t const id = fork();
+  if (id < 0) return std::unexpected{base::system_error(errno, "starting a process")};
+  if (id > 0) return Process{id, -1, {}};
+  setpgid(0, 0);
+  die_with(parent);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  int const null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  dup2(null, STDIN_FILENO);
+  dup2(null, STDOUT_FILENO);
+  close(null);
+  _exit(body());
 }
 
 Process::Process(Process&& other) noexcept
@@ -137,6 +154,21 @@ std::optional<int> Process::wait(std::chrono::milliseconds at_most) {
 }
 
 void Process::pause(std::chrono::milliseconds time) noexcept { std::this_thread::sleep_for(time); }
+
+void close_inherited(int except) noexcept {
+  unsigned first = STDERR_FILENO + 1;
+  if (except > STDERR_FILENO) {
+    if (first < static_cast<unsigned>(except))
+      close_range(first, static_cast<unsigned>(except) - 1, 0);
+    first = static_cast<unsigned>(except) + 1;
+  }
+  close_range(first, ~0u, 0);
+}
+
+void die_with(std::int64_t parent) noexcept {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(1);  // it ended before the kernel was told
+}
 
 void tell_ready(int descriptor, Error const* error) noexcept {
   if (descriptor < 0) return;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,9 @@ class Process {
   /// Starts /proc/self/exe in a process group of its own. From the process's first LWP only when
   /// not detached: the kernel ends such a child together with the LWP that started it.
   [[nodiscard]] static Result<Process> start(Options options);
+  /// A copy of this process that runs `body`, ends with its result, and dies with us; its standard
+  /// input and output lead nowhere. While this process has one thread.
+  [[nodiscard]] static Result<Process> copy(std::move_only_function<int()> body);
   Process(Process&& other) noexcept;
   Process& operator=(Process&& other) = delete;
   ~Process();  ///< ends and reaps a child that is not detached
@@ -44,6 +48,12 @@ class Process {
   Options options_;
   std::optional<int> ended_;
 };
+
+/// Closes all descriptors but the first three and `except`, which somebody left open for us.
+void close_inherited(int except) noexcept;
+
+/// Lets this process be killed when the one that started it ends, and now if it has ended.
+void die_with(std::int64_t parent) noexcept;
 
 /// The other end of --ready-fd: `error` null means that the node answers. Closes it.
 void tell_ready(int descriptor, Error const* error) noexcept;

@@ -12,7 +12,7 @@
 namespace mutirao::cli {
 namespace {
 
-constexpr std::array<std::pair<int, std::string_view>, 10> kExitCodes{{
+constexpr std::array<std::pair<int, std::string_view>, 11> kExitCodes{{
     {kDone, "Done"},
     {kFailed, "Failed"},
     {kUsage, "The command line makes no sense"},
@@ -22,6 +22,7 @@ constexpr std::array<std::pair<int, std::string_view>, 10> kExitCodes{{
     {kCorrupt, "The data is not what it should be"},
     {kPartial, "Some of it succeeded"},
     {kTryAgain, "Not now: it took too long, or something ran out; try again"},
+    {kViolated, "The monitor of a machine did what it must not, and was ended"},
     {kInterrupted, "Interrupted"},
 }};
 

@@ -19,6 +19,7 @@ enum ExitCode : int {
   kCorrupt = 6,
   kPartial = 7,
   kTryAgain = 75,
+  kViolated = 86,  ///< world::jail::kViolated
   kInterrupted = 130,
 };
 

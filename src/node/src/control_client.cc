@@ -1,6 +1,8 @@
 #include "mutirao/node/control_client.h"
 
+#include "mutirao/base/check.h"
 #include "mutirao/middleware/broker.h"
+#include "mutirao/middleware/interceptors.h"
 #include "mutirao/node/objects.h"
 #include "mutirao/node/remote.h"
 #include "mutirao/threads/this_thread.h"
@@ -11,6 +13,19 @@ namespace {
 constexpr Duration kStopPoll = 50ms;
 
 constexpr Duration kLook = 10s;
+
+/// A node that is busy refuses calls that waited in line, and says when to come back. Five seconds
+/// of that on average are more than any burst lasts, and less than a person gives up after.
+middleware::RetryOptions const kPatience{.tries_max = 11,
+                                         .pause_first = 100ms,
+                                         .pause_max = 1s,
+                                         .budget = {.share = 0.1, .reserve = 20},
+                                         .only_when_asked = true};
+
+Error told_of_a_busy_one(middleware::Failure failure) {
+  return Error{failure.fault, "the node stays busy: " + failure.what,
+               "try again in a moment; mutirao thread list shows what it does"};
+}
 
 Error told_of_a_neighbour(middleware::Failure failure) {
   if (failure.fault == Fault::unreachable && failure.executed == middleware::Executed::no)
@@ -40,7 +55,16 @@ struct ControlClient::State {
         known{place.at.empty() ? std::nullopt : known_node(w, place.state_folder, place.at)},
         broker{
             w,
-            {.name = "command", .identity = identity ? std::optional{*identity} : std::nullopt}} {}
+            {.name = "command", .identity = identity ? std::optional{*identity} : std::nullopt}} {
+    auto patient = middleware::Chain::make(
+        {{.name = "retry",
+          .phase = middleware::RetryCalls::kPhase,
+          .interceptor = std::make_shared<middleware::RetryCalls>(world, kPatience)}},
+        broker.last());
+    MUT_ASSERT(patient);
+    auto const replaced = broker.chain().replace(*std::move(patient), broker.chain().version());
+    MUT_ASSERT(replaced);
+  }
 
   [[nodiscard]] Result<std::string> address() const {
     if (place.at.empty()) return place.socket;
@@ -100,6 +124,7 @@ Result<middleware::Target> ControlClient::object(std::string_view name) {
 }
 
 Error ControlClient::told(middleware::Failure failure) const {
+  if (failure.retry == middleware::Retry::later) return told_of_a_busy_one(std::move(failure));
   return state_->place.at.empty() ? told_of_a_neighbour(std::move(failure))
                                   : state_->told_of_one_elsewhere(std::move(failure));
 }

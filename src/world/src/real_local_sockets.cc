@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/threads/this_thread.h"
+#include "mutirao/world/opened_socket.h"
 
 #include "real_network.h"
 #include "real_socket.h"
@@ -74,6 +75,23 @@ Result<void> remove_stale(sockaddr_un const& address, std::string_view step) {
     ::unlink(address.sun_path);
   return {};
 }
+
+Result<Descriptor> listening_socket(std::string_view path) {
+  auto const step = fmt::format("listen on {}", path);
+  auto const address = MUT_TRY(local_address(path));
+  auto socket = MUT_TRY(make_local_socket(step));
+  // The file gets the mode of the socket at bind(); so there is no moment at which others could
+  // connect.
+  if (::fchmod(socket.get(), 0600) != 0) return system_failure(step);
+  int error = try_bind(socket, address);
+  if (error == EADDRINUSE) {
+    MUT_TRY(remove_stale(address, step));
+    error = try_bind(socket, address);
+  }
+  if (error != 0) return system_failure(error, step);
+  if (::listen(socket.get(), kLocalBacklog) != 0) return system_failure(step);
+  return socket;
+}
 }  // namespace
 
 Result<std::unique_ptr<Stream>> RealNetwork::connect_local(std::string_view path,
@@ -93,20 +111,19 @@ Result<std::unique_ptr<Stream>> RealNetwork::connect_local(std::string_view path
 }
 
 Result<std::unique_ptr<Listener>> RealNetwork::listen_local(std::string_view path) {
-  auto const step = fmt::format("listen on {}", path);
-  auto const address = MUT_TRY(local_address(path));
-  auto socket = MUT_TRY(make_local_socket(step));
-  // The file gets the mode of the socket at bind(); so there is no moment at which others could
-  // connect.
-  if (::fchmod(socket.get(), 0600) != 0) return system_failure(step);
-  int error = try_bind(socket, address);
-  if (error == EADDRINUSE) {
-    MUT_TRY(remove_stale(address, step));
-    error = try_bind(socket, address);
-  }
-  if (error != 0) return system_failure(error, step);
-  if (::listen(socket.get(), kLocalBacklog) != 0) return system_failure(step);
+  auto socket = MUT_TRY(listening_socket(path));
   return make_real_listener(std::move(socket), std::string{path}, std::string{path});
+}
+
+Result<OpenedSocket> OpenedSocket::listen_local(std::string path) {
+  auto socket = MUT_TRY(listening_socket(path));
+  return OpenedSocket{socket.release(), std::move(path)};
+}
+
+OpenedSocket::~OpenedSocket() { Descriptor const closed{descriptor_}; }
+
+std::unique_ptr<Listener> OpenedSocket::listener() && {
+  return make_real_listener(Descriptor{std::exchange(descriptor_, -1)}, path_, {});
 }
 
 }  // namespace mutirao::world

@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -52,11 +54,19 @@ class AuditedMachine final : public Machine {
     typed_ += bytes.substr(0, taken);
     return taken;
   }
+  void system_request(char key) override {
+    std::lock_guard const lock{typed_mutex_};
+    request_key_ = key;
+  }
   [[nodiscard]] std::uint64_t instructions() const override { return translated_->instructions(); }
 
  private:
   void hand_out_typed() {
     std::lock_guard const lock{typed_mutex_};
+    if (auto const key = std::exchange(request_key_, std::nullopt)) {
+      translated_->system_request(*key);
+      reference_->system_request(*key);
+    }
     auto const taken = translated_->type(typed_);
     static_cast<void>(reference_->type(std::string_view{typed_}.substr(0, taken)));
     typed_.erase(0, taken);
@@ -102,6 +112,7 @@ class AuditedMachine final : public Machine {
   world::World& world_;
   threads::mutex typed_mutex_;
   std::string typed_;
+  std::optional<char> request_key_;
   std::uint64_t random_ = 1;
 };
 

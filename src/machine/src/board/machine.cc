@@ -121,6 +121,7 @@ class VirtMachine final : public InspectedMachine,
   Result<void> load(MachineOptions options);
   MachineExit run(std::uint64_t instructions_max, Deadline deadline) override;
   std::size_t type(std::string_view bytes) override;
+  void system_request(char key) override;
   std::vector<Hart const*> harts() const override {
     auto const states = harts_.states();
     return {states.begin(), states.end()};
@@ -245,6 +246,7 @@ class VirtMachine final : public InspectedMachine,
   std::string console_text_;
   std::vector<std::move_only_function<void()>> wanted_;
   std::deque<std::uint8_t> typed_;
+  std::optional<std::uint8_t> request_key_;
   std::vector<VirtioBlock::Job> answers_;
   bool frames_came_ = false;
   std::vector<VirtioSharedFolder::Job> share_answers_;
@@ -322,6 +324,13 @@ std::size_t VirtMachine::type(std::string_view bytes) {
   return taken;
 }
 
+void VirtMachine::system_request(char key) {
+  std::lock_guard const lock{outside_mutex_};
+  request_key_ = static_cast<std::uint8_t>(key);
+  news_ = true;
+  outside_came_.notify_all();
+}
+
 /// The world's randomness, or in a seeded machine that of the seed.
 void VirtMachine::fill_random(MutableBytes bytes) {
   if (timebase_ == Timebase::host) return world_.entropy().fill(bytes);
@@ -337,6 +346,7 @@ void VirtMachine::fill_random(MutableBytes bytes) {
 /// Gives the console what was typed; false if that was nothing.
 bool VirtMachine::take_typed() {
   std::lock_guard const lock{outside_mutex_};
+  if (request_key_) uart_.send_break(*std::exchange(request_key_, std::nullopt));
   if (typed_.empty()) return false;
   std::string const bytes{typed_.begin(), typed_.end()};
   bool const serial = console_device_ == ConsoleDevice::serial;
@@ -398,7 +408,8 @@ bool VirtMachine::idle(Deadline deadline) {
   auto const waited = outside_came_.wait(
       lock,
       [this] {
-        return !typed_.empty() || !answers_.empty() || !share_answers_.empty() || frames_came_;
+        return !typed_.empty() || request_key_ || !answers_.empty() || !share_answers_.empty() ||
+               frames_came_;
       },
       earlier(until, deadline));
   if (paced) ticks_idle_ += std::max(ticks_of(world_.clock().now() - pace_begin_), now) - now;

@@ -153,6 +153,23 @@ TEST_F(UartTest, loops_back_when_told_to) {
   EXPECT_EQ(uart.read(0, 1), 'x');
 }
 
+TEST_F(UartTest, marks_a_break_among_what_is_typed_and_takes_one_at_a_time) {
+  constexpr std::uint8_t kBreakSeen = 0x10;
+  auto const next = [&] {
+    bool const is_break = (uart.read(5, 1) & kBreakSeen) != 0;
+    return std::pair{is_break, static_cast<char>(uart.read(0, 1))};
+  };
+  uart.type("a");
+  uart.send_break('s');
+  uart.send_break('u');  // nobody has seen the first yet
+  uart.type("b");
+  EXPECT_EQ(next(), std::pair(false, 'a'));
+  EXPECT_EQ(next(), std::pair(true, '\0'));
+  EXPECT_EQ(next(), std::pair(false, 's'));
+  EXPECT_EQ(next(), std::pair(false, 'b'));
+  EXPECT_EQ(uart.read(5, 1) & 1, 0u);
+}
+
 TEST_F(UartTest, takes_no_more_than_it_has_room_for) {
   std::string const much(Uart::kInputMax + 5, 'x');
   EXPECT_EQ(uart.type(much), Uart::kInputMax);

@@ -16,7 +16,7 @@ enum UartRegister : std::uint64_t {
   kModemStatus = 6,
   kScratch = 7,
 };
-constexpr std::uint8_t kDataReady = 1, kTransmitterEmpty = 0x60;
+constexpr std::uint8_t kDataReady = 1, kBreak = 0x10, kTransmitterEmpty = 0x60;
 constexpr std::uint8_t kEnableReceived = 1, kEnableEmpty = 2;
 constexpr std::uint8_t kNoInterrupt = 1, kIdentityEmpty = 2, kIdentityReceived = 4, kFifosOn = 0xC0;
 constexpr std::uint8_t kDivisorAccess = 0x80, kLoopback = 0x10;
@@ -29,6 +29,14 @@ std::size_t Uart::type(std::string_view bytes) {
   input_.insert(input_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(taken));
   update();
   return taken;
+}
+
+void Uart::send_break(std::uint8_t byte) {
+  if (bytes_before_break_ || input_.size() + 2 > kInputMax) return;
+  bytes_before_break_ = input_.size();
+  input_.push_back(0);
+  input_.push_back(byte);
+  update();
 }
 
 std::uint8_t Uart::interrupt_identity() const noexcept {
@@ -66,6 +74,10 @@ std::uint64_t Uart::read(std::uint64_t offset, unsigned) {
       if (input_.empty()) return 0;
       std::uint8_t const byte = input_.front();
       input_.pop_front();
+      if (at_break())
+        bytes_before_break_.reset();
+      else if (bytes_before_break_)
+        --*bytes_before_break_;
       update();
       return byte;
     }
@@ -84,7 +96,8 @@ std::uint64_t Uart::read(std::uint64_t offset, unsigned) {
     case kModemControl:
       return modem_control_;
     case kLineStatus:
-      return kTransmitterEmpty | (input_.empty() ? 0 : kDataReady);
+      return static_cast<std::uint8_t>(kTransmitterEmpty | (input_.empty() ? 0 : kDataReady) |
+                                       (at_break() ? kBreak : 0));
     case kModemStatus:
       return modem_status();
     case kScratch:
@@ -117,7 +130,10 @@ void Uart::write(std::uint64_t offset, unsigned, std::uint64_t value) {
       break;
     case kIdentityOrFifo:
       fifo_control_ = byte;
-      if ((byte & 2) != 0) input_.clear();
+      if ((byte & 2) != 0) {
+        input_.clear();
+        bytes_before_break_.reset();
+      }
       break;
     case kLineControl:
       line_control_ = byte;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string_view>
 
 #include "mutirao/threads/mutex.h"
@@ -27,6 +28,8 @@ class Uart final : public Device {
 
   /// Gives how much there was room for.
   std::size_t type(std::string_view bytes);
+  /// A break, and a byte behind it. Unless there is one that the guest has not seen yet.
+  void send_break(std::uint8_t byte);
 
   [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned size) override;
   void write(std::uint64_t offset, unsigned size, std::uint64_t value) override;
@@ -34,6 +37,7 @@ class Uart final : public Device {
  private:
   [[nodiscard]] std::uint8_t interrupt_identity() const noexcept;
   [[nodiscard]] std::uint8_t modem_status() const noexcept;
+  [[nodiscard]] bool at_break() const noexcept { return bytes_before_break_ == 0u; }
   void send(std::uint8_t byte);
   void update();
 
@@ -41,6 +45,7 @@ class Uart final : public Device {
   InterruptWire wire_;
   threads::mutex mutex_;  // of all below
   std::deque<std::uint8_t> input_;
+  std::optional<std::size_t> bytes_before_break_;  // of the input; a break is a zero in it
   std::uint8_t interrupt_enable_ = 0;
   std::uint8_t fifo_control_ = 0;
   std::uint8_t line_control_ = 0;

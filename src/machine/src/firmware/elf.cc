@@ -10,7 +10,8 @@ namespace {
 constexpr std::size_t kElfHeaderSize = 64, kElfSegmentSize = 56, kElfSectionSize = 64,
                       kElfSymbolSize = 24;
 constexpr std::uint16_t kMachineRiscv = 243;
-constexpr std::uint32_t kLoadable = 1, kSymbolTable = 2;
+constexpr std::uint32_t kLoadable = 1, kInterpreter = 3, kSymbolTable = 2;
+constexpr std::uint16_t kSharedObject = 3;
 constexpr std::size_t kSegmentsMax = 64, kSectionsMax = 4096;
 
 template <std::unsigned_integral T>
@@ -45,21 +46,31 @@ Result<ElfFile> ElfFile::parse(ByteView file) {
   ElfFile elf;
   elf.file_ = file;
   elf.entry_ = elf_field<std::uint64_t>(file, 24);
-  std::size_t const segments = elf_field<std::uint16_t>(file, 56);
+  elf.moves_ = elf_field<std::uint16_t>(file, 16) == kSharedObject;
+  elf.headers_offset_ = elf_field<std::uint64_t>(file, 32);
+  std::size_t const segments = elf.headers_ = elf_field<std::uint16_t>(file, 56);
   if (elf_field<std::uint16_t>(file, 54) != kElfSegmentSize || segments > kSegmentsMax)
     return fail(Fault::corrupt, "an ELF file with a program header of another size");
-  auto const segment_table =
-      elf_range(file, elf_field<std::uint64_t>(file, 32), segments * kElfSegmentSize);
+  auto const segment_table = elf_range(file, elf.headers_offset_, segments * kElfSegmentSize);
   if (!segment_table) return fail(Fault::corrupt, "an ELF file whose program header is cut off");
   for (std::size_t i = 0; i < segments; ++i) {
     ByteView const entry = segment_table->subspan(i * kElfSegmentSize, kElfSegmentSize);
-    if (elf_field<std::uint32_t>(entry, 0) != kLoadable) continue;
+    auto const kind = elf_field<std::uint32_t>(entry, 0);
+    elf.is_dynamic_ = elf.is_dynamic_ || kind == kInterpreter;
+    if (kind != kLoadable) continue;
     auto const bytes =
         elf_range(file, elf_field<std::uint64_t>(entry, 8), elf_field<std::uint64_t>(entry, 32));
     std::uint64_t const memory_size = elf_field<std::uint64_t>(entry, 40);
     if (!bytes || memory_size < bytes->size())
       return fail(Fault::corrupt, "an ELF file with a segment outside the file");
-    elf.segments_.push_back({elf_field<std::uint64_t>(entry, 24), *bytes, memory_size});
+    auto const flags = elf_field<std::uint32_t>(entry, 4);
+    elf.segments_.push_back({.physical_address = elf_field<std::uint64_t>(entry, 24),
+                             .bytes = *bytes,
+                             .memory_size = memory_size,
+                             .virtual_address = elf_field<std::uint64_t>(entry, 16),
+                             .readable = (flags & 4) != 0,
+                             .writable = (flags & 2) != 0,
+                             .executable = (flags & 1) != 0});
   }
 
   // Symbols are a help, not a need: a file without them, or with a broken table, has none.

@@ -52,6 +52,7 @@ Reply RetryCalls::intercept(Call& call, Next next) {
   for (unsigned again = 1; again < options_.tries_max && reply.failed(); ++again) {
     auto const& failure = reply.failure();
     if (!safe(call, failure)) break;
+    if (options_.only_when_asked && failure.retry != Retry::later) break;
     if (call.attachment != nullptr && !call.attachment->rewind()) break;
     if (!budget_.take()) break;
     auto const now = threads::now();

@@ -102,6 +102,11 @@ class Machine {
   /// What is typed at the console; gives how many bytes there was room for.
   virtual std::size_t type(std::string_view bytes) = 0;
 
+  /// A break on the serial line and a key: what Linux takes for its Magic SysRq, whatever its users
+  /// do (Documentation/admin-guide/sysrq.rst). 's' writes to disks, 'u' makes them read-only, 'o'
+  /// powers off. One at a time: a second before the guest took the first is nothing.
+  virtual void system_request(char key) = 0;
+
   /// Instructions that all harts have begun.
   [[nodiscard]] virtual std::uint64_t instructions() const = 0;
 };

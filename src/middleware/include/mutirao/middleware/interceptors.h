@@ -227,6 +227,8 @@ struct RetryOptions {
   Duration pause_first = std::chrono::milliseconds{10};  ///< doubled each time, drawn from [0, it]
   Duration pause_max = std::chrono::seconds{1};
   RetryBudget::Options budget{};
+  /// Only calls that were refused for the moment, never those that did not get where they should.
+  bool only_when_asked = false;
 };
 
 /// Makes a call again that failed, where that is safe: it surely was not executed, or the method is

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "mutirao/base/bytes.h"
+#include "mutirao/middleware/codec.h"
+#include "mutirao/middleware/interface.h"
+
+/// What the process that runs a machine offers on its control socket, and what is written about a
+/// machine in its folder. Other programs may speak it as they do with a node.
+namespace mutirao::cli {
+
+/// A machine, as people see it.
+struct MachineInfo {
+  std::string name;
+  std::string state;  ///< "running"; "ended", by the guest or a person; "killed"
+  std::int64_t process_id = 0;
+  std::uint32_t cpus = 0;
+  std::uint64_t memory_bytes = 0;
+  std::string image;  ///< what it was started from: the path of the kernel or of the firmware
+  std::string engine;
+  std::string isolation;        ///< what stands between the guest and this computer
+  std::int64_t started_ms = 0;  ///< since 1970
+  double uptime_s = 0;          ///< of one that ended: how long it ran
+  std::uint64_t instructions = 0;
+  std::string end;  ///< why it ended; empty while it runs
+};
+
+/// Why a machine ended.
+struct MachineEnd {
+  std::string ended;  ///< "powered_off", "reset", "left", "diverged", "violated", "killed"
+  std::uint32_t code = 0;
+  std::uint64_t instructions = 0;
+  double seconds = 0;
+  std::string what{};  ///< of one that did not go well
+};
+
+/// Somebody who looks at a console.
+struct ConsoleRequest {
+  std::uint64_t client = 0;  ///< a number that the client drew, by which `type` knows it
+  bool types = false;        ///< it wants the keyboard, which one client has at a time
+};
+
+/// "machine": the machine that the process runs.
+struct MachineObject {
+  static constexpr std::string_view kType = "Machine";
+  static constexpr std::string_view kName = "machine";
+
+  middleware::Method<"status", MachineInfo(), middleware::Reads> status;
+  /// An empty piece, then what was on the console last, as far as it is kept, and then what comes,
+  /// until the machine ends. With the first piece the keyboard is the client's, as long as it
+  /// looks.
+  middleware::Method<"console", middleware::Yields<Bytes>(ConsoleRequest), middleware::Reads>
+      console;
+  /// What is typed by the client that has the keyboard; gives how many bytes there was room for.
+  middleware::Method<"type", std::uint64_t(std::uint64_t, Bytes)> type;
+  /// Asks the guest to end, and ends it when it has not after so many seconds. Returns at once.
+  middleware::Method<"stop", void(std::uint32_t), middleware::Idempotent> stop;
+};
+
+}  // namespace mutirao::cli
+
+namespace mutirao::middleware {
+
+template <>
+inline constexpr auto record_of<cli::MachineInfo> = record(
+    "MachineInfo", field(1, "name", &cli::MachineInfo::name),
+    field(2, "state", &cli::MachineInfo::state),
+    field(3, "process_id", &cli::MachineInfo::process_id),
+    field(4, "cpus", &cli::MachineInfo::cpus),
+    field(5, "memory_bytes", &cli::MachineInfo::memory_bytes),
+    field(6, "image", &cli::MachineInfo::image), field(7, "engine", &cli::MachineInfo::engine),
+    field(8, "isolation", &cli::MachineInfo::isolation),
+    field(9, "started_ms", &cli::MachineInfo::started_ms),
+    field(10, "uptime_s", &cli::MachineInfo::uptime_s),
+    field(11, "instructions", &cli::MachineInfo::instructions),
+    field(12, "end", &cli::MachineInfo::end));
+
+template <>
+inline constexpr auto record_of<cli::MachineEnd> = record(
+    "MachineEnd", field(1, "ended", &cli::MachineEnd::ended),
+    field(2, "code", &cli::MachineEnd::code),
+    field(3, "instructions", &cli::MachineEnd::instructions),
+    field(4, "seconds", &cli::MachineEnd::seconds), field(5, "what", &cli::MachineEnd::what));
+
+template <>
+inline constexpr auto record_of<cli::ConsoleRequest> =
+    record("ConsoleRequest", field(1, "client", &cli::ConsoleRequest::client),
+           field(2, "types", &cli::ConsoleRequest::types));
+
+}  // namespace mutirao::middleware

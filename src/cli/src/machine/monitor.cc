@@ -1,0 +1,227 @@
+#include "machine/monitor.h"
+
+#include <atomic>
+#include <unistd.h>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "mutirao/base/log.h"
+#include "mutirao/middleware/broker.h"
+#include "mutirao/middleware/json_values.h"
+#include "mutirao/node/json.h"
+#include "mutirao/threads/blocking.h"
+#include "mutirao/threads/runtime.h"
+#include "mutirao/threads/scope.h"
+#include "mutirao/threads/this_thread.h"
+#include "mutirao/world/jail.h"
+#include "mutirao/world/real_world.h"
+
+#include "environment.h"
+#include "machine/console_log.h"
+#include "process.h"
+#include "report.h"
+
+namespace mutirao::cli {
+namespace {
+
+using machine::MachineExit;
+using world::jail::Calls;
+
+/// What a machine needs of the kernel once all that it uses is open.
+std::vector<Calls> calls_of(machine::MachineOptions const& options) {
+  std::vector<Calls> calls{Calls::compute, Calls::code, Calls::files, Calls::streams};
+  if (options.network) calls.push_back(Calls::network);
+  if (!options.shares.empty()) calls.push_back(Calls::folders);
+  return calls;
+}
+
+/// Magic SysRq: sync, remount read-only, power off. Each is done a moment after it was asked for.
+constexpr std::string_view kEndInOrder = "suo";
+constexpr Duration kBetweenRequests = 500ms;
+
+/// So long those who look may take for the last lines.
+constexpr Duration kLastLook = 2s;
+
+void tell_parent(int report, std::string text) {
+  text += '\n';
+  threads::blocking([&] { return ::write(report, text.data(), text.size()); });
+}
+
+/// A wall that can't be built is said once, or is the end.
+Result<void> wall(Result<void> built, bool must, MachineInfo& info, std::string_view name) {
+  if (built) {
+    info.isolation += (info.isolation.empty() ? "" : ", ") + std::string{name};
+    return {};
+  }
+  if (must) return std::unexpected{std::move(built).error()};
+  fmt::print(stderr, "note: the machine runs without this wall: {}\n", built.error().what);
+  if (!built.error().mend.empty()) fmt::print(stderr, "try: {}\n", built.error().mend);
+  return {};
+}
+
+std::string_view name_of_end(MachineExit::Kind kind) {
+  switch (kind) {
+    case MachineExit::Kind::powered_off:
+      return "powered_off";
+    case MachineExit::Kind::reset:
+      return "reset";
+    case MachineExit::Kind::diverged:
+      return "diverged";
+    default:
+      return "left";
+  }
+}
+
+class Monitor {
+ public:
+  Monitor(MonitorParts& parts, world::World& world)
+      : parts_{parts}, world_{world}, broker_{world, {.name = "machine"}} {}
+
+  /// Until the machine has ended.
+  Result<void> run();
+
+ private:
+  Result<void> make_machine();
+  std::shared_ptr<middleware::Servant> servant();
+  [[nodiscard]] MachineInfo status() const;
+  Result<void> show_console(ConsoleRequest request, middleware::Yield<Bytes>& yield);
+  Result<std::uint64_t> type(std::uint64_t client, Bytes const& bytes);
+  void stop(std::uint32_t patience_s);
+
+  MonitorParts& parts_;
+  world::World& world_;
+  ConsoleLog console_;
+  std::unique_ptr<machine::Machine> machine_;
+  TimePoint began_ = threads::now();
+  std::atomic<unsigned> looking_{0};
+  std::atomic<bool> ended_{false};
+  std::unique_ptr<world::Listener> listener_;
+  middleware::Broker broker_;
+  threads::scope running_;  // the machine
+  threads::scope others_;   // ends first
+};
+
+Result<void> Monitor::make_machine() {
+  bool const must = parts_.must_be_isolated;
+  auto& info = parts_.info;
+  // Before it looks into what a stranger made: the kernel, and then all that the guest does.
+  MUT_TRY(wall(world::jail::allow_only(calls_of(parts_.options), parts_.report), must, info,
+               "system calls filtered"));
+  machine_ = MUT_TRY(machine::Machine::create(
+      std::move(parts_.options), [this](std::string_view text) { console_.append(text); }, world_));
+  return wall(world::jail::allow_no_new_code(), must, info, "no new code");
+}
+
+std::shared_ptr<middleware::Servant> Monitor::servant() {
+  using middleware::on;
+  return middleware::servant<MachineObject>(
+      on<&MachineObject::status>([this] { return status(); }),
+      on<&MachineObject::console>([this](ConsoleRequest request, middleware::Yield<Bytes>& yield) {
+        return show_console(request, yield);
+      }),
+      on<&MachineObject::type>(
+          [this](std::uint64_t client, Bytes const& bytes) { return type(client, bytes); }),
+      on<&MachineObject::stop>([this](std::uint32_t patience_s) { stop(patience_s); }));
+}
+
+MachineInfo Monitor::status() const {
+  auto info = parts_.info;
+  info.process_id = ::getpid();
+  info.uptime_s = std::chrono::duration<double>(threads::now() - began_).count();
+  info.instructions = machine_->instructions();
+  return info;
+}
+
+Result<void> Monitor::show_console(ConsoleRequest request, middleware::Yield<Bytes>& yield) {
+  std::optional<ConsoleLog::Keyboard> keyboard;
+  if (request.types)
+    keyboard.emplace(MUT_TRY(ConsoleLog::Keyboard::take(console_, request.client)));
+  struct Looking {
+    std::atomic<unsigned>& count;
+    explicit Looking(std::atomic<unsigned>& c) : count{c} { ++count; }
+    ~Looking() { --count; }
+  } const looking{looking_};
+  if (!yield(Bytes{})) return {};  // it has what it asked for
+  ConsoleLog::Reader reader{console_};
+  for (;;) {
+    auto const text = MUT_TRY(reader.next(Deadline::never()));
+    if (!text) return {};
+    if (!yield(Bytes{text->begin(), text->end()})) return {};  // nobody looks any more
+  }
+}
+
+Result<std::uint64_t> Monitor::type(std::uint64_t client, Bytes const& bytes) {
+  if (!console_.may_type(client))
+    return fail(Fault::refused, "somebody else has the keyboard of this machine");
+  return machine_->type({reinterpret_cast<char const*>(bytes.data()), bytes.size()});
+}
+
+/// What a power button does on a board whose guest listens to none: the guest's kernel writes its
+/// disks, and powers off.
+void Monitor::stop(std::uint32_t patience_s) {
+  others_.spawn("stop", [this, patience_s] {
+    auto const end = threads::within(std::chrono::seconds{patience_s});
+    for (std::string_view keys = kEndInOrder; !ended_.load() && !end.passed(threads::now());) {
+      if (!keys.empty()) machine_->system_request(keys.front());
+      keys.remove_prefix(std::min<std::size_t>(keys.size(), 1));
+      if (!threads::sleep_for(kBetweenRequests)) return;
+    }
+    running_.request_stop();
+  });
+}
+
+Result<void> Monitor::run() {
+  MUT_TRY(make_machine());
+  MUT_TRY(broker_.objects().add(std::string{MachineObject::kName}, servant()));
+  listener_ = std::move(parts_.socket).listener();
+  others_.spawn("control", [this] { static_cast<void>(broker_.serve(*listener_)); },
+                {.isolated = true});
+  tell_parent(parts_.report, "ready");
+  MachineExit exit{};
+  began_ = threads::now();
+  running_.spawn("machine", [&] { exit = machine_->run(); }, {.stack = threads::stack_size::large});
+  static_cast<void>(running_.join());
+  ended_.store(true);
+  console_.close();
+  auto const until = threads::within(kLastLook);
+  while (looking_.load() > 0 && !until.passed(threads::now()))
+    if (!threads::sleep_for(5ms)) break;
+  MachineEnd const end{.ended = std::string{name_of_end(exit.kind)},
+                       .code = exit.code,
+                       .instructions = machine_->instructions(),
+                       .seconds = std::chrono::duration<double>(threads::now() - began_).count(),
+                       .what = exit.what};
+  tell_parent(parts_.report, middleware::json_of(end));
+  return {};
+}
+
+/// What has to be done while there is one thread.
+Result<void> go_behind_walls(MonitorParts& parts) {
+  bool const must = parts.must_be_isolated;
+  MUT_TRY(wall(parts.options.network ? world::jail::leave_files(world::jail::kFilesOfNames)
+                                     : world::jail::leave_files(),
+               must, parts.info, "no files"));
+  MUT_TRY(wall(world::jail::give_up_privileges(), must, parts.info, "no privileges"));
+  die_with(parts.parent);  // the change of privileges made it forget
+  return {};
+}
+
+}  // namespace
+
+int run_monitor(MonitorParts parts) {
+  base::StderrLog log{log_level(base::LogLevel::warning)};
+  Result<void> ran = go_behind_walls(parts);
+  // No ring: what is asked for through it passes no filter.
+  threads::runtime runtime{{.use_io_uring = false, .report_deadlock = false}};
+  runtime.run([&] {
+    if (ran) {
+      auto const world = world::make_real_world(log);
+      ran = Monitor{parts, *world}.run();
+    }
+    if (!ran) tell_parent(parts.report, node::to_json(ran.error()));
+  });
+  return ran ? kDone : kFailed;
+}
+
+}  // namespace mutirao::cli

@@ -1,0 +1,261 @@
+#include "mutirao/world/jail.h"
+
+#include <array>
+#include <csignal>
+#include <dirent.h>
+#include <fcntl.h>
+#include <functional>
+#include <linux/capability.h>
+#include <linux/netlink.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "mutirao/threads/channel.h"
+#include "mutirao/threads/io.h"
+
+#include "real_disk.h"
+#include "real_world_fixture.h"
+
+namespace mutirao::world {
+namespace {
+
+using jail::Calls;
+
+/// How a process in the jail ended, and what it reported.
+struct JailEnd {
+  int code;
+  std::string report;
+};
+
+/// What could not be done of what a test stands on.
+[[noreturn]] void jail_failed(Result<void> const& done) {
+  std::fprintf(stderr, "%s\n", done.error().what.c_str());
+  ::_exit(99);
+}
+void jail_must(Result<void> const& done) {
+  if (!done) jail_failed(done);
+}
+
+/// Runs `body` in a process of its own behind all walls; its result is the exit code.
+JailEnd in_jail(std::vector<Calls> const& sets, std::function<int()> const& body,
+                std::vector<std::string_view> const& kept = {}) {
+  int report[2];
+  EXPECT_EQ(::pipe2(report, O_CLOEXEC), 0);
+  pid_t const child = ::fork();
+  if (child == 0) {
+    jail_must(jail::leave_files(kept));
+    jail_must(jail::give_up_privileges());
+    jail_must(jail::allow_only(sets, report[1]));
+    ::_exit(body());
+  }
+  ::close(report[1]);
+  JailEnd end{};
+  std::array<char, 64> bytes;
+  for (ssize_t got; (got = ::read(report[0], bytes.data(), bytes.size())) > 0;)
+    end.report.append(bytes.data(), static_cast<std::size_t>(got));
+  ::close(report[0]);
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  end.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return end;
+}
+
+std::vector<Calls> const kOfAMonitor{Calls::compute, Calls::files, Calls::streams};
+
+TEST(Jail, ends_whoever_starts_a_program_traces_mounts_or_reaches_out_and_says_which_call_it_was) {
+  struct Attempt {
+    int call;
+    std::function<void()> make;
+  };
+  std::vector<Attempt> const attempts{
+      {SYS_execve,
+       [] {
+         char* const none[] = {nullptr};
+         ::execve("/bin/true", none, none);
+       }},
+      {SYS_socket, [] { ::socket(AF_INET, SOCK_STREAM, 0); }},
+      {SYS_ptrace, [] { ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr); }},
+      {SYS_mount, [] { ::mount("tmpfs", "/", "tmpfs", 0, nullptr); }},
+      {SYS_unshare, [] { ::unshare(CLONE_NEWUSER); }},
+      {SYS_kill, [] { ::kill(1, 0); }},
+      {SYS_tgkill, [] { ::syscall(SYS_tgkill, 1, 1, 0); }},
+      {SYS_clone, [] { ::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0); }},
+      {SYS_clone,
+       [] {
+         ::syscall(SYS_clone,
+                   CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_NEWUSER,
+                   0, 0, 0, 0);
+       }},
+      {SYS_io_uring_setup, [] { ::syscall(SYS_io_uring_setup, 8, nullptr); }},
+      {SYS_bpf, [] { ::syscall(SYS_bpf, 0, nullptr, 0); }},
+      {SYS_process_vm_readv, [] { ::syscall(SYS_process_vm_readv, 1, 0, 0, 0, 0, 0); }},
+      {SYS_memfd_create, [] { ::memfd_create("code", 0); }},
+      {SYS_mmap,
+       [] { ::mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }},
+      {SYS_prctl, [] { ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); }},
+      {SYS_rt_sigaction, [] { ::signal(SIGSYS, SIG_IGN); }},
+  };
+  for (auto const& [call, make] : attempts) {
+    auto const end = in_jail(kOfAMonitor, [&make] {
+      make();
+      return 0;
+    });
+    EXPECT_EQ(end.code, jail::kViolated) << jail::name_of_call(call);
+    EXPECT_EQ(end.report, std::to_string(call) + "\n") << jail::name_of_call(call);
+  }
+}
+
+TEST(Jail, ends_a_violator_also_when_it_blocked_the_signal) {
+  auto const end = in_jail(kOfAMonitor, [] {
+    sigset_t all;
+    sigfillset(&all);
+    ::sigprocmask(SIG_BLOCK, &all, nullptr);
+    ::kill(1, 0);
+    return 0;
+  });
+  EXPECT_EQ(end.code, 128 + SIGSYS);
+}
+
+TEST(Jail, has_an_empty_file_system_that_nobody_can_fill) {
+  pid_t const child = ::fork();
+  if (child == 0) {
+    jail_must(jail::leave_files());
+    if (::open("/etc/passwd", O_RDONLY) >= 0) ::_exit(1);
+    if (::open("/file", O_CREAT | O_WRONLY, 0600) >= 0) ::_exit(2);
+    if (::access("..", R_OK) != 0 || ::access("../etc", F_OK) == 0) ::_exit(3);
+    DIR* const root = ::opendir("/");
+    while (dirent const* const entry = ::readdir(root))
+      if (entry->d_name[0] != '.') ::_exit(4);
+    ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0) << WEXITSTATUS(status);
+}
+
+TEST(Jail, answers_who_looks_for_a_file_that_there_is_none) {
+  auto const end = in_jail(kOfAMonitor, [] {
+    return ::open("/etc/passwd", O_RDONLY) < 0 && threads::last_error_number() == EACCES ? 0 : 1;
+  });
+  EXPECT_EQ(end.code, 0);
+}
+
+TEST(Jail, leaves_no_privilege_and_no_way_to_one) {
+  pid_t const child = ::fork();
+  if (child == 0) {
+    jail_must(jail::give_up_privileges());
+    __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    __user_cap_data_struct has[_LINUX_CAPABILITY_U32S_3] = {};
+    ::syscall(SYS_capget, &header, has);
+    for (auto const& each : has)
+      if ((each.effective | each.permitted | each.inheritable) != 0) ::_exit(1);
+    if (::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) ::_exit(2);
+    if (::geteuid() == 0 && ::prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN, 0, 0, 0) != 0) ::_exit(3);
+    ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0) << WEXITSTATUS(status);
+}
+
+TEST(Jail, lets_a_guest_s_network_make_sockets_to_other_machines_alone) {
+  EXPECT_EQ(in_jail({Calls::compute, Calls::network},
+                    [] { return ::socket(AF_INET, SOCK_STREAM, 0) >= 0 ? 0 : 1; })
+                .code,
+            0);
+  EXPECT_EQ(in_jail({Calls::compute, Calls::network},
+                    [] { return ::socket(AF_UNIX, SOCK_STREAM, 0) >= 0 ? 0 : 1; })
+                .code,
+            1);
+  struct Refused {
+    int family;
+    int protocol;
+  };
+  for (auto const refused : {Refused{AF_NETLINK, NETLINK_NETFILTER}, Refused{AF_PACKET, 0}})
+    EXPECT_EQ(in_jail({Calls::compute, Calls::network},
+                      [refused] {
+                        return ::socket(refused.family, SOCK_RAW, refused.protocol) >= 0 ? 0 : 1;
+                      })
+                  .code,
+              jail::kViolated);
+}
+
+TEST(Jail, keeps_the_files_that_names_are_looked_up_with) {
+  auto const looks = [] {
+    if (::open("/etc/hosts", O_RDONLY) < 0) return 1;
+    if (::open("/etc/hosts", O_WRONLY) >= 0) return 2;
+    return ::open("/etc/passwd", O_RDONLY) >= 0 ? 3 : 0;
+  };
+  EXPECT_EQ(
+      in_jail({Calls::compute, Calls::network}, looks, {"/etc/hosts", "/etc/is_not_there"}).code,
+      0);
+}
+
+TEST(Jail, takes_the_making_of_code_away_once_it_is_made) {
+  auto const end = in_jail({Calls::compute, Calls::code}, [] {
+    auto* const code =
+        ::mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (code == MAP_FAILED) return 1;
+    jail_must(jail::allow_no_new_code());
+    if (::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+        MAP_FAILED)
+      return 2;
+    ::mprotect(code, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+    return 3;
+  });
+  EXPECT_EQ(end.code, jail::kViolated);
+  EXPECT_EQ(end.report, std::to_string(SYS_mprotect) + "\n");
+}
+
+TEST(Jail, lets_folders_that_are_open_be_used_where_that_was_allowed) {
+  auto const use = [](std::vector<Calls> const& sets) {
+    int const folder = ::open("/etc", O_PATH | O_DIRECTORY);
+    auto const end =
+        in_jail(sets, [folder] { return ::openat(folder, "passwd", O_RDONLY) >= 0 ? 0 : 1; });
+    ::close(folder);
+    return end.code;
+  };
+  EXPECT_EQ(use({Calls::compute, Calls::folders}), 0);
+  EXPECT_EQ(use({Calls::compute, Calls::files}), 1);
+}
+
+/// A whole runtime: threads on several LWPs that wait, a file that was open, randomness.
+TEST(Jail, is_no_hindrance_to_the_runtime_and_what_it_has_open) {
+  Descriptor passwd{::open("/etc/passwd", O_RDONLY | O_CLOEXEC)};
+  auto const end = in_jail(kOfAMonitor, [&passwd] {
+    int code = 1;
+    threads::runtime runtime{{.processors = 2, .use_io_uring = false}};
+    runtime.run([&] {
+      base::SilentLog log;
+      auto const world = make_real_world(log);
+      auto const file = make_real_file(std::move(passwd), "passwd");
+      threads::channel<int> channel{1};
+      threads::scope scope;
+      for (int i = 0; i < 100; ++i)
+        scope.spawn("sender", [&channel, &world, &file, i] {
+          std::array<std::uint8_t, 16> bytes;
+          world->entropy().fill(bytes);
+          EXPECT_TRUE(threads::sleep_for(1ms));
+          EXPECT_TRUE(file->read_at(0, bytes));
+          EXPECT_TRUE(channel.send(int{i}));
+        });
+      int sum = 0;
+      for (int i = 0; i < 100; ++i) sum += *channel.receive();
+      code = sum == 4950 ? 0 : 2;
+    });
+    return code;
+  });
+  EXPECT_EQ(end.code, 0) << end.report;
+}
+
+}  // namespace
+}  // namespace mutirao::world
