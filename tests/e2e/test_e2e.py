@@ -614,11 +614,15 @@ class Story(unittest.TestCase):
             self.skipTest(f"no guest to boot: {fetched.stderr.strip()}")
         files = dict(line.split(" ", 1) for line in fetched.stdout.splitlines())
         words = ("boot", "--kernel", files["kernel"], "--initrd", files["initrd"], "--append", "console=ttyS0 quiet", "--memory", "256")
-        # Piped: what comes on standard input is typed.
-        piped = ana.start(*words, "--json", stdin=subprocess.PIPE)
+        # Piped: what comes on standard input is typed. The guest reads a folder of ana's.
+        (ana.work / "given").mkdir()
+        (ana.work / "given/file").write_text("from ana\n")
+        self.assertIn("try: give FOLDER:TAG", ana.run(*words, "--share", "given", code=None).stderr)
+        piped = ana.start(*words, "--json", "--share", "given:stuff:ro", stdin=subprocess.PIPE)
         self.until_output(piped.stdout, "~ # ")
-        rest, _ = piped.communicate("uname -m; poweroff -f\n", timeout=TIMEOUT_S)
+        rest, _ = piped.communicate("uname -m; mount -t virtiofs stuff /mnt; cat /mnt/file; poweroff -f\n", timeout=TIMEOUT_S)
         self.assertIn("riscv64", rest)
+        self.assertIn("\nfrom ana", rest.replace("\r", ""))
         end = json.loads(rest.strip().splitlines()[-1])["machine"]
         self.assertEqual((end["ended"], end["code"], piped.returncode), ("powered_off", 0, 0))
         # On a terminal: Ctrl-C is for the guest, Ctrl-] leaves.

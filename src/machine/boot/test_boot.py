@@ -147,7 +147,7 @@ def log_in(program, append, *options):
     files = guest()
     # The other console of the machine would say "login:" too.
     append = f"console=ttyS0 quiet panic=-1 systemd.mask=serial-getty@hvc0.service {append}"
-    ask = "echo; cat /proc/mounts; echo state: $(systemctl is-system-running --wait); systemctl --failed --no-pager; poweroff"
+    ask = "echo; cat /proc/mounts; echo state: $(systemctl is-system-running --wait); poweroff"
     command = [program, "--kernel", files["kernel"], "--append", append, "--memory", "1024", "--instructions", "60000",
                "--until", "login: ", "--type", "root", "--until", ":~# ", "--type", ask, *options]
     run = subprocess.run(command, capture_output=True, text=True, errors="replace")
