@@ -336,6 +336,26 @@ TEST(Nat, a_reset_by_either_side_reaches_the_other) {
   });
 }
 
+// Goal: what is left of a connection does no harm to another that has got its ports.
+// Method: the guest gives up while the host is still asked, and tries again with the same port.
+TEST(Nat, a_guest_that_gave_up_may_try_again_from_the_same_port) {
+  in_simulation([](Simulation& simulation) {
+    Net net{simulation, kInternet};
+    simulation.isolate(net.server, 10s);
+    TestTcp first{net.guest, kServer, 80};
+    first.send(TcpSegment::kSyn);
+    ASSERT_TRUE(threads::sleep_for(1s));
+    first.send(TcpSegment::kReset);
+    ASSERT_TRUE(threads::sleep_for(14s));
+    auto const listener = net.listen(net.server, net.server.address(), 80);
+    TestTcp second{net.guest, kServer, 80};
+    ASSERT_TRUE(second.connect());
+    ASSERT_TRUE(threads::sleep_for(1min));
+    EXPECT_EQ(net.router->counts().tcp, 1u);
+    EXPECT_TRUE(second.send_all(base::view_of("still there")));
+  });
+}
+
 TEST(Nat, has_no_more_connections_than_it_may) {
   in_simulation([](Simulation& simulation) {
     Net net{simulation, kInternet};

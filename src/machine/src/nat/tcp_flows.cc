@@ -12,6 +12,7 @@ using Flags = TcpSegment;
 
 // What is read or written at a time. Less room than that is not worth a call.
 constexpr std::size_t kPieceBytes = 64 << 10, kRoomMin = 16 << 10;
+constexpr Duration kAfterFailure = 1s;
 constexpr std::size_t kTcpPayloadMax = 65535 - kIpv4Header - kTcpHeader;
 
 }  // namespace
@@ -101,6 +102,7 @@ void TcpFlows::accept(world::Listener& listener, std::uint16_t guest_port) {
     if (!stream) {
       if (stream.error().fault == Fault::cancelled || stream.error().fault == Fault::closed) return;
       inside_.world.log().warning("machine", "a published port: {}", stream.error().what);
+      if (!threads::sleep_for(kAfterFailure)) return;
       continue;
     }
     Lock const lock{inside_.mutex};
@@ -201,7 +203,11 @@ void TcpFlows::end(Flow& flow) {
   flow.news_for_host.notify_all();
 }
 
-void TcpFlows::forget(FlowPointer const& flow) { flows_.erase(flow->key); }
+void TcpFlows::forget(FlowPointer const& flow) {
+  // Another may have its ports by now.
+  auto const found = flows_.find(flow->key);
+  if (found != flows_.end() && found->second == flow) flows_.erase(found);
+}
 
 void TcpFlows::pump() {
   auto const abilities = inside_.link.abilities();

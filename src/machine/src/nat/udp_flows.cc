@@ -8,7 +8,7 @@
 namespace mutirao::machine::nat {
 namespace {
 
-constexpr Duration kSendPatience = 100ms;
+constexpr Duration kSendPatience = 100ms, kRestAfterFailure = 1s;
 
 /// The one that was used longest ago.
 template <class Range, class Projection>
@@ -84,10 +84,15 @@ UdpFlows::Flow* UdpFlows::flow_of(std::uint16_t guest_port, TimePoint now) {
 /// Carries what comes back.
 void UdpFlows::answers(std::uint16_t guest_port, SocketPointer const& socket) {
   Bytes buffer(kDatagramMax + 1);
-  while (auto const got = socket->receive(buffer, Deadline::never())) {
+  for (;;) {
+    auto const got = socket->receive(buffer, Deadline::never());
     std::lock_guard const lock{inside_.mutex};
     auto const found = flows_.find(guest_port);
     if (found == flows_.end() || found->second.socket != socket) return;
+    if (!got) {
+      flows_.erase(found);  // the guest's next datagram gets another socket
+      return;
+    }
     auto const remote = std::ranges::find(found->second.remotes, got->from, &Remote::host);
     if (remote == found->second.remotes.end() || got->size > kDatagramMax) continue;
     remote->last_used = found->second.last_used = inside_.world.clock().now();
@@ -109,7 +114,8 @@ void UdpFlows::calls(std::uint16_t guest_port, SocketPointer const& socket) {
     auto const got = socket->receive(buffer, Deadline::never());
     if (!got) {
       if (got.error().fault == Fault::cancelled || got.error().fault == Fault::closed) return;
-      continue;  // a datagram of ours came to nobody
+      if (!threads::sleep_for(kRestAfterFailure)) return;
+      continue;
     }
     if (got->size > kDatagramMax) continue;
     std::lock_guard const lock{inside_.mutex};
