@@ -3,8 +3,7 @@
 //              interp|jit|audit] [--type TEXT] [--console virtio] [--disk FILE [--overlay FILE]
 //              [--profile FILE]]... [--snapshot] [--network off|internet|lan]
 //              [--allow HOST:PORT]... [--publish [HOST_ADDRESS:]PORT:GUEST_PORT[/udp]]...
-//              [--simulated-network SEED]
-//              [--share FOLDER:TAG[:ro]]...
+//              [--simulated-network SEED] [--share FOLDER:TAG[:ro]]... [--vsock PATH]
 //
 // Boots a guest with its console on standard output. With --until it types TEXT of --type (a line)
 // when that text appeared, and without --type ends there with 0; several wait one after the other.
@@ -138,6 +137,8 @@ BootRequest parse(int argc, char** argv) {
       request.disks.back().profile_path = value;
     else if (name == "--network")
       network_of(request).reach = parsed(machine::parse_reach(value));
+    else if (name == "--vsock")
+      request.options.vsock = value;
     else if (name == "--simulated-network")
       request.simulated_network = std::stoull(value);
     else if (name == "--allow")

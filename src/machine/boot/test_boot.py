@@ -6,6 +6,7 @@ that has made one; without them a story is skipped (exit code 77).
 """
 import hashlib
 import http.server
+import importlib.machinery
 import os
 import pathlib
 import random
@@ -345,6 +346,62 @@ def is_the_same_to_the_last_byte_for_the_same_seed(program):
     assert once("2") != first, "the seed changes nothing"
 
 
+def with_program(folder, initrd, source):
+    """An initramfs that has a C program besides, in /bin."""
+    program = pathlib.Path(folder) / source.stem
+    try:
+        subprocess.run(["riscv64-linux-gnu-gcc", "-O2", "-static", "-o", program, source], check=True)
+    except FileNotFoundError:
+        print("no compiler for the guest's programs: apt-get install gcc-riscv64-linux-gnu")
+        sys.exit(77)
+    maker = importlib.machinery.SourceFileLoader("initramfs", str(ROOT / "packaging/guests/initramfs")).load_module()
+    more = maker.entry(1, f"bin/{source.stem}", maker.FILE | 0o755, program.read_bytes()) + maker.entry(0, "TRAILER!!!", 0)
+    both = pathlib.Path(folder) / "initrd"
+    both.write_bytes(pathlib.Path(initrd).read_bytes() + more)
+    return both
+
+
+def talks_with_programs_of_the_host_over_virtio_sockets(program):
+    content = random.Random(3).randbytes(5_000_000)
+    files = guest()
+    def send_and_get_back(connection):
+        sender = threading.Thread(target=lambda: (connection.sendall(content), connection.shutdown(socket.SHUT_WR)))
+        sender.start()
+        came = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+        sender.join()
+        assert came == content, f"{len(came)} bytes came back, and not those that were sent"
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = f"{folder}/vsock"
+        listener.bind(f"{path}_52")
+        listener.listen()
+        listener.settimeout(120)
+        initrd = with_program(folder, files["initrd"], ROOT / "src/machine/boot/vsock_echo.c")
+        line = "vsock_echo call 53; vsock_echo call 52 && vsock_echo answer 22 && echo both went'.'; poweroff -f"
+        run = subprocess.Popen([program, "--kernel", files["kernel"], "--initrd", initrd, "--append",
+                                "console=ttyS0 guest_modules quiet", "--until", PROMPT, "--type", line, "--vsock", path],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(60)
+                send_and_get_back(connection)
+            while True:
+                with socket.socket(socket.AF_UNIX) as connection:
+                    connection.settimeout(60)
+                    connection.connect(path)
+                    connection.sendall(b"CONNECT 22\n")
+                    if not connection.recv(32).startswith(b"OK "):
+                        continue  # nobody listens yet
+                    send_and_get_back(connection)
+                    break
+            told = run.communicate(timeout=60)[0].decode(errors="replace")
+        finally:
+            run.kill()
+        print(told[-2000:])
+        assert "connect: Connection reset by peer" in told, "it reached a port for which nobody listens"
+        assert "both went." in told and run.returncode == 0
+
+
 def reaches_a_simulated_network_the_same_way_for_the_same_seed(program):
     content = bytes((31 * i + i // 251) & 255 for i in range(2_000_000))
     line = f"{GET_ADDRESS}; wget -q -O /tmp/f http://server/; sha256sum /tmp/f; cat /proc/interrupts; poweroff -f"
@@ -365,6 +422,7 @@ STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, 
                                                leaves_a_disk_as_it_is_under_an_overlay, keeps_what_was_synced_when_it_is_killed,
                                                reaches_over_its_network_what_was_allowed_and_nothing_else,
                                                is_reached_through_a_published_port,
+                                               talks_with_programs_of_the_host_over_virtio_sockets,
                                                reaches_a_simulated_network_the_same_way_for_the_same_seed,
                                                boots_debian_to_its_login, shares_folders_with_the_host, reads_images_in_qcow2,
                                                is_the_same_to_the_last_byte_for_the_same_seed)}

@@ -124,7 +124,7 @@ Result<std::unique_ptr<Machine>> make_audited_machine(MachineOptions options,
   if (!options.disks.empty())
     return fail(Fault::unsupported, "two machines cannot write to one disk",
                 "audit a system that lives in its initrd");
-  if (options.network)
+  if (options.network || !options.vsock.empty())
     return fail(Fault::unsupported, "two machines cannot have one network",
                 "audit a system that needs none");
   if (!options.shares.empty())

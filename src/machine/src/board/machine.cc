@@ -36,6 +36,8 @@
 #include "virtio/net.h"
 #include "virtio/shared_folder.h"
 #include "virtio/transport.h"
+#include "virtio/vsock.h"
+#include "vsock/ports.h"
 
 namespace mutirao::machine {
 namespace {
@@ -45,7 +47,7 @@ using namespace board;
 constexpr unsigned kCpusMax = 16;
 constexpr std::size_t kDisksMax = 8;
 constexpr std::size_t kSharesMax = 8;
-constexpr unsigned kNetworkSlot = 3, kFirstDiskSlot = 4, kFirstShareSlot = 16;
+constexpr unsigned kNetworkSlot = 3, kFirstDiskSlot = 4, kFirstShareSlot = 16, kVsockSlot = 24;
 // What a source does not give in so long is an error of the disk to the guest, whose own patience
 // ends after 30 s and with less grace.
 constexpr Duration kBlockPatience = 25s;
@@ -117,7 +119,7 @@ class VirtMachine final : public InspectedMachine,
 
   /// These before anything else.
   Result<void> make_engines(Engine engine);
-  Result<void> connect(NetworkOptions const& options);
+  Result<void> connect(MachineOptions const& options);
   Result<void> load(MachineOptions options);
   MachineExit run(std::uint64_t instructions_max, Deadline deadline) override;
   std::size_t type(std::string_view bytes) override;
@@ -139,15 +141,18 @@ class VirtMachine final : public InspectedMachine,
     std::unique_ptr<VirtioSharedFolder> device;
     std::unique_ptr<VirtioPci> function;
   };
-  /// A card, its cable, and what it leads to.
-  struct NetworkSlot {
-    NetworkSlot(std::function<void()> news, GuestMemory& memory)
+  /// A device with a link, and what that leads to on threads of its own.
+  template <class VirtioKind, class OtherEnd>
+  struct LinkSlot {
+    LinkSlot(std::function<void()> news, GuestMemory& memory)
         : link{std::move(news)}, device{link, memory}, function{device, memory} {}
     nat::FrameLink link;
-    VirtioNet device;
+    VirtioKind device;
     VirtioPci function;
-    std::unique_ptr<nat::Nat> router{};
+    std::unique_ptr<OtherEnd> other_end{};
   };
+  using NetworkSlot = LinkSlot<VirtioNet, nat::Nat>;
+  using VsockSlot = LinkSlot<VirtioVsock, vsock::Ports>;
 
   // HartHost
   std::uint64_t time() override;
@@ -205,6 +210,11 @@ class VirtMachine final : public InspectedMachine,
   void flush_disks();
   bool take_answers();
   bool take_frames();
+  void tell_of_frames();
+  /// Whether the world's time follows that of the instructions.
+  [[nodiscard]] bool paced() const noexcept {
+    return timebase_ == Timebase::instructions && (network_ || vsock_);
+  }
   void keep_pace();
   MachineExit run_in_turns(std::uint64_t instructions_max, Deadline deadline);
   bool idle(Deadline deadline);
@@ -253,7 +263,9 @@ class VirtMachine final : public InspectedMachine,
   std::vector<VirtioBlock::Job> postponed_;  // whose threads were stopped with the last run
   threads::scope* block_threads_ = nullptr;  // while `run` is under way
   TimePoint pace_begin_;  // of a seeded machine with a network: when its time would have been zero
-  std::unique_ptr<NetworkSlot> network_;  // goes first: its threads tell of frames
+  // These go first: their threads tell of frames.
+  std::unique_ptr<NetworkSlot> network_;
+  std::unique_ptr<VsockSlot> vsock_;
 };
 
 std::uint64_t VirtMachine::steps() const {
@@ -393,8 +405,7 @@ bool VirtMachine::idle(Deadline deadline) {
   flush_console();
   std::uint64_t const due = next_due();
   std::uint64_t const now = time();
-  bool const paced = network_ && timebase_ == Timebase::instructions;
-  if (timebase_ == Timebase::instructions && due != kNever && !paced) {
+  if (timebase_ == Timebase::instructions && due != kNever && !paced()) {
     if (due > now) ticks_idle_ += due - now;
     threads::checkpoint();
     return !threads::stop_requested() && !deadline.passed(world_.clock().now());
@@ -412,7 +423,7 @@ bool VirtMachine::idle(Deadline deadline) {
                frames_came_;
       },
       earlier(until, deadline));
-  if (paced) ticks_idle_ += std::max(ticks_of(world_.clock().now() - pace_begin_), now) - now;
+  if (paced()) ticks_idle_ += std::max(ticks_of(world_.clock().now() - pace_begin_), now) - now;
   if (!waited && waited.error().fault == Fault::cancelled) return false;
   return !deadline.passed(world_.clock().now());
 }
@@ -513,34 +524,42 @@ bool VirtMachine::take_answers() {
   return !answers.empty() || !share_answers.empty();
 }
 
-Result<void> VirtMachine::connect(NetworkOptions const& options) {
-  network_ = std::make_unique<NetworkSlot>(
-      [this] {
-        std::lock_guard const lock{outside_mutex_};
-        frames_came_ = news_ = true;
-        outside_came_.notify_all();
-      },
-      *memory_);
-  pci_.add(kNetworkSlot, network_->function);
-  network_->router = MUT_TRY(nat::Nat::create(options, network_->link, world_));
+void VirtMachine::tell_of_frames() {
+  std::lock_guard const lock{outside_mutex_};
+  frames_came_ = news_ = true;
+  outside_came_.notify_all();
+}
+
+Result<void> VirtMachine::connect(MachineOptions const& options) {
+  auto const news = [this] { tell_of_frames(); };
+  if (options.network) {
+    network_ = std::make_unique<NetworkSlot>(news, *memory_);
+    pci_.add(kNetworkSlot, network_->function);
+    network_->other_end = MUT_TRY(nat::Nat::create(*options.network, network_->link, world_));
+  }
+  if (!options.vsock.empty()) {
+    vsock_ = std::make_unique<VsockSlot>(news, *memory_);
+    pci_.add(kVsockSlot, vsock_->function);
+    vsock_->other_end = MUT_TRY(vsock::Ports::create(options.vsock, vsock_->link, world_));
+  }
   return {};
 }
 
-/// Lets the network card look at its cable; false if there is no news.
+/// Lets devices look at their links; false if there is no news.
 bool VirtMachine::take_frames() {
-  if (!network_) return false;
   {
     std::lock_guard const lock{outside_mutex_};
     if (!std::exchange(frames_came_, false)) return false;
   }
-  network_->function.poll();
+  if (network_) network_->function.poll();
+  if (vsock_) vsock_->function.poll();
   return true;
 }
 
 /// Frames come in the world's time. When a seeded machine lets that pass as its own, they come
 /// after the same instruction each time in a world that is seeded too.
 void VirtMachine::keep_pace() {
-  if (!network_ || timebase_ != Timebase::instructions) return;
+  if (!paced()) return;
   Duration const passed{static_cast<Duration::rep>(time() * kTickNs)};
   static_cast<void>(threads::sleep_until(pace_begin_ + passed));
 }
@@ -768,7 +787,7 @@ Result<std::unique_ptr<InspectedMachine>> make_machine(MachineOptions options,
   auto machine =
       std::make_unique<VirtMachine>(options, std::move(console), world, std::move(memory));
   MUT_TRY(machine->make_engines(options.engine));
-  if (options.network) MUT_TRY(machine->connect(*options.network));
+  MUT_TRY(machine->connect(options));
   MUT_TRY(machine->load(std::move(options)));
   return machine;
 }

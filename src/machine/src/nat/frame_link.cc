@@ -41,6 +41,7 @@ std::optional<Frame> FrameLink::receive() {
     to_guest_.sender_waits = false;
     room_came_ = true;
     router_news_.notify_one();
+    room_news_.notify_all();
   }
   return frame;
 }
@@ -68,6 +69,16 @@ bool FrameLink::room_to_guest() {
   if (!to_guest_.full()) return true;
   to_guest_.sender_waits = true;
   return false;
+}
+
+Result<void> FrameLink::wait_for_room(Deadline deadline) {
+  std::unique_lock lock{mutex_};
+  auto const has_room = [this] {
+    if (!to_guest_.full()) return true;
+    to_guest_.sender_waits = true;
+    return false;
+  };
+  return room_news_.wait(lock, has_room, deadline);
 }
 
 bool FrameLink::drained() {

@@ -48,6 +48,7 @@ class FrameLink {
   /// perhaps nothing.
   [[nodiscard]] Result<std::vector<Frame>> wait(Deadline deadline);
   [[nodiscard]] bool room_to_guest();
+  [[nodiscard]] Result<void> wait_for_room(Deadline deadline);
   /// Whether the guest has everything that was sent to it.
   [[nodiscard]] bool drained();
   void to_guest(Frame frame);
@@ -74,7 +75,7 @@ class FrameLink {
   std::function<void()> const news_;
   std::atomic<std::uint8_t> abilities_{0};
   threads::mutex mutex_;
-  threads::condition_variable router_news_;
+  threads::condition_variable router_news_, room_news_;
   Queue from_guest_, to_guest_;
   bool room_came_ = false;  // in to_guest_
 };

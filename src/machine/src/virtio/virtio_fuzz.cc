@@ -11,6 +11,8 @@
 #include "virtio/entropy.h"
 #include "virtio/net.h"
 #include "virtio/transport.h"
+#include "virtio/vsock.h"
+#include "vsock/packet.h"
 
 namespace {
 
@@ -90,6 +92,23 @@ void drive_network(GuestMemory& memory, ByteView script) {
   function.poll();
 }
 
+/// Sockets whose host says two things, one of them longer than any buffer here, and then again what
+/// the guest said.
+void drive_sockets(GuestMemory& memory, ByteView script) {
+  nat::FrameLink link{[] {}};
+  VirtioVsock sockets{link, memory};
+  VirtioPci function{sockets, memory};
+  Bytes const words(5000);
+  link.to_guest({vsock::to_bytes({.operation = vsock::Packet::request})});
+  link.to_guest({vsock::to_bytes({.operation = vsock::Packet::data, .payload = words})});
+  drive(sockets, memory, function, script);
+  if (auto const frames = link.wait(Deadline::at(TimePoint{}))) {
+    for (nat::Frame const& frame : *frames)
+      if (vsock::parse_packet(frame.bytes)) link.to_guest(frame);
+  }
+  function.poll();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
@@ -123,5 +142,6 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   for (VirtioBlock::Job& job : late) block.answer(std::move(job));
   block_function.poll();
   drive_network(*memory, script);
+  drive_sockets(*memory, script);
   return 0;
 }

@@ -55,6 +55,11 @@ struct MachineOptions {
   /// world pass as its instructions take.
   std::optional<NetworkOptions> network{};
   std::vector<Share> shares{};  ///< 8 at most
+  /// A Unix socket that is made there leads to the guest's virtio sockets: a program that connects
+  /// and writes "CONNECT P\n" reaches port P of the guest, once it has read "OK Q\n". What the
+  /// guest connects to, port P of the host (CID 2), is whoever listens at this path with "_P"
+  /// behind it. Empty: there are none.
+  std::string vsock{};
   Engine engine = Engine::translator;
   ConsoleDevice console = ConsoleDevice::serial;
   Timebase timebase = Timebase::host;
