@@ -170,8 +170,10 @@ TEST(Nat, says_when_nobody_listens_and_when_nobody_answers) {
   in_simulation([](Simulation& simulation) {
     Net net{simulation, kInternet};
     TestTcp closed{net.guest, kServer, 81};
+    auto const asked = threads::now();
     EXPECT_FALSE(closed.connect());
     EXPECT_TRUE(closed.reset);
+    EXPECT_LT(threads::now() - asked, 100ms) << "it was told late";
     TestTcp nobody{net.guest, {9, 9, 9, 8}, 80, 40001};
     EXPECT_FALSE(nobody.connect());
     EXPECT_TRUE(nobody.unreachable || nobody.reset);

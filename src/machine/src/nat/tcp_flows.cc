@@ -78,7 +78,10 @@ void TcpFlows::connect(FlowPointer const& flow, world::Endpoint target) {
     if (!stream) {
       bool const no_way =
           stream.error().fault == Fault::unreachable || stream.error().fault == Fault::timed_out;
-      if (!no_way) return abort(flow);
+      if (!no_way) {
+        abort(flow);
+        return pump();
+      }
       inside_.send(inside_.maker.unreachable(FrameMaker::Unreachable::host, flow->opening));
       return forget(flow);
     }
