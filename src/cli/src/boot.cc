@@ -69,10 +69,10 @@ Result<std::optional<machine::NetworkOptions>> network_options(Options const& op
     network.published.push_back(MUT_TRY(machine::parse_published(text)));
   bool const none = network.reach == machine::NetworkOptions::Reach::nothing &&
                     network.allowed.empty() && network.published.empty();
+  if (options.deterministic && (!none || !options.vsock.empty()))
+    return fail(Fault::invalid, "what comes from outside is never the same twice",
+                "leave out --deterministic, or the network and --vsock");
   if (none) return std::nullopt;
-  if (options.deterministic)
-    return fail(Fault::invalid, "what comes from a network is never the same twice",
-                "leave out --deterministic, or the network");
   return network;
 }
 
