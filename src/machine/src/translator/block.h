@@ -20,11 +20,22 @@ struct PageCheck {
     leader,       ///< it checks for others too, that have the same base: all of [low, low + span)
     other_load,   ///< a leader before it, which was a load
     other_store,  ///< or a store
+    walk,         ///< a Walk of the region, for many rounds at once
   };
   By by = By::itself;
   bool hops = false;  ///< the base is in another page each time: the Tlb is asked at once
   std::int32_t low = 0;
   std::int32_t span = 0;
+};
+
+/// Loads or stores of a loop whose base goes the same way in each round: from where it is, it can
+/// be said how many rounds stay in its page. The loop checks no page for so long.
+struct Walk {
+  unsigned base = 0;
+  bool stores = false;
+  std::int32_t low = 0;  ///< all of [low, low + span) from where the base is when a round begins
+  std::int32_t span = 0;
+  std::int32_t step = 0;  ///< of the base, each round: a power of two, forwards or backwards, or 0
 };
 
 /// An instruction in a block: what is needed when it can't be finished by the block itself.
@@ -69,6 +80,7 @@ struct Block {
   /// state dirty: nothing in it changes that.
   enum class Unit : std::uint8_t { checked_by_each, checked_at_entry };
   Unit unit = Unit::checked_by_each;
+  std::vector<Walk> walks;  ///< of a region: one run that leads to itself
   bool stale = false;
   bool is_region = false;     ///< made from several, or from one, because they run often
   Block* plain = nullptr;     ///< of a region: the block that it begins with

@@ -1,6 +1,7 @@
 #include "translator/block_writer.h"
 
 #include <bit>
+#include <cstdlib>
 
 #include "mutirao/base/check.h"
 
@@ -175,6 +176,13 @@ void BlockWriter::access(Site& site, std::int32_t size, bool is_store, Transfer 
 void BlockWriter::access_of_region(Site& site, bool is_store, Transfer transfer) {
   auto const& i = site.instruction;
   auto const& check = site.check;
+  if (check.by == PageCheck::By::walk) {
+    auto const& addends = is_store ? map_.store_addends : map_.load_addends;
+    auto const walker = read(i.rs1, Reg::rcx);
+    if (!addends[i.rs1])
+      to_.load(Width::qword, Reg::rax, PageFields{block_.privilege, i.rs1, is_store}.addend());
+    return (this->*transfer)(site, Mem{walker, i.imm, addends[i.rs1].value_or(Reg::rax), 1});
+  }
   bool const leads = check.by == PageCheck::By::itself || check.by == PageCheck::By::leader;
   bool const by_store = leads ? is_store : check.by == PageCheck::By::other_store;
   if (leads && check.hops)
@@ -494,10 +502,15 @@ void BlockWriter::take_in() {
   }
   if (map_.budget)
     to_.load(Width::qword, *map_.budget, in_frame(MUT_FRAME_OFFSET(translation.budget)));
+  if (block_.walks.empty()) return;
+  to_.alu(Alu::sub, Width::qword, *map_.budget, in_frame(MUT_FRAME_OFFSET(translation.deferred)));
+  for (auto const& walk : block_.walks) load_addend(walk);
 }
 
 /// And back. Leaves rax, rcx and rdx as they are.
 void BlockWriter::put_back() {
+  if (!block_.walks.empty())
+    to_.alu(Alu::add, Width::qword, *map_.budget, in_frame(MUT_FRAME_OFFSET(translation.deferred)));
   if (map_.budget)
     to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)), *map_.budget);
   for (unsigned n = 0; n < 32; ++n) {
@@ -509,12 +522,89 @@ void BlockWriter::put_back() {
     if (map_.x[guest] != host) to_.load(Width::qword, host, in_frame(offset_of_x(guest)));
 }
 
+void BlockWriter::load_addend(Walk const& walk) {
+  auto const& addend = (walk.stores ? map_.store_addends : map_.load_addends)[walk.base];
+  if (addend)
+    to_.load(Width::qword, *addend, PageFields{block_.privilege, walk.base, walk.stores}.addend());
+}
+
+/// How many rounds stay in the pages where they begin: the least is kept in rcx.
+void BlockWriter::count_rounds(Walk const& walk) {
+  PageFields const page{block_.privilege, walk.base, walk.stores};
+  auto const room = page.room(span_class_of(walk.span));
+  auto* const missed = scratch_.label();
+  auto* const known = scratch_.label();
+  auto const distance = [=, this] {
+    to_.lea(Width::qword, Reg::rdx, Mem{read(walk.base, Reg::rdx), walk.low});
+    to_.alu(Alu::sub, Width::qword, Reg::rdx, page.begin());
+    to_.alu(Alu::cmp, Width::qword, Reg::rdx, room);
+  };
+  distance();
+  to_.jump(Cond::above_equal, *missed);
+  to_.bind(*known);
+  load_addend(walk);
+  if (walk.step != 0) {
+    if (walk.step > 0) {
+      to_.load(Width::qword, Reg::rax, room);
+      to_.alu(Alu::sub, Width::qword, Reg::rax, 1);
+      to_.alu(Alu::sub, Width::qword, Reg::rax, Reg::rdx);
+    } else {
+      to_.mov(Width::qword, Reg::rax, Reg::rdx);
+    }
+    auto const shift = std::countr_zero(static_cast<unsigned>(std::abs(walk.step)));
+    if (shift != 0)
+      to_.shift(codegen::Shift::shr, Width::qword, Reg::rax, static_cast<std::uint8_t>(shift));
+    to_.alu(Alu::add, Width::qword, Reg::rax, 1);
+    to_.alu(Alu::cmp, Width::qword, Reg::rax, Reg::rcx);
+    to_.cmov(Cond::below, Width::qword, Reg::rcx, Reg::rax);
+  }
+  scratch_.later([=, this] {
+    auto* const unknown = scratch_.label();
+    to_.bind(*missed);
+    to_.push(Reg::rcx);
+    to_.lea(Width::qword, Reg::rax, Mem{read(walk.base, Reg::rax), walk.low});
+    to_.mov(Reg::rdx, walk.base);
+    to_.call(in_frame(walk.stores ? MUT_FRAME_OFFSET(translation.find_store)
+                                  : MUT_FRAME_OFFSET(translation.find_load)));
+    to_.pop(Reg::rcx);
+    to_.jump(Cond::below, *unknown);
+    distance();
+    to_.jump(Cond::below, *known);
+    to_.bind(*unknown);
+    put_back();
+    link_to(block_.pc, true);
+  });
+}
+
+/// Before a region walks: of the budget only as much is left as the pages allow, the rest is for
+/// later. So one check each round is enough.
+void BlockWriter::set_out(std::uint32_t count) {
+  constexpr std::uint64_t kRoundsMax = 1 << 20;
+  auto const deferred = in_frame(MUT_FRAME_OFFSET(translation.deferred));
+  Label begin;
+  to_.mov(Reg::rcx, kRoundsMax);
+  for (auto const& walk : block_.walks) count_rounds(walk);
+  to_.imul(Width::qword, Reg::rcx, Reg::rcx, static_cast<std::int32_t>(count));
+  to_.mov(Width::qword, Reg::rax, *map_.budget);
+  to_.alu(Alu::sub, Width::qword, Reg::rax, Reg::rcx);
+  to_.jump(Cond::less_equal, begin);
+  to_.store(Width::qword, deferred, Reg::rax);
+  to_.mov(Width::qword, *map_.budget, Reg::rcx);
+  to_.bind(begin);
+}
+
 void BlockWriter::write(std::span<Run const> runs) {
   if (block_.count == 0) return leave_at(block_.pc, 0);
   runs_ = runs;
   heads_ = scratch_.labels(runs.size());
   if (block_.unit == Block::Unit::checked_at_entry) check_unit_at_entry();
+  bool const walks = !block_.walks.empty();
+  auto const deferred = in_frame(MUT_FRAME_OFFSET(translation.deferred));
+  if (walks) to_.store(Width::qword, deferred, 0);
   take_in();
+  auto* const setting_out = scratch_.label();
+  to_.bind(*setting_out);
+  if (walks) set_out(static_cast<std::uint32_t>(runs.front().sites.size()));
   for (std::size_t n = 0; n < runs.size(); ++n) {
     auto const& run = runs[n];
     auto const count = static_cast<std::uint32_t>(run.sites.size());
@@ -530,6 +620,17 @@ void BlockWriter::write(std::span<Run const> runs) {
     if (last.op != Op::jal && last.op != Op::jalr && !leaves(last)) go_to(run.next_pc, 0);
     scratch_.later([=, this, pc = run.pc] {
       to_.bind(*over);
+      if (walks) {  // perhaps no more than the rounds in these pages
+        to_.alu(Alu::add, Width::qword, *map_.budget, static_cast<std::int32_t>(count));
+        to_.alu(Alu::add, Width::qword, *map_.budget, deferred);
+        to_.store(Width::qword, deferred, 0);
+        to_.alu(Alu::sub, Width::qword, *map_.budget, static_cast<std::int32_t>(count));
+        auto* const really = scratch_.label();
+        to_.jump(Cond::sign, *really);
+        to_.alu(Alu::add, Width::qword, *map_.budget, static_cast<std::int32_t>(count));
+        to_.jump(*setting_out);
+        to_.bind(*really);
+      }
       put_back();
       if (block_.is_region)
         to_.store(Width::dword, in_frame(MUT_FRAME_OFFSET(translation.in_region)), 1);

@@ -126,6 +126,9 @@ class BlockWriter {
   void look_up_target();
   void leave_for_target();
   [[nodiscard]] Label* head_of(std::uint64_t pc) noexcept;
+  void load_addend(Walk const& walk);
+  void count_rounds(Walk const& walk);
+  void set_out(std::uint32_t count);
   void take_in();
   void put_back();
 

@@ -77,6 +77,7 @@ struct TranslationState {
   std::uint32_t guest_mxcsr = 0x1f80;
   std::uint32_t host_mxcsr = 0x1f80;
   std::uint32_t interpret = 0;   ///< the instruction at pc is for the interpreter
+  std::uint64_t deferred = 0;    ///< of the budget, while a region walks: what it may use later
   std::uint64_t other_half = 0;  ///< of a division: the remainder, or the quotient
   Site const* hopped = nullptr;  ///< a region was left: the base of this may hop between pages
   std::uint32_t in_region = 0;   ///< a region was left because the budget was used up

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
+#include <cstdlib>
 #include <span>
 
 #include "hart/atomics.h"
@@ -283,6 +285,66 @@ bool checks_unit_once(RegionPlan const& plan) {
   return used;
 }
 
+/// How a register changes in one round of a run.
+struct Way {
+  bool regular = true;  // by constants alone, all in one direction
+  std::int32_t step = 0;
+};
+
+std::array<Way, 32> ways_of(std::span<Site const> sites) {
+  std::array<Way, 32> ways{};
+  for (auto const& site : sites) {
+    auto const& i = site.instruction;
+    if (!writes_x(i) || i.rd == 0) continue;
+    auto& way = ways[i.rd];
+    bool const adds = i.op == Op::addi && i.rs1 == i.rd;
+    bool const turns = std::int64_t{way.step} * i.imm < 0;
+    way.regular = way.regular && adds && !turns;
+    if (way.regular) way.step += i.imm;
+  }
+  for (auto& way : ways)
+    way.regular =
+        way.regular && std::has_single_bit(static_cast<unsigned>(std::max(1, std::abs(way.step))));
+  return ways;
+}
+
+/// What of a loop can do without checks of its own, and the registers that this takes.
+void plan_walks(RegionPlan& plan, Uses const& uses) {
+  auto const sites = plan.runs.front().sites;
+  auto const calls = [](Site const& site) { return calls_out(site.instruction.op); };
+  if (plan.runs.size() != 1 || !plan.map.budget || std::ranges::any_of(sites, calls)) return;
+  auto const ways = ways_of(sites);
+  std::array<std::int32_t, 32> moved{};  // since the round began
+  for (auto& site : sites) {
+    auto const& i = site.instruction;
+    if (is_memory_access(i.op) && i.rs1 != 0 && ways[i.rs1].regular && !site.check.hops) {
+      bool const stores = is_store_access(i.op);
+      auto const low = moved[i.rs1] + i.imm;
+      auto const end = low + size_of(i.op);
+      auto found = std::ranges::find_if(plan.walks, [&](Walk const& walk) {
+        return walk.base == i.rs1 && walk.stores == stores;
+      });
+      if (found == plan.walks.end())
+        found = plan.walks.insert(found, {i.rs1, stores, low, end - low, ways[i.rs1].step});
+      auto const from = std::min(found->low, low);
+      auto const to = std::max(found->low + found->span, end);
+      if (to - from <= TranslationState::kSpans.back()) {
+        found->low = from;
+        found->span = to - from;
+        site.check.by = PageCheck::By::walk;
+      } else {
+        site.check = {PageCheck::By::itself, false, i.imm, size_of(i.op)};
+      }
+    }
+    if (i.op == Op::addi && i.rd == i.rs1 && i.rd != 0) moved[i.rd] += i.imm;
+  }
+  for (auto const& walk : plan.walks) {
+    auto& addends = walk.stores ? plan.map.store_addends : plan.map.load_addends;
+    for (unsigned n = 1; n < 32 && !addends[walk.base]; ++n)
+      if (plan.map.x[n] && uses.x[n] == 0) std::swap(addends[walk.base], plan.map.x[n]);
+  }
+}
+
 }  // namespace
 
 RegionPlan plan_region(Block& entry) {
@@ -310,6 +372,7 @@ RegionPlan plan_region(Block& entry) {
   }
   bool const is_loop = loop.blocks.size() > 1 || jumps_to_itself(entry);
   plan.map = is_loop ? map_for(uses) : kCommonMap;
+  if (is_loop) plan_walks(plan, uses);
   if (checks_unit_once(plan)) plan.unit = Block::Unit::checked_at_entry;
   return plan;
 }

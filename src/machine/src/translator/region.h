@@ -19,6 +19,7 @@ struct RegionPlan {
   std::size_t sites_count = 0;
   std::vector<Run> runs;  ///< the first is where it is entered
   RegisterMap map;
+  std::vector<Walk> walks;
   Block::Unit unit = Block::Unit::checked_by_each;
   std::uint64_t lines = 0;  ///< as those of a block
 };

@@ -33,6 +33,9 @@ struct RegisterMap {
   std::array<std::optional<codegen::Reg>, 32> x{};
   std::array<std::optional<codegen::Xmm>, 32> f{};
   std::optional<codegen::Reg> budget{};
+  /// What leads from the page of a base to the host, in a region that walks; see Walk.
+  std::array<std::optional<codegen::Reg>, 32> load_addends{};
+  std::array<std::optional<codegen::Reg>, 32> store_addends{};
 };
 /// Of blocks, and between regions.
 inline constexpr auto kCommonMap = [] {

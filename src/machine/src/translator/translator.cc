@@ -326,11 +326,13 @@ Block& Translator::make_region(Block& block) {
   region->lines = plan.lines;
   region->round = plan.round;
   region->unit = plan.unit;
+  region->walks = std::move(plan.walks);
   region->is_region = true;
   region->plain = &block;
   region->sites = std::move(plan.sites);
   write(*region, plan.runs, plan.map);
   ++counts_.regions;
+  counts_.walks += region->walks.size();
 
   auto kept = blocks_.take(block);
   block.context |= kPlainMode;

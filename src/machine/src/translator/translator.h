@@ -46,6 +46,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   struct Counts {
     std::uint64_t blocks = 0;        ///< translated, of all times
     std::uint64_t regions = 0;       ///< made of them
+    std::uint64_t walks = 0;         ///< in regions
     std::uint64_t instructions = 0;  ///< in them
     std::uint64_t code_bytes = 0;    ///< that they became
     std::uint64_t invalidated = 0;   ///< blocks

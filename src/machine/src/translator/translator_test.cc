@@ -79,18 +79,19 @@ class Comparison {
       EXPECT_TRUE(side->memory().write(begin, bytes));
     // What was plain the first time may be a region the next time.
     for (int round = 0; round < 3; ++round) {
-      auto const where = run_from(begin, program);
+      auto const where = run_from(begin, program, [](Hart&, auto const&) {});
       if (!where.empty()) return where;
     }
     return {};
   }
 
-  std::string run_from(GuestAddress begin, RandomProgram& program) {
+  std::string run_from(GuestAddress begin, RandomProgram& program, auto const& prepare) {
     std::vector<std::uint64_t> registers;
     for (int n = 0; n < 64; ++n) registers.push_back(n < 32 ? program.value() : program.number());
     auto const rounding = static_cast<std::uint8_t>(program.below(6));
     bool const off = program.below(30) == 0;
     auto const first = program.below(256);
+    auto const prepared = program.below(1 << 30);
     for (auto* side : {&interpreted_, &translated_}) {
       auto& hart = side->hart();
       Bytes data(3 * 4096);
@@ -107,9 +108,12 @@ class Comparison {
       hart.fflags = 0;
       hart.mstatus = (hart.mstatus & ~status::kFs) | (off ? 0 : 1ull << status::kFsShift);
       hart.reservation = {};
+      if (paged_) enter_supervisor(*side);
+      RandomProgram same{prepared, {}};
+      prepare(hart, [&](unsigned bound) { return same.below(bound); });
     }
     for (int slices = 0; slices < 20; ++slices) {
-      auto const slice = program.below(60) + 1;
+      auto const slice = program.below(program.below(8) == 0 ? 3000 : 60) + 1;
       interpreted_.run(slice);
       translated_.run(slice);
       auto const where = difference(interpreted_.hart(), translated_.hart());
@@ -124,15 +128,93 @@ class Comparison {
     return {};
   }
 
-  Comparison() {
+  /// The same for a loop that walks through memory, across the ends of pages.
+  std::string run_loop(std::uint64_t seed) {
+    RandomProgram program{seed, {.code = kCode, .data = kData, .nowhere = 0x1000}};
+    auto const code = walking_loop(program);
+    for (auto* side : {&interpreted_, &translated_}) side->put(kCode, code);
+    for (int round = 0; round < 3; ++round) {
+      auto const where = run_from(kCode, program, [&](Hart& hart, auto const& below) {
+        for (auto const base : kBases) hart.x[base] = kData + 4096 - 64 + below(4096);
+        hart.x[kRounds] = 1 + below(600);
+      });
+      if (!where.empty()) return where;
+    }
+    return {};
+  }
+
+  /// With `paged`, walks are made in supervisor mode, where what lies beside each other does not in
+  /// memory.
+  explicit Comparison(bool paged = false) : paged_{paged} {
+    if (paged)
+      for (auto* side : {&interpreted_, &translated_}) put_page_tables(side->memory());
     for (auto* side : {&interpreted_, &translated_}) side->put(kHandler, {assembler::j(0)});
   }
   [[nodiscard]] Translator& translator() { return translated_.translator(); }
 
  private:
+  static constexpr GuestAddress kTables = kRam + 0x100000;
+  static constexpr std::uint64_t kTable = 1, kLeaf = 0xCF;  // V; and R, W, X, A, D
+
+  /// 2 MiB from kRam on, to themselves but for the pages of data, which change places.
+  static void put_page_tables(GuestMemory& memory) {
+    auto const entry = [](GuestAddress address, std::uint64_t bits) { return address >> 2 | bits; };
+    auto const put = [&](GuestAddress table, std::uint64_t slot, std::uint64_t value) {
+      EXPECT_TRUE(memory.store(table + 8 * slot, value));
+    };
+    put(kTables, kRam >> 30 & 511, entry(kTables + 4096, kTable));
+    put(kTables + 4096, kRam >> 21 & 511, entry(kTables + 8192, kTable));
+    for (std::uint64_t slot = 0; slot < 512; ++slot) {
+      auto const page = (kData - kRam) / 4096;
+      auto const to = slot - page < 3 ? page + (slot - page + 2) % 3 : slot;
+      put(kTables + 8192, slot, entry(kRam + 4096 * to, kLeaf));
+    }
+  }
+  static void enter_supervisor(Side& side) {
+    side.hart().privilege = Privilege::supervisor;
+    side.hart().satp = std::uint64_t{8} << 60 | kTables / 4096;
+    side.core().mmu.context_changed();
+  }
+
+  static constexpr std::array<unsigned, 3> kBases{10, 11, 28};
+  static constexpr unsigned kRounds = 5;
+
+  /// Loads and stores with bases that step forwards or backwards, or stand, or now and then do
+  /// neither; arithmetic between; back while rounds are left.
+  static assembler::Code walking_loop(RandomProgram& program) {
+    using namespace assembler;  // NOLINT(google-build-using-namespace)
+    std::vector<Word> words;
+    auto const base = [&] { return kBases[program.below(kBases.size())]; };
+    auto const value = [&] { return 12 + static_cast<unsigned>(program.below(8)); };
+    auto const offset = [&] { return static_cast<std::int32_t>(program.below(80)) - 40; };
+    for (auto const each : kBases) {
+      auto const step = static_cast<std::int32_t>(1u << program.below(6));
+      if (program.below(4) != 0)
+        words.push_back(addi(each, each, program.below(2) == 0 ? step : -step));
+    }
+    for (auto count = 2 + program.below(8); count > 0; --count) {
+      std::array const choices{
+          ld(value(), base(), offset()),  lw(value(), base(), offset()),
+          lbu(value(), base(), offset()), sd(value(), base(), offset()),
+          sh(value(), base(), offset()),  sb(value(), base(), offset()),
+          fld(value(), base(), offset()), fsd(value(), base(), offset()),
+          add(value(), value(), value()), fmadd(1, value(), value(), value(), value()),
+          mul(value(), value(), value()), xor_(value(), value(), value())};
+      words.push_back(choices[program.below(choices.size())]);
+    }
+    if (program.below(8) == 0) words.push_back(addi(base(), base(), 8));
+    words.push_back(addi(kRounds, kRounds, -1));
+    words.push_back(bne(kRounds, 0, -4 * static_cast<std::int32_t>(words.size())));
+    words.push_back(j(0));
+    Code code;
+    code << words;
+    return code;
+  }
+
   static ByteView base_bytes(std::vector<std::uint16_t> const& halves) {
     return {reinterpret_cast<std::uint8_t const*>(halves.data()), halves.size() * 2};
   }
+  bool paged_;
   Side interpreted_{false};
   Side translated_{true};
 };
@@ -156,6 +238,18 @@ TEST(Translator, executes_random_programs_as_the_interpreter_does) {
   EXPECT_GT(counts.blocks, count);
   EXPECT_GT(counts.regions, count / 4);
   EXPECT_GT(counts.invalidated, count);
+}
+
+TEST(Translator, walks_through_memory_as_the_interpreter_does) {
+  Comparison comparison{true};
+  auto const first = from_environment("MUTIRAO_AUDIT_SEED", 1);
+  auto const count = from_environment("MUTIRAO_AUDIT_PROGRAMS", 3'000);
+  for (auto seed = first; seed < first + count; ++seed) {
+    auto const where = comparison.run_loop(seed);
+    ASSERT_TRUE(where.empty()) << where << "\nMUTIRAO_AUDIT_SEED=" << seed
+                               << " MUTIRAO_AUDIT_PROGRAMS=1 replays it";
+  }
+  EXPECT_GT(comparison.translator().counts().walks, count / 2);
 }
 
 }  // namespace
