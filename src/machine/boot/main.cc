@@ -1,16 +1,25 @@
 // machine_boot --kernel FILE [--initrd FILE] [--append TEXT] [--firmware FILE] [--memory MIB]
 //              [--cpus N] [--instructions MILLIONS] [--deterministic SEED] [--until TEXT] [--engine
 //              interp|jit|audit] [--type TEXT] [--console virtio] [--disk FILE [--overlay FILE]
-//              [--profile FILE]]... [--snapshot]
+//              [--profile FILE]]... [--snapshot] [--save FILE] [--json]
+// machine_boot --restore FILE [--engine interp|jit] [--check-memory] and what else is not of the
+//              machine itself
 //
 // Boots a guest with its console on standard output. With --until it types TEXT of --type (a line)
-// when that text appeared, and without --type ends there with 0. Exits as the guest does; 3 when
-// the instructions ran out, 4 when an audit found a difference. For developers: the command for
-// people is `mutirao boot`.
+// when that text appeared, and without --type ends there with 0; without --until it types at once.
+// --until-after TEXT is waited for once the line was typed, and ends it with 0.
+// Exits as the guest does; 3 when the instructions ran out, 4 when an audit found a difference. For
+// developers: the command for people is `mutirao boot`.
 //
 // A disk is written to, unless it has an overlay: then what the guest writes goes there. --snapshot
 // gives each disk without one an overlay that is gone when the program ends. --profile is written
 // at the end: a line for each part of the disk that the guest read, first one first.
+//
+// --save makes a snapshot where it would end otherwise (the text appeared, or the instructions are
+// over) and ends with 0; --restore goes on from one. --json says at the end, in one line on
+// standard error, how it went: instructions of the guest and of this run of it, seconds,
+// milliseconds until the first instruction (by the host's time), what the guest's RAM takes of the
+// host's memory, and what the monitor takes besides.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -18,6 +27,7 @@
 #include <iterator>
 #include <string>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include "mutirao/base/log.h"
@@ -52,7 +62,12 @@ struct BootRequest {
   std::uint64_t instructions_max = machine::Machine::kNoLimit;
   std::vector<DiskRequest> disks;
   bool snapshot = false;
+  bool json = false;
+  bool check_memory = false;
+  std::string save_path;
+  std::string restore_path;
   std::string until;
+  std::string until_after;
   std::string line;
 };
 
@@ -60,8 +75,11 @@ BootRequest parse(int argc, char** argv) {
   BootRequest request;
   for (int i = 1; i < argc; i += 2) {
     std::string const name = argv[i];
-    if (name == "--snapshot") {
-      request.snapshot = true;
+    if (auto* const flag = name == "--snapshot"       ? &request.snapshot
+                           : name == "--json"         ? &request.json
+                           : name == "--check-memory" ? &request.check_memory
+                                                      : nullptr) {
+      *flag = true;
       --i;
       continue;
     }
@@ -90,8 +108,14 @@ BootRequest parse(int argc, char** argv) {
       request.options.engine = value == "interp"  ? machine::Engine::interpreter
                                : value == "audit" ? machine::Engine::audit
                                                   : machine::Engine::translator;
+    else if (name == "--save")
+      request.save_path = value;
+    else if (name == "--restore")
+      request.restore_path = value;
     else if (name == "--until")
       request.until = value;
+    else if (name == "--until-after")
+      request.until_after = value;
     else if (name == "--type")
       request.line = value + "\n";
     else if (name == "--disk")
@@ -165,6 +189,39 @@ void write_profiles(BootRequest const& request) {
   }
 }
 
+/// What this program takes of the host's memory, and what of that is the guest's RAM: the mapping
+/// that is as large as that.
+struct HostMemory {
+  std::uint64_t all_bytes = 0;
+  std::uint64_t guest_bytes = 0;
+};
+HostMemory host_memory(std::uint64_t ram_bytes) {
+  HostMemory found;
+  std::ifstream stream{"/proc/self/smaps"};
+  bool is_ram = false;
+  for (std::string line; std::getline(stream, line);) {
+    unsigned long long kib = 0;
+    if (std::sscanf(line.c_str(), "Size: %llu kB", &kib) == 1) is_ram = kib << 10 == ram_bytes;
+    if (std::sscanf(line.c_str(), "Rss: %llu kB", &kib) != 1) continue;
+    found.all_bytes += kib << 10;
+    if (is_ram) found.guest_bytes += kib << 10;
+  }
+  return found;
+}
+
+Result<std::unique_ptr<machine::Machine>> make(BootRequest& request,
+                                               machine::Machine::Console console,
+                                               world::World& world) {
+  if (request.restore_path.empty())
+    return machine::Machine::create(std::move(request.options), std::move(console), world);
+  auto const place = MUT_TRY(place_of(world, request.restore_path));
+  return machine::Machine::restore(*place.folder, place.name,
+                                   {.disks = std::move(request.options.disks),
+                                    .engine = request.options.engine,
+                                    .check_memory = request.check_memory},
+                                   std::move(console), world);
+}
+
 int boot(BootRequest request) {
   using machine::MachineExit;
   base::SilentLog log;
@@ -179,27 +236,37 @@ int boot(BootRequest request) {
     request.options.disks.push_back(std::move(*disk));
   }
   std::string seen;
-  bool found = false;
+  bool over = false;  // what was waited for came
   machine::Machine* running = nullptr;
-  bool const follows_host = request.options.timebase == machine::Timebase::host;
-  auto created = machine::Machine::create(
-      std::move(request.options),
-      [&](std::string_view text) {
-        std::fwrite(text.data(), 1, text.size(), stdout);
-        std::fflush(stdout);
-        if (request.until.empty() || found) return;
-        seen += text;
-        found = seen.find(request.until) != std::string::npos;
-        // From here, so that the guest finds it after the same instruction each time.
-        if (found) running->type(request.line);
-      },
-      *world);
+  auto const console = [&](std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+    if (request.until.empty()) return;
+    seen += text;
+    auto const at = seen.find(request.until);
+    if (at == std::string::npos) return;
+    seen.erase(0, at + request.until.size());
+    // From here, so that the guest finds it after the same instruction each time.
+    over = request.line.empty();
+    running->type(std::exchange(request.line, {}));
+    request.until = std::exchange(request.until_after, {});
+  };
+  auto const begin = std::chrono::steady_clock::now();
+  auto const seconds_since_begin = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  auto created = make(request, console, *world);
   if (!created) {
     std::fprintf(stderr, "machine_boot: %s\n", created.error().what.c_str());
     return 2;
   }
   running = created->get();
-  auto const begin = std::chrono::steady_clock::now();
+  auto const instructions_before = running->instructions();
+  if (request.until.empty()) running->type(request.line);
+  bool const follows_host = running->timebase() == machine::Timebase::host;
+  // A machine that follows its instructions does the same when it is run in the same pieces.
+  if (follows_host) static_cast<void>(running->run(1));
+  double const first_instruction_s = seconds_since_begin();
   constexpr std::uint64_t kLook = 5'000'000;
   int code = 3;
   while (running->instructions() < request.instructions_max) {
@@ -217,16 +284,36 @@ int boot(BootRequest request) {
       code = 4;
       break;
     }
-    if (found && request.line.empty()) {
+    if (over) {
       code = 0;
       break;
     }
   }
+  double const seconds = seconds_since_begin();
   write_profiles(request);
-  double const seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (!request.save_path.empty()) {
+    auto const place = place_of(*world, request.save_path);
+    auto const saved = place ? running->save(*place->folder, place->name)
+                             : Result<void>{std::unexpected{place.error()}};
+    if (!saved) {
+      std::fprintf(stderr, "machine_boot: %s\n", saved.error().what.c_str());
+      return 2;
+    }
+    code = 0;
+  }
+  auto const instructions = running->instructions();
   std::fprintf(stderr, "\nmachine_boot: %llu instructions in %.2f s\n",
-               static_cast<unsigned long long>(running->instructions()), seconds);
+               static_cast<unsigned long long>(instructions), seconds);
+  if (request.json) {
+    auto const memory = host_memory(running->memory_bytes());
+    std::fprintf(stderr,
+                 "{\"instructions\": %llu, \"instructions_here\": %llu, \"seconds\": %.3f, "
+                 "\"first_instruction_ms\": %.1f, \"guest_mib\": %.1f, \"monitor_mib\": %.1f}\n",
+                 static_cast<unsigned long long>(instructions),
+                 static_cast<unsigned long long>(instructions - instructions_before), seconds,
+                 1000 * first_instruction_s, static_cast<double>(memory.guest_bytes) / (1 << 20),
+                 static_cast<double>(memory.all_bytes - memory.guest_bytes) / (1 << 20));
+  }
   return code;
 }
 

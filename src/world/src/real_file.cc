@@ -1,4 +1,5 @@
 #include <array>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,6 +55,14 @@ class RealFile final : public File {
     if (threads::blocking([&] { return ::ftruncate(file_.get(), static_cast<off_t>(size)); }) == 0)
       return {};
     return system_failure(fmt::format("resize {} to {} bytes", name_, size));
+  }
+
+  Result<void> map_copy(std::uint64_t offset, MutableBytes memory) override {
+    auto* const mapped =
+        ::mmap(memory.data(), memory.size(), PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file_.get(), static_cast<off_t>(offset));
+    if (mapped == memory.data()) return {};
+    return system_failure(fmt::format("map {}", name_));
   }
 
   Result<FileInfo> info() override {

@@ -52,6 +52,18 @@ std::size_t DescriptorChain::write(GuestMemory& memory, std::uint64_t offset,
 
 void VirtQueue::reset() { *this = VirtQueue{*memory_}; }
 
+void VirtQueue::save(StateWriter& to) const {
+  for (auto const address : {descriptors, driver_area, device_area}) to.put(address);
+  for (auto const number : {size, taken_, given_, told_}) to.put(number);
+  for (bool const flag : {enabled, event_index, broken_}) to.put(flag);
+}
+
+bool VirtQueue::restore(StateReader& from) {
+  return from.get(descriptors) && from.get(driver_area) && from.get(device_area) &&
+         from.get(size) && from.get(taken_) && from.get(given_) && from.get(told_) &&
+         from.get(enabled) && from.get(event_index) && from.get(broken_);
+}
+
 std::optional<DescriptorChain> VirtQueue::break_off() {
   broken_ = true;
   return std::nullopt;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "memory/guest_memory.h"
+#include "snapshot/state.h"
 
 namespace mutirao::machine {
 
@@ -61,6 +62,8 @@ class VirtQueue {
   explicit VirtQueue(GuestMemory& memory) : memory_{&memory} {}
 
   void reset();
+  void save(StateWriter& to) const;
+  [[nodiscard]] bool restore(StateReader& from);
   [[nodiscard]] bool broken() const noexcept { return broken_; }
   /// For a device to which a chain makes no sense.
   void break_now() noexcept { broken_ = true; }

@@ -36,6 +36,13 @@ class File {
   /// Grows sparsely or cuts.
   virtual Result<void> resize(std::uint64_t size) = 0;
   virtual Result<FileInfo> info() = 0;
+  /// Memory shows the file from `offset` on, in place of what was there; all are whole pages, and
+  /// the memory is mapped, not allocated. What is written to it stays there. A page is read when it
+  /// is first touched; so the file may be removed or replaced afterwards, but neither written to
+  /// nor cut.
+  virtual Result<void> map_copy(std::uint64_t offset, MutableBytes memory) {
+    return read_exactly(offset, memory);
+  }
 
   Result<void> write_at(std::uint64_t offset, ByteView from);
   /// Fails with corrupt when the file ends first.
