@@ -202,7 +202,8 @@ HostMemory host_memory(std::uint64_t ram_bytes) {
   for (std::string line; std::getline(stream, line);) {
     unsigned long long kib = 0;
     if (std::sscanf(line.c_str(), "Size: %llu kB", &kib) == 1) is_ram = kib << 10 == ram_bytes;
-    if (std::sscanf(line.c_str(), "Rss: %llu kB", &kib) != 1) continue;
+    // What is mapped twice, as translated code is, counts once: half of it in each place.
+    if (std::sscanf(line.c_str(), "Pss: %llu kB", &kib) != 1) continue;
     found.all_bytes += kib << 10;
     if (is_ram) found.guest_bytes += kib << 10;
   }

@@ -57,6 +57,10 @@ constexpr std::uint64_t kSliceAlone = 20'000, kSliceAmongOthers = 5'000;
 // The civil time of a machine that follows its instructions: 2024-01-01.
 constexpr std::uint64_t kEpochNs = 1'704'067'200ull * 1'000'000'000;
 constexpr std::uint64_t kLargePage = 2_MiB;
+// Of translated code, of all harts together and of each at least. What is known of each block takes
+// as much again and a half, so that a monitor stays below 128 MiB. When one is full it is thrown
+// away, and what is still needed comes back within milliseconds.
+constexpr std::size_t kCodeBytes = 32_MiB, kCodeBytesMin = 2_MiB;
 // What harts may say before anybody listens.
 constexpr std::size_t kConsoleTextMax = 1 << 20;
 
@@ -660,11 +664,12 @@ Result<void> VirtMachine::restore(MachineState const& state, std::vector<StateSe
 }
 
 Result<void> VirtMachine::make_engines(Engine engine) {
+  auto const code_bytes = std::max(kCodeBytesMin, kCodeBytes / harts_.size());
   for (auto const& hart : harts_) {
     if (engine == Engine::interpreter)
       hart->engine = std::make_unique<Interpreter>(hart->hart(), bus_, *this);
     else
-      hart->engine = MUT_TRY(Translator::make(hart->frame(), bus_, *this));
+      hart->engine = MUT_TRY(Translator::make(hart->frame(), bus_, *this, code_bytes));
   }
   return {};
 }
