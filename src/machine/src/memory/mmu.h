@@ -16,7 +16,9 @@ namespace mutirao::machine {
 class MappingWatcher {
  public:
   virtual ~MappingWatcher() = default;
-  /// What was known of loads and stores may be wrong now: another context, a fence, a page that
+  /// The hart is in another context, or may be: see Mmu::data_context.
+  virtual void context_changed() noexcept = 0;
+  /// What was known of loads and stores, in any context, may be wrong now: a fence, a page that
   /// holds code.
   virtual void data_mappings_changed() noexcept = 0;
   /// What was known of where instructions are fetched from may be: of one address, or nothing for
@@ -100,6 +102,20 @@ class Mmu final : private CodeWatcher {
   [[nodiscard]] Tlb const& tlb() const noexcept { return tlb_; }
   /// The low bits of the tags that match now.
   [[nodiscard]] std::uint64_t data_context() const noexcept { return data_context_; }
+  /// Whether two contexts of one privilege are the same but that the second may touch pages of user
+  /// mode too (SUM), so that what was known in the first holds in it.
+  [[nodiscard]] static bool only_adds_user_pages(std::uint64_t first,
+                                                 std::uint64_t second) noexcept {
+    return second == (first | kSumBit) && (first & kSupervisor) != 0;
+  }
+  [[nodiscard]] static bool may_touch_user_pages(std::uint64_t context) noexcept {
+    return (context & kSumBit) != 0;
+  }
+  /// Whether all that supervisor mode found without SUM, since everything was flushed, is mapped
+  /// the same in all spaces.
+  [[nodiscard]] bool supervisor_is_global() const noexcept { return supervisor_is_global_; }
+  /// Whether what it found with SUM in the upper half of the addresses, was all its own, so far.
+  [[nodiscard]] bool user_pages_are_low() const noexcept { return user_pages_are_low_; }
   [[nodiscard]] std::uint64_t fetch_context() const noexcept { return fetch_context_; }
 
  private:
@@ -111,6 +127,8 @@ class Mmu final : private CodeWatcher {
     GuestAddress page;
     bool writable;  // and dirty: a store needs no further look
     Tlb::Origin origin;
+    GuestAddress place;   // of its entry
+    std::uint64_t entry;  // and that
   };
 
   template <class T>
@@ -123,6 +141,10 @@ class Mmu final : private CodeWatcher {
   }
   [[nodiscard]] std::expected<Leaf, Cause> walk(std::uint64_t address, Access access,
                                                 Privilege privilege) noexcept;
+  [[nodiscard]] Tlb::Reach load_reach(std::uint64_t address, Leaf const& leaf,
+                                      Privilege privilege) noexcept;
+  [[nodiscard]] Tlb::Reach store_reach(std::uint64_t address, GuestAddress page,
+                                       Privilege privilege) noexcept;
   [[nodiscard]] Privilege data_privilege() const noexcept;
   void page_became_code(GuestAddress page) override;
   void code_was_written(GuestAddress, std::uint64_t) override {}
@@ -134,6 +156,8 @@ class Mmu final : private CodeWatcher {
   std::uint64_t data_context_ = 0;
   std::uint64_t fetch_context_ = 0;
   std::uint64_t flushes_seen_ = 0;
+  bool supervisor_is_global_ = true;
+  bool user_pages_are_low_ = true;
   MappingWatcher* watcher_ = nullptr;
   Tlb tlb_;
 };

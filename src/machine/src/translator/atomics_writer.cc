@@ -53,7 +53,7 @@ void BlockWriter::atomic(Site& site) {
   if (!is_in_line(i.op)) return call_out(site);
   auto const op = word_form(i.op);
   auto const width = i.op < Op::lr_d ? Width::dword : Width::qword;
-  PageFields const page{i.rs1, op != Op::lr_w};
+  PageFields const page{block_.privilege, i.rs1, op != Op::lr_w};
   auto* const missed = scratch_.label();
   auto* const known = scratch_.label();
   auto* const slow = scratch_.label();
@@ -79,12 +79,12 @@ void BlockWriter::atomic(Site& site) {
     read_into(Reg::rax, rs1);
     to_.test(Width::dword, Reg::rax, static_cast<std::int32_t>(width) - 1);
     to_.jump(Cond::not_equal, *slow);
+    to_.mov(Reg::rdx, rs1);
     to_.call(in_frame(op != Op::lr_w ? MUT_FRAME_OFFSET(translation.find_store)
                                      : MUT_FRAME_OFFSET(translation.find_load)));
-    to_.jump(Cond::not_equal, *slow);
-    remember_page(to_, page);
-    to_.mov(Width::qword, Reg::rax, Reg::rdx);
+    to_.jump(Cond::below, *slow);
     if (!pinned(rs1)) read_into(Reg::rcx, rs1);
+    to_.load(Width::qword, Reg::rax, page.addend());
     to_.jump(*known);
     to_.bind(*slow);
     call_out(site);

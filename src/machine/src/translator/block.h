@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "hart/hart.h"
 #include "isa/instruction.h"
 #include "memory/guest_memory.h"
 
@@ -33,9 +34,6 @@ struct Site {
   /// Instructions that were counted when its run was entered and had not begun before it.
   std::uint32_t rest = 0;
   PageCheck check{};
-  /// Of a region: so many times may the page not be that of the last time.
-  std::int32_t patience = kPatience;
-  static constexpr std::int32_t kPatience = 256;
 };
 
 /// Instructions one behind the other: entered at the first, left by jumps, and counted as a whole
@@ -61,15 +59,20 @@ struct Block {
   /// But for an instruction that crosses into another, which is a block by itself: that page.
   GuestAddress second = 0;
   std::uint64_t context = 0;  ///< low bits: the mode that it was translated for
+  Privilege privilege{};      ///< likewise
   /// Instructions, when it is not left before its end; 0: the first is none that is translated.
   std::uint32_t count = 0;
   std::uint64_t lines = 0;  ///< a bit for each line of the page that it was made from
   std::size_t begin = 0;    ///< in the code memory
   std::size_t bytes = 0;
+  /// How a region knows that the floating-point unit is on, in a rounding mode of the host, and its
+  /// state dirty: nothing in it changes that.
+  enum class Unit : std::uint8_t { checked_by_each, checked_at_entry };
+  Unit unit = Unit::checked_by_each;
   bool stale = false;
   bool is_region = false;     ///< made from several, or from one, because they run often
   Block* plain = nullptr;     ///< of a region: the block that it begins with
-  std::uint64_t since = 0;    ///< instructions of the hart when the patience of its sites began
+  std::uint32_t round = 0;    ///< instructions from its begin until it may be there again
   std::uint32_t samples = 0;  ///< how often it was about to run when the hart was looked at
   std::unique_ptr<Site[]> sites;
   std::size_t sites_count = 0;

@@ -140,7 +140,7 @@ std::size_t span_class_of(std::int32_t span) {
 void BlockWriter::access(Site& site, std::int32_t size, bool is_store, Transfer transfer) {
   if (block_.is_region) return access_of_region(site, is_store, transfer);
   auto const& i = site.instruction;
-  PageFields const page{i.rs1, is_store};
+  PageFields const page{block_.privilege, i.rs1, is_store};
   auto* const missed = scratch_.label();
   auto* const done = scratch_.label();
 
@@ -157,14 +157,14 @@ void BlockWriter::access(Site& site, std::int32_t size, bool is_store, Transfer 
     to_.bind(*missed);
     auto const& again = site.instruction;
     to_.lea(Width::qword, Reg::rax, Mem{read(again.rs1, Reg::rax), again.imm});
+    to_.mov(Reg::rdx, again.rs1);
     to_.mov(Reg::rcx, reinterpret_cast<std::uint64_t>(&site));
     auto const thunks = is_store ? MUT_FRAME_OFFSET(translation.store_missed)
                                  : MUT_FRAME_OFFSET(translation.load_missed);
     to_.call(in_frame(thunks + 8 * std::countr_zero(static_cast<unsigned>(size))));
     to_.jump(Cond::below, *done);
-    remember_page(to_, page);
     auto const there = read(again.rs1, Reg::rcx);
-    to_.mov(Width::qword, Reg::rax, Reg::rdx);
+    to_.load(Width::qword, Reg::rax, page.addend());
     if (again.op == Op::flw || again.op == Op::fld) floating_point_dirty_ = false;  // here as well
     (this->*transfer)(site, Mem{there, again.imm, Reg::rax, 1});
     to_.jump(*done);
@@ -185,7 +185,7 @@ void BlockWriter::access_of_region(Site& site, bool is_store, Transfer transfer)
   auto const addends = by_store ? MUT_FRAME_OFFSET(translation.store_addends)
                                 : MUT_FRAME_OFFSET(translation.load_addends);
   if (!check.hops)
-    to_.load(Width::qword, Reg::rax, PageFields{i.rs1, by_store}.addend());
+    to_.load(Width::qword, Reg::rax, PageFields{block_.privilege, i.rs1, by_store}.addend());
   else if (!leads)
     to_.load(Width::qword, Reg::rax, in_frame(addends + 8 * i.rs1));
   else if (check.by == PageCheck::By::leader)
@@ -195,7 +195,7 @@ void BlockWriter::access_of_region(Site& site, bool is_store, Transfer transfer)
 
 /// That the page is the one of the last time.
 void BlockWriter::check_page(Site& site, bool is_store) {
-  PageFields const page{site.instruction.rs1, is_store};
+  PageFields const page{block_.privilege, site.instruction.rs1, is_store};
   auto const& check = site.check;
   auto* const missed = scratch_.label();
   auto* const known = scratch_.label();
@@ -210,22 +210,24 @@ void BlockWriter::check_page(Site& site, bool is_store) {
     auto* const hops = scratch_.label();
     to_.bind(*missed);
     to_.mov(Reg::rcx, reinterpret_cast<std::uint64_t>(&site));
-    to_.alu(Alu::sub, Width::dword, Mem{Reg::rcx, offsetof(Site, patience)}, 1);
+    to_.alu(Alu::sub, Width::dword,
+            in_frame(MUT_FRAME_OFFSET(translation.patience) +
+                     4 * static_cast<std::int32_t>(TranslationState::patience_slot(site.pc))),
+            1);
     to_.jump(Cond::sign, *hops);
     to_.lea(Width::qword, Reg::rax, Mem{read(site.instruction.rs1, Reg::rax), site.check.low});
+    to_.mov(Reg::rdx, site.instruction.rs1);
     to_.call(in_frame(is_store ? MUT_FRAME_OFFSET(translation.find_store)
                                : MUT_FRAME_OFFSET(translation.find_load)));
-    to_.jump(Cond::not_equal, *unknown);
-    to_.mov(Width::dword, Reg::rcx, Reg::rax);
-    to_.alu(Alu::and_, Width::dword, Reg::rcx, static_cast<std::int32_t>(kPageMask));
-    to_.alu(Alu::cmp, Width::dword, Reg::rcx,
-            static_cast<std::int32_t>(kPageSize) - site.check.span);
-    to_.jump(Cond::above, *unknown);
-    remember_page(to_, page);
-    to_.jump(*known);
+    to_.jump(Cond::below, *unknown);
+    to_.lea(Width::qword, Reg::rdx, Mem{read(site.instruction.rs1, Reg::rdx), site.check.low});
+    to_.alu(Alu::sub, Width::qword, Reg::rdx, page.begin());
+    to_.alu(Alu::cmp, Width::qword, Reg::rdx, page.room(span_class_of(site.check.span)));
+    to_.jump(Cond::below, *known);
+    to_.jump(*unknown);
     to_.bind(*hops);
-    to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.hopped)), Reg::rcx);
     put_back();
+    to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.hopped)), Reg::rcx);
     leave_at(site.pc, site.rest);
     to_.bind(*unknown);
     leave_to_plain(site);
@@ -235,22 +237,21 @@ void BlockWriter::check_page(Site& site, bool is_store) {
 /// For the page, which is not expected to be that of the last time; rax gets what leads to the
 /// host.
 void BlockWriter::ask_tlb(Site& site, bool is_store) {
-  static_assert(sizeof(Tlb::Entry) == 16 && offsetof(Tlb::Entry, addend) == 8);
   auto const& check = site.check;
   auto* const unknown = scratch_.label();
   auto const base = read(site.instruction.rs1, Reg::rax);
   to_.lea(Width::qword, Reg::rcx, Mem{base, check.low + check.span - 1});
   to_.lea(Width::qword, Reg::rdx, Mem{base, check.low});
   to_.alu(Alu::and_, Width::qword, Reg::rcx, -static_cast<std::int32_t>(kPageSize));
-  to_.shift(codegen::Shift::shr, Width::qword, Reg::rdx, std::countr_zero(kPageSize) - 4);
+  to_.shift(codegen::Shift::shr, Width::qword, Reg::rdx, kTlbShift);
   to_.alu(Alu::or_, Width::qword, Reg::rcx, in_frame(MUT_FRAME_OFFSET(translation.data_context)));
-  to_.alu(Alu::and_, Width::dword, Reg::rdx, static_cast<std::int32_t>((Tlb::kEntries - 1) * 16));
+  to_.alu(Alu::and_, Width::dword, Reg::rdx, kTlbMask);
   to_.load(Width::qword, Reg::rax,
            in_frame(is_store ? MUT_FRAME_OFFSET(translation.stores)
                              : MUT_FRAME_OFFSET(translation.loads)));
   to_.alu(Alu::cmp, Width::qword, Reg::rcx, Mem{Reg::rax, 0, Reg::rdx, 1});
   to_.jump(Cond::not_equal, *unknown);
-  to_.load(Width::qword, Reg::rax, Mem{Reg::rax, 8, Reg::rdx, 1});
+  to_.load(Width::qword, Reg::rax, Mem{Reg::rax, offsetof(Tlb::Entry, addend), Reg::rdx, 1});
   scratch_.later([=, this, &site] {
     to_.bind(*unknown);
     leave_to_plain(site);
@@ -305,6 +306,13 @@ void BlockWriter::return_unused(std::uint32_t count) {
           static_cast<std::int32_t>(count));
 }
 
+void BlockWriter::count_down(std::int32_t value) {
+  if (map_.budget)
+    to_.alu(Alu::sub, Width::qword, *map_.budget, value);
+  else
+    to_.alu(Alu::sub, Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)), value);
+}
+
 /// Back to the translator at `pc`.
 void BlockWriter::leave_at(std::uint64_t pc, std::uint32_t unused) {
   return_unused(unused);
@@ -321,16 +329,30 @@ Label* BlockWriter::head_of(std::uint64_t pc) noexcept {
 
 /// To an address that is known. In the same page it is led straight to its block, once there is
 /// one: that this page is where it was holds as long as code in it runs. Another page may have
-/// become another: that is looked up.
-void BlockWriter::go_to(std::uint64_t target) {
+/// become another: that is looked up. So many instructions were counted and not begun.
+void BlockWriter::go_to(std::uint64_t target, std::uint32_t unused) {
   // A block goes to itself by a link too: that may lead to a region, later.
-  if (auto* const head = head_of(target); head != nullptr && block_.is_region)
+  if (auto* const head = head_of(target); head != nullptr && block_.is_region) {
+    if (unused != 0) count_down(-static_cast<std::int32_t>(unused));
     return to_.jump(*head);
+  }
   put_back();
+  return_unused(unused);
   bool const crosses = (target & kPageMask) == kPageSize - 2;  // if it is no short one
   if (((target ^ block_.pc) & ~kPageMask) == 0 && !crosses) return link_to(target, false);
+  // The same as for any target, but where to look is known.
+  Label unknown;
+  auto const slot = MUT_FRAME_OFFSET(translation.targets) +
+                    static_cast<std::int32_t>(sizeof(TranslationState::Target) *
+                                              TranslationState::target_slot(target));
   to_.mov(Reg::rax, target);
-  look_up_target();
+  to_.mov(Width::qword, Reg::rdx, Reg::rax);
+  to_.alu(Alu::xor_, Width::qword, Reg::rdx, in_frame(MUT_FRAME_OFFSET(translation.context_key)));
+  to_.alu(Alu::cmp, Width::qword, Reg::rdx, in_frame(slot));
+  to_.jump(Cond::not_equal, unknown);
+  to_.jump(in_frame(slot + 8));
+  to_.bind(unknown);
+  leave_for_target();
 }
 
 void BlockWriter::link_to(std::uint64_t target, bool to_plain) {
@@ -346,8 +368,8 @@ void BlockWriter::link_to(std::uint64_t target, bool to_plain) {
 
 /// Out of a region, to the block that begins with the same instruction and has a way for all cases.
 void BlockWriter::leave_to_plain(Site const& site) {
-  return_unused(site.rest);
   put_back();
+  return_unused(site.rest);
   link_to(site.pc, site.pc == block_.pc);
 }
 
@@ -357,7 +379,9 @@ void BlockWriter::look_up_target() {
                 offsetof(TranslationState::Target, code) == 8);
   Label unknown;
   auto const targets = MUT_FRAME_OFFSET(translation.targets);
-  to_.mov(Width::dword, Reg::rcx, Reg::rax);
+  to_.mov(Width::qword, Reg::rcx, Reg::rax);
+  to_.shift(codegen::Shift::shr, Width::qword, Reg::rcx, TranslationState::kTargetShift);
+  to_.alu(Alu::xor_, Width::dword, Reg::rcx, Reg::rax);
   to_.alu(Alu::and_, Width::dword, Reg::rcx,
           static_cast<std::int32_t>(2 * (TranslationState::kTargets - 1)));
   to_.mov(Width::qword, Reg::rdx, Reg::rax);
@@ -367,6 +391,10 @@ void BlockWriter::look_up_target() {
   to_.jump(Cond::not_equal, unknown);
   to_.jump(Mem{kFrame, targets + 8, Reg::rcx, 8});
   to_.bind(unknown);
+  leave_for_target();
+}
+
+void BlockWriter::leave_for_target() {
   to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(hart.pc)), Reg::rax);
   to_.jump(in_frame(MUT_FRAME_OFFSET(translation.leave)));
 }
@@ -388,8 +416,7 @@ void BlockWriter::branch(Site& site) {
   to_.jump(cond, *taken);
   scratch_.later([=, this] {
     to_.bind(*taken);
-    return_unused(unused);
-    go_to(target);
+    go_to(target, unused);
   });
 }
 
@@ -437,7 +464,7 @@ void BlockWriter::instruction(Site& site) {
   switch (i.op) {
     case Op::jal:
       if (i.rd != 0) constant(i.rd, site.pc + i.length);
-      return go_to(site.pc + immediate(i));
+      return go_to(site.pc + immediate(i), 0);
     case Op::jalr:
       return jump_register(site);
     case Op::fence:
@@ -452,7 +479,7 @@ void BlockWriter::instruction(Site& site) {
       break;
   }
   if (i.rd == 0) return;  // it computes, and nobody sees what
-  bool const known = integer(i, site.pc);
+  bool const known = integer(site);
   MUT_ASSERT(known);
 }
 
@@ -465,10 +492,14 @@ void BlockWriter::take_in() {
       to_.load(Width::qword, pin(n), in_frame(offset_of_x(n)));
     if (map_.f[n]) to_.load(codegen::Precision::double_, *map_.f[n], in_frame(offset_of_f(n)));
   }
+  if (map_.budget)
+    to_.load(Width::qword, *map_.budget, in_frame(MUT_FRAME_OFFSET(translation.budget)));
 }
 
 /// And back. Leaves rax, rcx and rdx as they are.
 void BlockWriter::put_back() {
+  if (map_.budget)
+    to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)), *map_.budget);
   for (unsigned n = 0; n < 32; ++n) {
     if (pinned(n) && kCommonMap.x[n] != map_.x[n])
       to_.store(Width::qword, in_frame(offset_of_x(n)), pin(n));
@@ -482,20 +513,21 @@ void BlockWriter::write(std::span<Run const> runs) {
   if (block_.count == 0) return leave_at(block_.pc, 0);
   runs_ = runs;
   heads_ = scratch_.labels(runs.size());
+  if (block_.unit == Block::Unit::checked_at_entry) check_unit_at_entry();
   take_in();
   for (std::size_t n = 0; n < runs.size(); ++n) {
     auto const& run = runs[n];
     auto const count = static_cast<std::uint32_t>(run.sites.size());
     auto* const over = scratch_.label();
-    floating_point_checked_ = floating_point_dirty_ = false;
+    floating_point_checked_ = floating_point_dirty_ = block_.unit == Block::Unit::checked_at_entry;
     boxed_ = 0;
+    other_half_known_ = nullptr;
     to_.bind(heads_[n]);
-    to_.alu(Alu::sub, Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)),
-            static_cast<std::int32_t>(count));
+    count_down(static_cast<std::int32_t>(count));
     to_.jump(Cond::sign, *over);
     for (auto& site : run.sites) instruction(site);
     auto const& last = run.sites.back().instruction;
-    if (last.op != Op::jal && last.op != Op::jalr && !leaves(last)) go_to(run.next_pc);
+    if (last.op != Op::jal && last.op != Op::jalr && !leaves(last)) go_to(run.next_pc, 0);
     scratch_.later([=, this, pc = run.pc] {
       to_.bind(*over);
       put_back();

@@ -53,7 +53,7 @@ class BlockWriter {
 
   // Instructions; those that compute are in integer_writer.cc
   void instruction(Site& site);
-  bool integer(Instruction const& i, std::uint64_t pc);
+  bool integer(Site const& site);
   void constant(unsigned rd, std::uint64_t value);
   void copy(unsigned rd, unsigned from);
   void commutative(Instruction const& i, codegen::Alu op, Width width);
@@ -65,7 +65,9 @@ class BlockWriter {
   void set_if(Instruction const& i, codegen::Cond cond, bool immediate);
   void multiply(Instruction const& i, Width width);
   void multiply_high(Instruction const& i);
-  void divide(Instruction const& i, Width width, bool is_signed, bool remainder);
+  void divide(Site const& site, Width width, bool is_signed, bool remainder);
+  [[nodiscard]] static Op other_half(Op op) noexcept;
+  [[nodiscard]] static Site const* other_half_of(Site const& site) noexcept;
   void shifted_add(Instruction const& i, std::uint8_t scale, bool unsigned_word);
   void choose(Instruction const& i, codegen::Cond cond);
   /// Moves the value to or from where it is, and leaves rcx alone.
@@ -91,6 +93,7 @@ class BlockWriter {
   using Precision = codegen::Precision;
   void floating_point(Site& site);
   void check_floating_point(Site const& site);
+  void check_unit_at_entry();
   void mark_floating_point_dirty();
   void check_boxed(unsigned f, Label& otherwise);
   Xmm read_f(unsigned f, Precision precision, Xmm scratch);
@@ -116,10 +119,12 @@ class BlockWriter {
   // Ways out
   void return_unused(std::uint32_t count);
   void leave_at(std::uint64_t pc, std::uint32_t unused);
-  void go_to(std::uint64_t target);
+  void count_down(std::int32_t value);
+  void go_to(std::uint64_t target, std::uint32_t unused);
   void link_to(std::uint64_t target, bool to_plain);
   void leave_to_plain(Site const& site);
   void look_up_target();
+  void leave_for_target();
   [[nodiscard]] Label* head_of(std::uint64_t pc) noexcept;
   void take_in();
   void put_back();
@@ -130,7 +135,8 @@ class BlockWriter {
   BlockScratch& scratch_;
   RegisterMap const& map_;
   std::span<Run const> runs_;
-  std::span<codegen::Label> heads_;  // of the runs
+  std::span<codegen::Label> heads_;         // of the runs
+  Site const* other_half_known_ = nullptr;  // of a division, in the frame
   bool floating_point_checked_ = false;
   bool floating_point_dirty_ = false;
   std::uint32_t boxed_ = 0;  // registers that surely hold a single, boxed as it should be

@@ -67,6 +67,22 @@ void BlockWriter::check_floating_point(Site const& site) {
   });
 }
 
+/// For all of a region. What does not hold yet, the plain block sees to.
+void BlockWriter::check_unit_at_entry() {
+  auto* const refused = scratch_.label();
+  constexpr auto kFs = static_cast<std::int32_t>(status::kFs);
+  to_.load(Width::dword, Reg::rax, in_frame(MUT_FRAME_OFFSET(hart.mstatus)));
+  to_.alu(Alu::and_, Width::dword, Reg::rax, kFs);
+  to_.alu(Alu::cmp, Width::dword, Reg::rax, kFs);
+  to_.jump(Cond::not_equal, *refused);
+  to_.alu(Alu::cmp, Width::byte, in_frame(MUT_FRAME_OFFSET(hart.frm)), kLastOfHost);
+  to_.jump(Cond::above, *refused);
+  scratch_.later([=, this] {
+    to_.bind(*refused);
+    link_to(block_.pc, true);
+  });
+}
+
 /// A register of the unit is about to change: its state is dirty (Priv. 3.1.6.6).
 void BlockWriter::mark_floating_point_dirty() {
   if (floating_point_dirty_) return;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -14,6 +15,12 @@ namespace mutirao::machine {
 
 class Translator;
 struct Site;
+
+/// From an address to its place in a table of the Tlb, in bytes: shifted, and masked.
+inline constexpr unsigned kTlbShift =
+    std::countr_zero(kPageSize) - std::countr_zero(sizeof(Tlb::Entry));
+inline constexpr auto kTlbMask =
+    static_cast<std::int32_t>((Tlb::kEntries - 1) * sizeof(Tlb::Entry));
 
 /// What translated code keeps besides the hart. Plain data at fixed offsets.
 struct TranslationState {
@@ -28,9 +35,24 @@ struct TranslationState {
     std::uint64_t room[kSpans.size()][32] = {};
     std::uint64_t begin[32] = {};
     std::uint64_t addend[32] = {};
+
+    void forget() noexcept { std::memset(room, 0, sizeof room); }
+    /// Those in the lower half of the addresses, where a kernel has those of user mode.
+    void forget_lower_half() noexcept {
+      for (auto& each : room)
+        for (unsigned n = 0; n < 32; ++n) each[n] &= std::uint64_t{0} - (begin[n] >> 63);
+    }
   };
-  static constexpr std::int32_t room_of(std::size_t span_class) noexcept {
-    return static_cast<std::int32_t>(kPageSize) - kSpans[span_class] + 1;
+  /// Of a privilege.
+  struct PageSet {
+    Pages loads;
+    Pages stores;
+  };
+  enum PageSets : unsigned { kUserPages, kSupervisorPages, kMachinePages, kPageSets };
+  static constexpr unsigned kPatiences = 512;
+  static constexpr std::int32_t kPatience = 256;
+  static constexpr unsigned patience_slot(std::uint64_t pc) noexcept {
+    return (pc ^ pc >> 10) / 2 % kPatiences;
   }
   /// Where the code of a virtual address is, in one context: for jumps whose target is not known.
   struct Target {
@@ -38,8 +60,11 @@ struct TranslationState {
     std::uint8_t const* code = nullptr;
   };
   static constexpr std::uint64_t kNoKey = 1;  // no instruction begins there
-  static constexpr unsigned kTargets = 16384;
-  static constexpr unsigned target_slot(std::uint64_t pc) noexcept { return pc / 2 % kTargets; }
+  static constexpr unsigned kTargets = 65536;
+  static constexpr unsigned kTargetShift = 15;  // functions lie at multiples of all kinds
+  static constexpr unsigned target_slot(std::uint64_t pc) noexcept {
+    return (pc ^ pc >> kTargetShift) / 2 % kTargets;
+  }
 
   Translator* translator = nullptr;   ///< whose code runs
   std::int64_t budget = 0;            ///< instructions that may still be begun; see hurry()
@@ -52,7 +77,8 @@ struct TranslationState {
   std::uint32_t guest_mxcsr = 0x1f80;
   std::uint32_t host_mxcsr = 0x1f80;
   std::uint32_t interpret = 0;   ///< the instruction at pc is for the interpreter
-  Site const* hopped = nullptr;  ///< a region was left because the base of this hops between pages
+  std::uint64_t other_half = 0;  ///< of a division: the remainder, or the quotient
+  Site const* hopped = nullptr;  ///< a region was left: the base of this may hop between pages
   std::uint32_t in_region = 0;   ///< a region was left because the budget was used up
   void* link = nullptr;          ///< the Link by which code was left, if that can be led on
   // Code that is called from everywhere; see thunks.h.
@@ -66,8 +92,11 @@ struct TranslationState {
   /// Of bases that hop: what leads to the host, for those behind the leader.
   std::uint64_t load_addends[32] = {};
   std::uint64_t store_addends[32] = {};
-  Pages load_pages;
-  Pages store_pages;
+  /// Of the instruction at an address, in a region: so many times may its page not be that of the
+  /// last time, until it is looked at how long that took. Several share one.
+  std::int32_t patience[kPatiences];
+  std::uint64_t page_set = 0;  ///< of the privilege: so many words behind the first
+  PageSet pages[kPageSets];
   Target targets[kTargets];
 
   /// Lets the code that runs think that its budget is used up, so that it is left at the next
@@ -83,14 +112,23 @@ struct TranslationState {
   }
   static constexpr std::int64_t kHurry = std::int64_t{1} << 40;
 
-  void forget_pages() noexcept {
-    std::memset(load_pages.room, 0, sizeof load_pages.room);
-    std::memset(store_pages.room, 0, sizeof store_pages.room);
-  }
   void forget_targets() noexcept {
     for (auto& each : targets) each.key = kNoKey;
   }
+  /// Those in the page of an address, and what crosses into it.
+  void forget_targets(std::uint64_t address) noexcept {
+    auto const page = address & ~kPageMask;
+    for (auto pc = page; pc < page + kPageSize; pc += 2) targets[target_slot(pc)].key = kNoKey;
+    targets[target_slot(page - 2)].key = kNoKey;
+  }
 };
+
+/// Of the code that is translated for a privilege.
+constexpr TranslationState::PageSets page_set_of(Privilege privilege) noexcept {
+  return privilege == Privilege::user         ? TranslationState::kUserPages
+         : privilege == Privilege::supervisor ? TranslationState::kSupervisorPages
+                                              : TranslationState::kMachinePages;
+}
 
 /// A hart as translated code sees it: one block of memory that a register points into.
 struct HartFrame {

@@ -201,6 +201,9 @@ RegisterMap map_for(Uses const& uses) {
     map.x[best] = map.x[worst];
     map.x[worst].reset();
   }
+  // What no instruction uses can count instructions.
+  for (unsigned n = 1; n < 32 && !map.budget; ++n)
+    if (map.x[n] && uses.x[n] == 0) std::swap(map.budget, map.x[n]);
   constexpr unsigned kFirst = 3;  // those before are for intermediate results
   constexpr unsigned kCount = 13;
   for (unsigned taken = 0; taken < kCount; ++taken) {
@@ -268,6 +271,18 @@ void share_checks(std::span<Site> sites) {
   });
 }
 
+/// Whether the unit is used, its registers are written, and no CSR changes between.
+bool checks_unit_once(RegionPlan const& plan) {
+  bool used = false;
+  for (auto const& run : plan.runs)
+    for (auto const& site : run.sites) {
+      auto const& i = site.instruction;
+      if (is_csr(i.op)) return false;
+      used = used || (is_floating_point(i.op) && !is_store_access(i.op) && !writes_x(i));
+    }
+  return used;
+}
+
 }  // namespace
 
 RegionPlan plan_region(Block& entry) {
@@ -277,6 +292,7 @@ RegionPlan plan_region(Block& entry) {
 
   RegionPlan plan;
   plan.count = entry.count;
+  for (auto const* block : loop.shortest) plan.round += block->count;
   plan.sites = std::make_unique<Site[]>(count);
   plan.sites_count = count;
   std::span left{plan.sites.get(), count};
@@ -294,6 +310,7 @@ RegionPlan plan_region(Block& entry) {
   }
   bool const is_loop = loop.blocks.size() > 1 || jumps_to_itself(entry);
   plan.map = is_loop ? map_for(uses) : kCommonMap;
+  if (checks_unit_once(plan)) plan.unit = Block::Unit::checked_at_entry;
   return plan;
 }
 

@@ -14,10 +14,12 @@ namespace mutirao::machine {
 /// moved. What is seldom leaves it for the plain blocks, which have a way for everything.
 struct RegionPlan {
   std::uint32_t count = 0;  ///< instructions of the first run
+  std::uint32_t round = 0;  ///< and of the shortest way from its begin back to it
   std::unique_ptr<Site[]> sites;
   std::size_t sites_count = 0;
   std::vector<Run> runs;  ///< the first is where it is entered
   RegisterMap map;
+  Block::Unit unit = Block::Unit::checked_by_each;
   std::uint64_t lines = 0;  ///< as those of a block
 };
 

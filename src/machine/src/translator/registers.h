@@ -32,6 +32,7 @@ inline constexpr std::array<Pin, 11> kPins{{{2, codegen::Reg::rbx},
 struct RegisterMap {
   std::array<std::optional<codegen::Reg>, 32> x{};
   std::array<std::optional<codegen::Xmm>, 32> f{};
+  std::optional<codegen::Reg> budget{};
 };
 /// Of blocks, and between regions.
 inline constexpr auto kCommonMap = [] {

@@ -21,8 +21,8 @@ constexpr std::uint64_t kSliceMax = 50'000;
 
 /// Of a slice, at its end: code left with less than that was left because the next block is longer.
 constexpr std::uint64_t kSampleRoom = kInstructionsMax;
-/// Instructions between two misses of a page by the same base, for which that is no trouble.
-constexpr std::uint64_t kSeldom = 400;
+/// Rounds between two misses of a page by the same base, for which asking each time costs more.
+constexpr std::uint64_t kSeldom = 16;
 /// In the context of a block in whose place there is a region.
 constexpr std::uint64_t kPlainMode = 8;
 
@@ -95,6 +95,7 @@ Translator::Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::Code
   }
   state.find_load = code_.executable() + thunks_.find_load;
   state.find_store = code_.executable() + thunks_.find_store;
+  std::ranges::fill(state.patience, TranslationState::kPatience);
   auto const& tlb = core_.mmu.tlb();
   state.loads = tlb.load.entries.data();
   state.stores = tlb.store.entries.data();
@@ -102,7 +103,7 @@ Translator::Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::Code
       memory_.base() - reinterpret_cast<std::uint64_t>(memory_.host_page(memory_.base()));
   memory_.watch(*this, static_cast<unsigned>(hart_.id));
   core_.mmu.watch(*this);
-  take_contexts();
+  context_changed();
 }
 
 Translator::~Translator() { memory_.unwatch(*this); }
@@ -117,18 +118,42 @@ void Translator::take_contexts() noexcept {
   state.context_key = context << kContextShift;
 }
 
-void Translator::data_mappings_changed() noexcept {
-  frame_.translation.forget_pages();
+/// Each privilege has pages of its own: what the others do meanwhile leaves them alone.
+void Translator::context_changed() noexcept {
   take_contexts();
+  auto& state = frame_.translation;
+  auto const set = page_set_of(hart_.privilege);
+  state.page_set = set * sizeof(TranslationState::PageSet) / 8;
+  auto& known = contexts_of_pages_[set];
+  auto const now = state.data_context;
+  if (known == now) return;
+  bool const of_space_alone = ((known ^ now) & kModeMask) == 0 &&
+                              set == TranslationState::kSupervisorPages &&
+                              !Mmu::may_touch_user_pages(now) && core_.mmu.supervisor_is_global();
+  for (auto* const pages : {&state.pages[set].loads, &state.pages[set].stores}) {
+    if (Mmu::only_adds_user_pages(known, now) || of_space_alone) continue;
+    // User pages that were found while they may be touched are no longer known.
+    if (Mmu::only_adds_user_pages(now, known) && core_.mmu.user_pages_are_low())
+      pages->forget_lower_half();
+    else
+      pages->forget();
+  }
+  known = now;
+}
+
+void Translator::data_mappings_changed() noexcept {
+  for (auto& set : frame_.translation.pages)
+    for (auto* const pages : {&set.loads, &set.stores}) pages->forget();
 }
 
 void Translator::code_mappings_changed(std::uint64_t const* address) noexcept {
   if (address != nullptr) {
-    if (!pages_with_code_.contains(*address / kPageSize)) return;
-  } else {
-    kernel_is_global_ = true;
-    take_contexts();
+    if (pages_with_code_.contains(*address / kPageSize))
+      frame_.translation.forget_targets(*address);
+    return;
   }
+  kernel_is_global_ = true;
+  take_contexts();
   frame_.translation.forget_targets();
 }
 
@@ -246,6 +271,7 @@ Block* Translator::translate(Key key) {
   block->pc = key.pc;
   block->physical = key.physical;
   block->context = key.mode;
+  block->privilege = hart_.privilege;
   block->second = second_page(key);
   fill(*block, key.physical);
   auto end = key.pc;
@@ -293,11 +319,13 @@ Block& Translator::make_region(Block& block) {
   region->pc = block.pc;
   region->physical = block.physical;
   region->context = block.context;
+  region->privilege = block.privilege;
   region->count = plan.count;
   region->sites_count = plan.sites_count;
   region->lines = plan.lines;
+  region->round = plan.round;
+  region->unit = plan.unit;
   region->is_region = true;
-  region->since = hart_.steps;
   region->plain = &block;
   region->sites = std::move(plan.sites);
   write(*region, plan.runs, plan.map);
@@ -513,13 +541,20 @@ void Translator::make_anew(Site const& hopped) {
   if (found == page->second.end()) return;
   auto& region = **found;
   // Whoever walks through memory leaves a page behind now and then.
-  auto const since = std::exchange(region.since, hart_.steps);
-  if (hart_.steps - since > Site::kPatience * kSeldom) {
-    for (auto& site : region.all_sites()) site.patience = Site::kPatience;
-    return;
-  }
+  auto const slot = TranslationState::patience_slot(hopped.pc);
+  auto& patience = frame_.translation.patience;
+  patience[slot] = TranslationState::kPatience;
+  auto const since = std::exchange(patience_since_[slot], hart_.steps);
+  auto const seldom = kSeldom * region.round;
+  if (hart_.steps - since > TranslationState::kPatience * seldom) return;
+  auto const hops = [&](Site const& site) {
+    auto const other = TranslationState::patience_slot(site.pc);
+    auto const misses = static_cast<std::uint64_t>(TranslationState::kPatience - patience[other]);
+    return other == slot || (misses > TranslationState::kPatience / 4 &&
+                             hart_.steps - patience_since_[other] < misses * seldom);
+  };
   for (auto const& site : region.all_sites()) {
-    if (site.patience > Site::kPatience / 2) continue;
+    if (!hops(site)) continue;
     for (auto* block : page->second)
       for (auto& same : block->all_sites())
         if (same.pc == site.pc) same.check.hops = true;

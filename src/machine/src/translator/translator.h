@@ -97,6 +97,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
 
   void page_became_code(GuestAddress) override {}
   void code_was_written(GuestAddress address, std::uint64_t size) override;
+  void context_changed() noexcept override;
   void data_mappings_changed() noexcept override;
   void code_mappings_changed(std::uint64_t const* address) noexcept override;
   void take_contexts() noexcept;
@@ -119,10 +120,14 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   std::array<Block*, TranslationState::kTargets> target_blocks_{};  // of the targets in the frame
   std::vector<std::unique_ptr<Block>> stale_;                       // that may still be executing
   std::unordered_set<std::uint64_t> pages_with_code_;               // virtual
+  /// In which what the frame knows of pages is known.
+  std::array<std::uint64_t, TranslationState::kPageSets> contexts_of_pages_{};
   /// All that was executed in supervisor mode is mapped the same in all spaces, as a kernel is:
   /// then its targets are known in all of them.
   bool kernel_is_global_ = true;
 
+  /// Instructions of the hart when the patience in the frame began.
+  std::array<std::uint64_t, TranslationState::kPatiences> patience_since_{};
   std::uint64_t steps_at_end_ = 0;  // of what is being run
   std::optional<Exception> exception_;
   bool code_written_ = false;
