@@ -32,6 +32,7 @@
 #include "snapshot/hart_state.h"
 #include "snapshot/snapshot_file.h"
 #include "translator/translator.h"
+#include "virtio/balloon.h"
 #include "virtio/block.h"
 #include "virtio/console.h"
 #include "virtio/entropy.h"
@@ -45,6 +46,7 @@ using namespace board;
 constexpr unsigned kCpusMax = 16;
 constexpr std::size_t kDisksMax = 8;
 constexpr unsigned kFirstDiskSlot = 4;
+constexpr unsigned kBalloonSlot = 30;
 // What a source does not give in so long is an error of the disk to the guest, whose own patience
 // ends after 30 s and with less grace.
 constexpr Duration kBlockPatience = 25s;
@@ -98,8 +100,10 @@ class VirtMachine final : public InspectedMachine,
         pci_{plic_, kPciInterrupt, kPciWindow, kPciWindowSize},
         fast_console_{[this](ByteView bytes) { write_console(bytes); }, *memory_},
         entropy_{[this](MutableBytes bytes) { fill_random(bytes); }, *memory_},
+        balloon_{*memory_},
         fast_console_function_{fast_console_, *memory_},
-        entropy_function_{entropy_, *memory_} {
+        entropy_function_{entropy_, *memory_},
+        balloon_function_{balloon_, *memory_} {
     bus_.attach(kSyscon, Syscon::kSize, syscon_);
     bus_.attach(kRtc, Rtc::kSize, rtc_);
     bus_.attach(kClint, Clint::kSize, clint_);
@@ -109,6 +113,7 @@ class VirtMachine final : public InspectedMachine,
     bus_.attach(kPciWindow, kPciWindowSize, pci_.window());
     pci_.add(1, fast_console_function_);
     pci_.add(2, entropy_function_);
+    pci_.add(kBalloonSlot, balloon_function_);
     for (std::unique_ptr<BlockSource>& source : options.disks) add_disk(std::move(source));
     power_on_ = world_.clock().now();
   }
@@ -215,8 +220,10 @@ class VirtMachine final : public InspectedMachine,
   PciHost pci_;
   VirtioConsole fast_console_;
   VirtioEntropy entropy_;
+  VirtioBalloon balloon_;
   VirtioPci fast_console_function_;
   VirtioPci entropy_function_;
+  VirtioPci balloon_function_;
   std::vector<DiskSlot> disks_;
 
   // What comes from other threads, until the machine takes it: what was typed, what disks did; and

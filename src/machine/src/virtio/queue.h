@@ -47,7 +47,7 @@ class DescriptorChain {
 class VirtQueue {
  public:
   static constexpr std::uint16_t kSizeMax = 256;
-  /// Of one chain: what no driver of ours needs, and no device must hold.
+  /// What no driver of ours needs in one chain, and no device must hold.
   static constexpr std::uint64_t kChainBytesMax = 16 << 20;
 
   /// As the driver sets it up; asserted nowhere, judged by `take`.
@@ -56,6 +56,8 @@ class VirtQueue {
   GuestAddress driver_area = 0;
   GuestAddress device_area = 0;
   bool enabled = false;
+  /// Of one chain. More only for a device that does not look at what is in it.
+  std::uint64_t chain_bytes_max = kChainBytesMax;
   /// Each side says at which index it wants to be told (VIRTIO_F_EVENT_IDX; 2.7.7.2, 2.7.10).
   bool event_index = false;
 

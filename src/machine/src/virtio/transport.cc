@@ -66,6 +66,7 @@ VirtioPci::VirtioPci(VirtioDevice& device, GuestMemory& memory)
       device_{device},
       kind_{device.kind()},
       queues_(kind_.queues, VirtQueue{memory}) {
+  for (VirtQueue& queue : queues_) queue.chain_bytes_max = kind_.chain_bytes_max;
   add_capability(capability(kCommonType, kCommonAt, 0x38));
   add_capability(capability(kInterruptType, kInterruptAt, 1));
   add_capability(capability(kConfigType, kConfigAt, kPartSize));

@@ -23,6 +23,7 @@ class VirtioDevice {
     std::uint32_t class_code;
     std::uint16_t queues;
     std::uint64_t features = 0;  ///< of the device itself; the transport adds its own
+    std::uint64_t chain_bytes_max = VirtQueue::kChainBytesMax;
   };
   virtual ~VirtioDevice() = default;
   [[nodiscard]] virtual Kind kind() const = 0;
