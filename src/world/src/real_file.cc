@@ -1,4 +1,6 @@
 #include <array>
+#include <cerrno>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -63,6 +65,16 @@ class RealFile final : public File {
                MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file_.get(), static_cast<off_t>(offset));
     if (mapped == memory.data()) return {};
     return system_failure(fmt::format("map {}", name_));
+  }
+
+  Result<void> discard(std::uint64_t offset, std::uint64_t size) override {
+    auto const punched = threads::blocking([&] {
+      return ::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                         static_cast<off_t>(offset), static_cast<off_t>(size));
+    });
+    // A file system without holes keeps what it has.
+    if (punched == 0 || threads::last_error_number() == EOPNOTSUPP) return {};
+    return system_failure(fmt::format("give back {} bytes of {}", size, name_));
   }
 
   Result<FileInfo> info() override {
