@@ -9,13 +9,14 @@
 #include <fmt/format.h>
 
 #include "mutirao/base/units.h"
-#include "mutirao/machine/block_source.h"
+#include "mutirao/machine/block_qcow2.h"
 #include "mutirao/machine/machine.h"
 #include "mutirao/threads/blocking.h"
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/this_thread.h"
 
 #include "commands.h"
+#include "process.h"
 #include "report.h"
 #include "terminal.h"
 #include "text.h"
@@ -52,12 +53,34 @@ Result<Bytes> read_image(world::World& world, Context const& context, std::strin
   return bytes;
 }
 
+/// No card at all for a machine that reaches nothing and is reached by nobody.
+Result<std::optional<machine::NetworkOptions>> network_options(Options const& options) {
+  machine::NetworkOptions network{.reach = MUT_TRY(machine::parse_reach(options.network))};
+  for (auto const& text : options.allowed)
+    network.allowed.push_back(MUT_TRY(machine::parse_allowed(text)));
+  for (auto const& text : options.published)
+    network.published.push_back(MUT_TRY(machine::parse_published(text)));
+  bool const none = network.reach == machine::NetworkOptions::Reach::nothing &&
+                    network.allowed.empty() && network.published.empty();
+  if (none) return std::nullopt;
+  if (options.deterministic)
+    return fail(Fault::invalid, "what comes from a network is never the same twice",
+                "leave out --deterministic, or the network");
+  return network;
+}
+
 Result<machine::MachineOptions> machine_options(world::World& world, Context const& context) {
   auto const& options = context.options;
   std::vector<std::unique_ptr<machine::BlockSource>> disks;
   for (auto const& path : options.disks) {
     auto file = MUT_TRY(open_file(world, context, path, true));
-    disks.push_back(MUT_TRY(machine::open_block_file(std::move(file), true)));
+    disks.push_back(MUT_TRY(machine::open_block_image(std::move(file), true)));
+  }
+  std::vector<machine::Share> shares;
+  for (auto const& text : options.shares) {
+    auto const share = MUT_TRY(machine::parse_share(text));
+    auto const folder = absolute_path(share.folder, context.environment.working_folder);
+    shares.push_back({MUT_TRY(world.disk().open_tree(folder)), share.tag, share.read_only});
   }
   return machine::MachineOptions{
       .memory_bytes = std::uint64_t{options.memory_mb} << 20,
@@ -67,6 +90,8 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
       .append = options.append,
       .firmware = MUT_TRY(read_image(world, context, options.firmware)),
       .disks = std::move(disks),
+      .network = MUT_TRY(network_options(options)),
+      .shares = std::move(shares),
       .engine = options.engine == "interp"  ? machine::Engine::interpreter
                 : options.engine == "audit" ? machine::Engine::audit
                                             : machine::Engine::translator,
@@ -199,6 +224,7 @@ int boot(world::World& world, Context const& context) {
 }  // namespace
 
 int command_boot(Context const& context) {
+  raise_open_file_limit();  // a shared folder holds each file that its guest knows
   return with_world([&](world::World& world) { return boot(world, context); });
 }
 

@@ -61,9 +61,13 @@ struct Options {
   std::string append;
   std::string firmware;
   std::vector<std::string> disks;
+  std::vector<std::string> shares;  ///< FOLDER:TAG[:ro]
   std::string engine = "jit";
   unsigned cpus = 1;
   std::uint32_t memory_mb = 1024;
+  std::string network = "off";  ///< how far the guest reaches
+  std::vector<std::string> allowed;
+  std::vector<std::string> published;
   bool deterministic = false;
 
   // demo

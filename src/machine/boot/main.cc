@@ -1,19 +1,26 @@
 // machine_boot --kernel FILE [--initrd FILE] [--append TEXT] [--firmware FILE] [--memory MIB]
 //              [--cpus N] [--instructions MILLIONS] [--deterministic SEED] [--until TEXT] [--engine
 //              interp|jit|audit] [--type TEXT] [--console virtio] [--disk FILE [--overlay FILE]
-//              [--profile FILE]]... [--snapshot] [--save FILE] [--json]
+//              [--profile FILE]]... [--snapshot] [--network off|internet|lan]
+//              [--allow HOST:PORT]... [--publish [HOST_ADDRESS:]PORT:GUEST_PORT[/udp]]...
+//              [--simulated-network SEED]
+//              [--share FOLDER:TAG[:ro]]... [--save FILE] [--json]
 // machine_boot --restore FILE [--engine interp|jit] [--check-memory] and what else is not of the
 //              machine itself
 //
 // Boots a guest with its console on standard output. With --until it types TEXT of --type (a line)
-// when that text appeared, and without --type ends there with 0; without --until it types at once.
-// --until-after TEXT is waited for once the line was typed, and ends it with 0.
+// when that text appeared, and without --type ends there with 0; several wait one after the other.
+// A --type before any --until is typed at once.
 // Exits as the guest does; 3 when the instructions ran out, 4 when an audit found a difference. For
 // developers: the command for people is `mutirao boot`.
 //
 // A disk is written to, unless it has an overlay: then what the guest writes goes there. --snapshot
-// gives each disk without one an overlay that is gone when the program ends. --profile is written
-// at the end: a line for each part of the disk that the guest read, first one first.
+// gives each disk without one an overlay that is gone when the program ends. An image in qcow2 is
+// only read, so it wants one. --profile is written at the end: a line for each part of the disk
+// that the guest read, first one first.
+//
+// --simulated-network puts the host into a network that is made up (simulated_network.h). With
+// --deterministic, runs that reach for it are the same as well.
 //
 // --save makes a snapshot where it would end otherwise (the text appeared, or the instructions are
 // over) and ends with 0; --restore goes on from one. --json says at the end, in one line on
@@ -25,7 +32,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <string>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -33,9 +42,12 @@
 #include "mutirao/base/log.h"
 #include "mutirao/machine/block_overlay.h"
 #include "mutirao/machine/block_profile.h"
+#include "mutirao/machine/block_qcow2.h"
 #include "mutirao/machine/machine.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/world/real_world.h"
+
+#include "simulated_network.h"
 
 namespace {
 
@@ -57,6 +69,12 @@ struct DiskRequest {
   machine::BlockProfile* profile = nullptr;  // the machine's
 };
 
+/// What is waited for on the console, and the line that is typed then.
+struct Cue {
+  std::string text;
+  std::string line{};  // empty: it ends there
+};
+
 struct BootRequest {
   machine::MachineOptions options;
   std::uint64_t instructions_max = machine::Machine::kNoLimit;
@@ -66,10 +84,24 @@ struct BootRequest {
   bool check_memory = false;
   std::string save_path;
   std::string restore_path;
-  std::string until;
-  std::string until_after;
-  std::string line;
+  std::vector<Cue> cues;
+  std::vector<machine::ShareText> shares;
+  std::optional<std::uint64_t> simulated_network{};
 };
+
+machine::NetworkOptions& network_of(BootRequest& request) {
+  auto& network = request.options.network;
+  return network ? *network : network.emplace();
+}
+
+/// The value, or the end of the program.
+template <class T>
+T parsed(Result<T> value) {
+  if (value) return *std::move(value);
+  std::fprintf(stderr, "machine_boot: %s: %s\n", value.error().what.c_str(),
+               value.error().mend.c_str());
+  std::exit(2);
+}
 
 BootRequest parse(int argc, char** argv) {
   BootRequest request;
@@ -113,17 +145,26 @@ BootRequest parse(int argc, char** argv) {
     else if (name == "--restore")
       request.restore_path = value;
     else if (name == "--until")
-      request.until = value;
-    else if (name == "--until-after")
-      request.until_after = value;
+      request.cues.push_back({value});
     else if (name == "--type")
-      request.line = value + "\n";
+      (request.cues.empty() ? request.cues.emplace_back() : request.cues.back()).line =
+          value + "\n";
     else if (name == "--disk")
       request.disks.push_back({value});
     else if (name == "--overlay")
       request.disks.back().overlay = value;
     else if (name == "--profile")
       request.disks.back().profile_path = value;
+    else if (name == "--network")
+      network_of(request).reach = parsed(machine::parse_reach(value));
+    else if (name == "--simulated-network")
+      request.simulated_network = std::stoull(value);
+    else if (name == "--allow")
+      network_of(request).allowed.push_back(parsed(machine::parse_allowed(value)));
+    else if (name == "--publish")
+      network_of(request).published.push_back(parsed(machine::parse_published(value)));
+    else if (name == "--share")
+      request.shares.push_back(parsed(machine::parse_share(value)));
     else if (name == "--console")
       request.options.console =
           value == "virtio" ? machine::ConsoleDevice::virtio : machine::ConsoleDevice::serial;
@@ -169,7 +210,7 @@ Result<std::unique_ptr<machine::BlockSource>> open_disk(world::World& world, Dis
   bool const direct = request.overlay.empty() && !snapshot;
   auto const place = MUT_TRY(place_of(world, request.path));
   auto file = MUT_TRY(place.folder->open(place.name, {.writable = direct}));
-  auto disk = MUT_TRY(machine::open_block_file(std::move(file), direct));
+  auto disk = MUT_TRY(machine::open_block_image(std::move(file), direct));
   if (!request.profile_path.empty()) {
     auto profile = std::make_unique<machine::BlockProfile>(std::move(disk));
     request.profile = profile.get();
@@ -223,12 +264,10 @@ Result<std::unique_ptr<machine::Machine>> make(BootRequest& request,
                                    std::move(console), world);
 }
 
-int boot(BootRequest request) {
+int boot(BootRequest request, world::World& world) {
   using machine::MachineExit;
-  base::SilentLog log;
-  auto const world = world::make_real_world(log);
   for (DiskRequest& wanted : request.disks) {
-    auto disk = open_disk(*world, wanted, request.snapshot);
+    auto disk = open_disk(world, wanted, request.snapshot);
     if (!disk) {
       std::fprintf(stderr, "machine_boot: %s: %s\n", wanted.path.c_str(),
                    disk.error().what.c_str());
@@ -236,34 +275,44 @@ int boot(BootRequest request) {
     }
     request.options.disks.push_back(std::move(*disk));
   }
+  for (machine::ShareText const& wanted : request.shares) {
+    auto folder = world.disk().open_tree(wanted.folder);
+    if (!folder) {
+      std::fprintf(stderr, "machine_boot: %s\n", folder.error().what.c_str());
+      return 2;
+    }
+    request.options.shares.push_back({std::move(*folder), wanted.tag, wanted.read_only});
+  }
   std::string seen;
+  auto cue = request.cues.begin();
   bool over = false;  // what was waited for came
   machine::Machine* running = nullptr;
+  auto const type_line = [&] {
+    running->type(cue->line);
+    over = cue->line.empty();
+    seen.clear();
+    ++cue;
+  };
   auto const console = [&](std::string_view text) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fflush(stdout);
-    if (request.until.empty()) return;
+    if (cue == request.cues.end()) return;
     seen += text;
-    auto const at = seen.find(request.until);
-    if (at == std::string::npos) return;
-    seen.erase(0, at + request.until.size());
     // From here, so that the guest finds it after the same instruction each time.
-    over = request.line.empty();
-    running->type(std::exchange(request.line, {}));
-    request.until = std::exchange(request.until_after, {});
+    if (seen.contains(cue->text)) type_line();
   };
   auto const begin = std::chrono::steady_clock::now();
   auto const seconds_since_begin = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   };
-  auto created = make(request, console, *world);
+  auto created = make(request, console, world);
   if (!created) {
     std::fprintf(stderr, "machine_boot: %s\n", created.error().what.c_str());
     return 2;
   }
   running = created->get();
   auto const instructions_before = running->instructions();
-  if (request.until.empty()) running->type(request.line);
+  if (cue != request.cues.end() && cue->text.empty()) type_line();
   bool const follows_host = running->timebase() == machine::Timebase::host;
   // A machine that follows its instructions does the same when it is run in the same pieces.
   if (follows_host) static_cast<void>(running->run(1));
@@ -274,7 +323,7 @@ int boot(BootRequest request) {
     // By the world's time it looks ten times a second, else after so many instructions.
     auto const left = request.instructions_max - running->instructions();
     MachineExit const exit = follows_host
-                                 ? running->run(left, Deadline::at(world->clock().now() + 100ms))
+                                 ? running->run(left, Deadline::at(world.clock().now() + 100ms))
                                  : running->run(std::min(kLook, left));
     if (exit.kind == MachineExit::Kind::powered_off || exit.kind == MachineExit::Kind::reset) {
       code = static_cast<int>(exit.code);
@@ -293,7 +342,7 @@ int boot(BootRequest request) {
   double const seconds = seconds_since_begin();
   write_profiles(request);
   if (!request.save_path.empty()) {
-    auto const place = place_of(*world, request.save_path);
+    auto const place = place_of(world, request.save_path);
     auto const saved = place ? running->save(*place->folder, place->name)
                              : Result<void>{std::unexpected{place.error()}};
     if (!saved) {
@@ -321,9 +370,22 @@ int boot(BootRequest request) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A shared folder holds each file that its guest knows.
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
   BootRequest request = parse(argc, argv);
   int code = 1;
+  if (request.simulated_network) {
+    run_in_simulated_network(*request.simulated_network,
+                             [&](world::World& world) { code = boot(std::move(request), world); });
+    return code;
+  }
   threads::runtime runtime{{.processors = 1}};
-  runtime.run([&] { code = boot(std::move(request)); });
+  runtime.run([&] {
+    base::SilentLog log;
+    code = boot(std::move(request), *world::make_real_world(log));
+  });
   return code;
 }

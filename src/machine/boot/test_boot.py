@@ -1,30 +1,41 @@
 #!/usr/bin/env python3
 """test_boot.py MACHINE_BOOT STORY | --list: boots Debian's unmodified kernel, and says what must happen.
 
-The kernel and the initramfs come from packaging/guests/fetch; without them a story is skipped (exit
-code 77).
+The kernel and the initramfs come from packaging/guests/fetch, and a whole Debian from packaging/guests/rootfs if
+that has made one; without them a story is skipped (exit code 77).
 """
 import hashlib
+import http.server
 import json
 import os
 import pathlib
 import random
 import re
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PROMPT = "~ # "
 
 
-def guest():
-    fetched = subprocess.run([ROOT / "packaging/guests/fetch"], capture_output=True, text=True)
-    if fetched.returncode != 0:
-        print(f"no guest to boot: {fetched.stderr.strip()}")
+def told_by(*command):
+    told = subprocess.run(command, capture_output=True, text=True)
+    if told.returncode != 0:
+        print(f"no guest to boot: {told.stderr.strip()}")
         sys.exit(77)
-    return dict(line.split(" ", 1) for line in fetched.stdout.splitlines())
+    return dict(line.split(" ", 1) for line in told.stdout.splitlines())
+
+
+def guest():
+    return told_by(ROOT / "packaging/guests/fetch")
+
+
+def debian():
+    return told_by(ROOT / "packaging/guests/rootfs", "--cached")
 
 
 def boot(program, line, *options, append="console=ttyS0"):
@@ -132,6 +143,72 @@ def leaves_a_disk_as_it_is_under_an_overlay(program):
         assert "0" in parts and len(parts) == len(set(parts)) < 1024
 
 
+def log_in(program, append, *options):
+    """Boots Debian with systemd, logs in, and powers off; gives what it said to a few questions."""
+    files = guest()
+    # The other console of the machine would say "login:" too.
+    append = f"console=ttyS0 quiet panic=-1 systemd.mask=serial-getty@hvc0.service {append}"
+    ask = "echo; cat /proc/mounts; echo state: $(systemctl is-system-running --wait); systemctl --failed --no-pager; poweroff"
+    command = [program, "--kernel", files["kernel"], "--append", append, "--memory", "1024", "--instructions", "60000",
+               "--until", "login: ", "--type", "root", "--until", ":~# ", "--type", ask, *options]
+    run = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    print(run.stdout[-5000:], run.stderr)
+    assert run.returncode == 0, f"it ended with {run.returncode}"
+    said = run.stdout.replace("\r", "")
+    assert "\nstate: running\n" in said, "some unit failed"
+    assert "Call trace" not in said
+    return said
+
+
+def boots_debian_to_its_login(program):
+    said = log_in(program, "root=/dev/vda", "--initrd", guest()["initrd"], "--disk", debian()["image"], "--snapshot")
+    assert "\n/dev/vda / ext4 rw" in said
+    # And without a disk, an initramfs or a module.
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder) / "root"
+        subprocess.run(["cp", "-a", debian()["folder"], root], check=True)
+        said = log_in(program, "root=debian rootfstype=virtiofs rw", "--share", f"{root}:debian")
+        assert "\ndebian / virtiofs rw" in said
+        assert any((root / "var/log/journal").glob("*/system.journal")), "its journal is not in the folder"
+
+
+def shares_folders_with_the_host(program):
+    with tempfile.TemporaryDirectory() as folder:
+        shared, given = pathlib.Path(folder) / "shared", pathlib.Path(folder) / "given"
+        for each in (shared, given):
+            each.mkdir()
+        (given / "file").write_text("from the host\n")
+        (given / "out").symlink_to("/")
+        run = boot(program, "mkdir /mnt/a /mnt/b; mount -t virtiofs one /mnt/a; mount -t virtiofs two /mnt/b; cat /mnt/b/file;"
+                   "echo no > /mnt/b/file; ls /mnt/b/out/init; dd if=/dev/urandom of=/mnt/a/data bs=64k count=40 2>/dev/null;"
+                   "mkdir /mnt/a/deep; md5sum /mnt/a/data; poweroff -f",
+                   "--share", f"{shared}:one", "--share", f"{given}:two:ro")
+        said = run.stdout.replace("\r", "")
+        assert "\nfrom the host\n" in said
+        assert "Read-only file system" in said and (given / "file").read_text() == "from the host\n"
+        assert "\n/mnt/b/out/init\n" in said, "a link of the folder leads the guest through its own files"
+        told = re.search(r"^([0-9a-f]{32})  /mnt/a/data", said, re.MULTILINE)
+        content = (shared / "data").read_bytes()
+        assert len(content) == 40 << 16 and hashlib.md5(content).hexdigest() == told.group(1)
+        assert (shared / "deep").is_dir()
+
+
+def reads_images_in_qcow2(program):
+    with tempfile.TemporaryDirectory() as folder:
+        image = make_disk(folder)
+        content = random.Random(1).randbytes(1 << 20) + b"text " * 100000
+        (pathlib.Path(folder) / "content").write_bytes(content)
+        subprocess.run(["debugfs", "-w", "-R", f"write {folder}/content file", image], check=True, capture_output=True)
+        for options in ([], ["-c"], ["-c", "-o", "compression_type=zstd,cluster_size=4k"]):
+            converted = pathlib.Path(folder) / "disk.qcow2"
+            subprocess.run(["qemu-img", "convert", "-O", "qcow2", *options, image, converted], check=True)
+            before = hashlib.sha256(converted.read_bytes()).digest()
+            run = boot(program, "mount /dev/vda /mnt && md5sum /mnt/file && echo more > /mnt/other && umount /mnt; poweroff -f",
+                       "--disk", converted, "--snapshot", append="console=ttyS0 guest_modules")
+            assert f"{hashlib.md5(content).hexdigest()}  /mnt/file" in run.stdout, options
+            assert hashlib.sha256(converted.read_bytes()).digest() == before
+
+
 def merged(image, overlay, output):
     """What a guest sees, as one image; the layout is in src/machine/src/block/overlay_layout.h."""
     block = 4096
@@ -186,6 +263,78 @@ def keeps_what_was_synced_when_it_is_killed(program):
         print(f"{rounds} times killed: fsck is clean each time, and {kept} files are as they were synced")
 
 
+class FileServer(http.server.ThreadingHTTPServer):
+    """Gives everybody who asks the same bytes, on the loopback of this host."""
+    def __init__(self, content):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_):
+                pass
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+GET_ADDRESS = "udhcpc -i eth0 -n -q >/dev/null 2>&1"
+
+
+def reaches_over_its_network_what_was_allowed_and_nothing_else(program):
+    content = random.Random(1).randbytes(50_000_000)
+    with FileServer(content) as allowed, FileServer(b"secret") as other:
+        line = (f"{GET_ADDRESS}; ip -4 addr show eth0; wget -q -O /tmp/f http://10.0.2.2:{allowed.server_port}/; "
+                f"sha256sum /tmp/f; wget -O - http://10.0.2.2:{other.server_port}/; wget -O - http://127.0.0.1/; poweroff -f")
+        run = boot(program, line, "--allow", f"127.0.0.1:{allowed.server_port}", "--instructions", "20000",
+                   append="console=ttyS0 guest_modules")
+    assert "inet 10.0.2.15/24" in run.stdout, "DHCP gave it no address"
+    assert hashlib.sha256(content).hexdigest() in run.stdout, "the file is not the one that the host has"
+    assert "No route to host" in run.stdout, "it was not told that it may not"
+    assert "secret" not in run.stdout, "it reached what was not allowed"
+
+
+def is_reached_through_a_published_port(program):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    files = guest()
+    content = random.Random(2).randbytes(20_000_000)
+    line = (f"{GET_ADDRESS}; nc -l -p 22 >/tmp/f </dev/null & sleep 2; echo ready'.'; wait; sha256sum /tmp/f; "
+            "nc -l -p 22 </tmp/f; poweroff -f")
+    run = subprocess.Popen([program, "--kernel", files["kernel"], "--initrd", files["initrd"], "--append",
+                            "console=ttyS0 guest_modules quiet", "--until", PROMPT, "--type", line,
+                            "--publish", f"{port}:22"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    told = b""
+    def wait_for(text):
+        nonlocal told
+        while text not in told:
+            more = run.stdout.readline()
+            assert more, f"it ended without saying {text}: {told[-2000:]}"
+            told += more
+    try:
+        wait_for(b"ready.\r\n")
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(content)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(4096):
+                pass
+        wait_for(hashlib.sha256(content).hexdigest().encode())
+        came = b""
+        while not came:  # perhaps nobody listens yet
+            try:
+                with socket.create_connection(("127.0.0.1", port)) as connection:
+                    came = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+            except ConnectionError:
+                pass
+        assert came == content, f"{len(came)} bytes came back, and not those that were sent"
+        told += run.communicate(timeout=60)[0]
+        assert run.returncode == 0
+    finally:
+        run.kill()
+
+
 def is_the_same_to_the_last_byte_for_the_same_seed(program):
     line = "dd if=/dev/urandom bs=64 count=1 2>/dev/null | md5sum; poweroff -f"
     def once(seed):
@@ -232,7 +381,7 @@ def restores_a_gigabyte_at_once(program):
         run_program(program, "--kernel", files["kernel"], "--initrd", files["initrd"], "--append", "console=ttyS0 quiet guest_modules",
                     "--memory", "1024", "--cpus", "2", *disk, "--until", PROMPT,
                     "--type", "mount /dev/vda /mnt && dd if=/dev/urandom of=/mnt/file bs=64k count=20 2>/dev/null; md5sum /mnt/file; echo re''ady",
-                    "--until-after", "ready", "--save", snapshot)
+                    "--until", "ready", "--save", snapshot)
         run = run_program(program, "--restore", snapshot, *disk, "--json", "--type",
                           "md5sum /mnt/file; echo 3 >/proc/sys/vm/drop_caches; md5sum /mnt/file; grep -c ^processor /proc/cpuinfo; umount /mnt; poweroff -f")
         sums = re.findall(r"([0-9a-f]{32})  /mnt/file", run.stdout)
@@ -263,6 +412,18 @@ def takes_back_memory_that_the_guest_does_not_need(program):
     held, freed = guest_mib(fill + "poweroff -f"), guest_mib(fill + "rm /file; sleep 10; poweroff -f")
     print(f"{held:.0f} MiB of the host with a file in memory, {freed:.0f} MiB after it is gone")
     assert freed < held - 100
+def reaches_a_simulated_network_the_same_way_for_the_same_seed(program):
+    content = bytes((31 * i + i // 251) & 255 for i in range(2_000_000))
+    line = f"{GET_ADDRESS}; wget -q -O /tmp/f http://server/; sha256sum /tmp/f; cat /proc/interrupts; poweroff -f"
+    def once(seed):
+        run = boot(program, line, "--network", "internet", "--deterministic", "1", "--simulated-network", seed,
+                   "--instructions", "20000", append="console=ttyS0 guest_modules")
+        assert hashlib.sha256(content).hexdigest() in run.stdout, "the file is not the one that the server has"
+        instructions = re.search(r"(\d+) instructions", run.stderr).group(1)
+        return instructions, hashlib.sha256(run.stdout.encode()).hexdigest()
+    first = once("1")
+    assert once("1") == first, "two runs of one seed differ"
+    assert once("2") != first, "the seed changes nothing"
 
 
 STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_by_every_engine, boots_several_processors,
@@ -272,6 +433,10 @@ STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, 
                                                takes_back_memory_that_the_guest_does_not_need,
                                                talks_over_virtio, keeps_what_was_written_to_a_disk,
                                                leaves_a_disk_as_it_is_under_an_overlay, keeps_what_was_synced_when_it_is_killed,
+                                               reaches_over_its_network_what_was_allowed_and_nothing_else,
+                                               is_reached_through_a_published_port,
+                                               reaches_a_simulated_network_the_same_way_for_the_same_seed,
+                                               boots_debian_to_its_login, shares_folders_with_the_host, reads_images_in_qcow2,
                                                is_the_same_to_the_last_byte_for_the_same_seed)}
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@
 #include "firmware/loader.h"
 #include "firmware/sbi.h"
 #include "hart/interpreter.h"
+#include "nat/nat.h"
 #include "snapshot/hart_state.h"
 #include "snapshot/snapshot_file.h"
 #include "translator/translator.h"
@@ -36,6 +37,8 @@
 #include "virtio/block.h"
 #include "virtio/console.h"
 #include "virtio/entropy.h"
+#include "virtio/net.h"
+#include "virtio/shared_folder.h"
 #include "virtio/transport.h"
 
 namespace mutirao::machine {
@@ -45,8 +48,8 @@ using namespace board;
 
 constexpr unsigned kCpusMax = 16;
 constexpr std::size_t kDisksMax = 8;
-constexpr unsigned kFirstDiskSlot = 4;
-constexpr unsigned kBalloonSlot = 30;
+constexpr std::size_t kSharesMax = 8;
+constexpr unsigned kNetworkSlot = 3, kFirstDiskSlot = 4, kFirstShareSlot = 16, kBalloonSlot = 30;
 // What a source does not give in so long is an error of the disk to the guest, whose own patience
 // ends after 30 s and with less grace.
 constexpr Duration kBlockPatience = 25s;
@@ -65,6 +68,10 @@ constexpr std::uint64_t kLargePage = 2_MiB;
 constexpr std::size_t kCodeBytes = 32_MiB, kCodeBytesMin = 2_MiB;
 // What harts may say before anybody listens.
 constexpr std::size_t kConsoleTextMax = 1 << 20;
+
+std::uint64_t ticks_of(Duration passed) {
+  return static_cast<std::uint64_t>(passed.count()) / kTickNs;
+}
 
 /// Harts run in turns on the thread that called `run`, which makes a run a function of its options;
 /// or, by the world's time, each on a bound thread, while the caller's thread sees to what is
@@ -115,11 +122,13 @@ class VirtMachine final : public InspectedMachine,
     pci_.add(2, entropy_function_);
     pci_.add(kBalloonSlot, balloon_function_);
     for (std::unique_ptr<BlockSource>& source : options.disks) add_disk(std::move(source));
+    for (Share& share : options.shares) add_share(std::move(share));
     power_on_ = world_.clock().now();
   }
 
-  /// Both before anything else.
+  /// These before anything else.
   Result<void> make_engines(Engine engine);
+  Result<void> connect(NetworkOptions const& options);
   Result<void> load(MachineOptions options);
   MachineExit run(std::uint64_t instructions_max, Deadline deadline) override;
   Result<void> save(world::Directory& folder, std::string_view name) override;
@@ -140,6 +149,19 @@ class VirtMachine final : public InspectedMachine,
     std::unique_ptr<BlockSource> source;
     std::unique_ptr<VirtioBlock> device;
     std::unique_ptr<VirtioPci> function;
+  };
+  struct ShareSlot {
+    std::unique_ptr<VirtioSharedFolder> device;
+    std::unique_ptr<VirtioPci> function;
+  };
+  /// A card, its cable, and what it leads to.
+  struct NetworkSlot {
+    NetworkSlot(std::function<void()> news, GuestMemory& memory)
+        : link{std::move(news)}, device{link, memory}, function{device, memory} {}
+    nat::FrameLink link;
+    VirtioNet device;
+    VirtioPci function;
+    std::unique_ptr<nat::Nat> router{};
   };
 
   // HartHost
@@ -181,6 +203,8 @@ class VirtMachine final : public InspectedMachine,
   MachineExit run_apart(std::uint64_t instructions_max, Deadline deadline);
   std::uint64_t due_of(HartUnit const& hart) const;
   void begin_job(VirtioBlock::Job job);
+  void begin_job(VirtioSharedFolder::Job job);
+  void begin(std::move_only_function<void()> job);
   void write_console(ByteView bytes);
   void flush_console();
   void leave(MachineExit exit);
@@ -194,8 +218,12 @@ class VirtMachine final : public InspectedMachine,
   Result<void> for_each_part(auto const& each);
   void add_disk(std::unique_ptr<BlockSource> source);
   void submit(VirtioBlock::Job job);
+  void add_share(Share share);
+  void submit(VirtioSharedFolder::Job job);
   void flush_disks();
   bool take_answers();
+  bool take_frames();
+  void keep_pace();
   MachineExit run_in_turns(std::uint64_t instructions_max, Deadline deadline);
   bool idle(Deadline deadline);
 
@@ -225,20 +253,26 @@ class VirtMachine final : public InspectedMachine,
   VirtioPci entropy_function_;
   VirtioPci balloon_function_;
   std::vector<DiskSlot> disks_;
+  std::vector<ShareSlot> shares_;
 
-  // What comes from other threads, until the machine takes it: what was typed, what disks did; and
-  // from harts that run apart: what they say, what they want of disks, and why they end.
+  // What comes from other threads, until the machine takes it: what was typed, what disks and
+  // shared folders did; and from harts that run apart: what they say, what they want done, and why
+  // they end.
   threads::mutex outside_mutex_;
   threads::condition_variable outside_came_;
   threads::condition_variable console_taken_;
   bool news_ = false;
   std::optional<MachineExit> exit_;
   std::string console_text_;
-  std::vector<VirtioBlock::Job> wanted_;
+  std::vector<std::move_only_function<void()>> wanted_;
   std::deque<std::uint8_t> typed_;
   std::vector<VirtioBlock::Job> answers_;
+  bool frames_came_ = false;
+  std::vector<VirtioSharedFolder::Job> share_answers_;
   std::vector<VirtioBlock::Job> postponed_;  // whose threads were stopped with the last run
   threads::scope* block_threads_ = nullptr;  // while `run` is under way
+  TimePoint pace_begin_;  // of a seeded machine with a network: when its time would have been zero
+  std::unique_ptr<NetworkSlot> network_;  // goes first: its threads tell of frames
 };
 
 std::uint64_t VirtMachine::steps() const {
@@ -249,8 +283,7 @@ std::uint64_t VirtMachine::steps() const {
 
 std::uint64_t VirtMachine::time() {
   if (timebase_ == Timebase::instructions) return steps() / kStepsPerTick + ticks_idle_;
-  auto const passed = world_.clock().now() - power_on_;
-  return static_cast<std::uint64_t>(passed.count()) / kTickNs;
+  return ticks_of(world_.clock().now() - power_on_);
 }
 
 std::uint64_t VirtMachine::civil_ns() {
@@ -371,7 +404,8 @@ bool VirtMachine::idle(Deadline deadline) {
   flush_console();
   std::uint64_t const due = next_due();
   std::uint64_t const now = time();
-  if (timebase_ == Timebase::instructions && due != kNever) {
+  bool const paced = network_ && timebase_ == Timebase::instructions;
+  if (timebase_ == Timebase::instructions && due != kNever && !paced) {
     if (due > now) ticks_idle_ += due - now;
     threads::checkpoint();
     return !threads::stop_requested() && !deadline.passed(world_.clock().now());
@@ -383,7 +417,12 @@ bool VirtMachine::idle(Deadline deadline) {
   Deadline const until = Deadline::at(world_.clock().now() + wait);
   std::unique_lock lock{outside_mutex_};
   auto const waited = outside_came_.wait(
-      lock, [this] { return !typed_.empty() || !answers_.empty(); }, earlier(until, deadline));
+      lock,
+      [this] {
+        return !typed_.empty() || !answers_.empty() || !share_answers_.empty() || frames_came_;
+      },
+      earlier(until, deadline));
+  if (paced) ticks_idle_ += std::max(ticks_of(world_.clock().now() - pace_begin_), now) - now;
   if (!waited && waited.error().fault == Fault::cancelled) return false;
   return !deadline.passed(world_.clock().now());
 }
@@ -405,7 +444,13 @@ void VirtMachine::submit(VirtioBlock::Job job) {
     job.device->carry_out(job, Deadline::at(world_.clock().now() + kBlockPatience));
     return job.device->answer(std::move(job));
   }
-  if (!harts_.apart()) return begin_job(std::move(job));
+  begin([this, job = std::move(job)]() mutable { begin_job(std::move(job)); });
+}
+
+/// Something that spawns a thread: a hart that runs apart leaves that to the thread that sees to
+/// the outside.
+void VirtMachine::begin(std::move_only_function<void()> job) {
+  if (!harts_.apart()) return job();
   std::lock_guard const lock{outside_mutex_};
   wanted_.push_back(std::move(job));
   news_ = true;
@@ -423,20 +468,91 @@ void VirtMachine::begin_job(VirtioBlock::Job job) {
   });
 }
 
-/// Gives the disks what their sources did; false if that was nothing.
+void VirtMachine::add_share(Share share) {
+  auto const number = static_cast<unsigned>(shares_.size());
+  auto device = std::make_unique<VirtioSharedFolder>(
+      std::move(share.folder), FuseServer::Options{.read_only = share.read_only},
+      std::move(share.tag), [this](VirtioSharedFolder::Job job) { submit(std::move(job)); },
+      *memory_);
+  auto function = std::make_unique<VirtioPci>(*device, *memory_);
+  pci_.add(kFirstShareSlot + number, *function);
+  shares_.push_back({std::move(device), std::move(function)});
+}
+
+/// As with disks; but what a folder does is not interrupted, so that nothing has to be done again.
+void VirtMachine::submit(VirtioSharedFolder::Job job) {
+  if (timebase_ == Timebase::instructions) {
+    job.carry_out();
+    return job.device->answer(std::move(job));
+  }
+  begin([this, job = std::move(job)]() mutable { begin_job(std::move(job)); });
+}
+
+void VirtMachine::begin_job(VirtioSharedFolder::Job job) {
+  MUT_ASSERT(block_threads_ != nullptr);
+  block_threads_->spawn("machine-share", [this, job = std::move(job)]() mutable {
+    job.carry_out();
+    std::lock_guard const lock{outside_mutex_};
+    share_answers_.push_back(std::move(job));
+    news_ = true;
+    outside_came_.notify_all();
+  });
+}
+
+/// Gives the disks and shared folders what was done for them; false if that was nothing.
 bool VirtMachine::take_answers() {
   std::vector<VirtioBlock::Job> answers;
+  std::vector<VirtioSharedFolder::Job> share_answers;
   {
     std::lock_guard const lock{outside_mutex_};
     answers.swap(answers_);
+    share_answers.swap(share_answers_);
   }
-  if (answers.empty()) return false;
-  for (DiskSlot& disk : disks_)
-    disk.function->poll([&] {
-      for (VirtioBlock::Job& job : answers)
-        if (job.device == disk.device.get()) disk.device->answer(std::move(job));
-    });
+  if (!answers.empty())
+    for (DiskSlot& disk : disks_)
+      disk.function->poll([&] {
+        for (VirtioBlock::Job& job : answers)
+          if (job.device == disk.device.get()) disk.device->answer(std::move(job));
+      });
+  if (!share_answers.empty())
+    for (ShareSlot& share : shares_)
+      share.function->poll([&] {
+        for (VirtioSharedFolder::Job& job : share_answers)
+          if (job.device == share.device.get()) share.device->answer(std::move(job));
+      });
+  return !answers.empty() || !share_answers.empty();
+}
+
+Result<void> VirtMachine::connect(NetworkOptions const& options) {
+  network_ = std::make_unique<NetworkSlot>(
+      [this] {
+        std::lock_guard const lock{outside_mutex_};
+        frames_came_ = news_ = true;
+        outside_came_.notify_all();
+      },
+      *memory_);
+  pci_.add(kNetworkSlot, network_->function);
+  network_->router = MUT_TRY(nat::Nat::create(options, network_->link, world_));
+  return {};
+}
+
+/// Lets the network card look at its cable; false if there is no news.
+bool VirtMachine::take_frames() {
+  if (!network_) return false;
+  {
+    std::lock_guard const lock{outside_mutex_};
+    if (!std::exchange(frames_came_, false)) return false;
+  }
+  network_->function.poll();
   return true;
+}
+
+/// Frames come in the world's time. When a seeded machine lets that pass as its own, they come
+/// after the same instruction each time in a world that is seeded too.
+void VirtMachine::keep_pace() {
+  if (!network_ || timebase_ != Timebase::instructions) return;
+  Duration const passed{static_cast<Duration::rep>(time() * kTickNs)};
+  static_cast<void>(threads::sleep_until(pace_begin_ + passed));
 }
 
 MachineExit VirtMachine::run(std::uint64_t instructions_max, Deadline deadline) {
@@ -483,7 +599,7 @@ void VirtMachine::submit_jobs() {
   std::unique_lock lock{outside_mutex_};
   auto jobs = std::exchange(wanted_, {});
   lock.unlock();
-  for (VirtioBlock::Job& job : jobs) begin_job(std::move(job));
+  for (auto& job : jobs) job();
 }
 
 /// While harts run apart: hands on what came from outside and what they want there, and waits for
@@ -491,6 +607,7 @@ void VirtMachine::submit_jobs() {
 bool VirtMachine::see_to_outside(Deadline deadline) {
   submit_jobs();
   take_answers();
+  take_frames();
   take_typed();
   rtc_.look_at_time();
   constexpr Duration kLook = 1s;  // at the alarm of the clock
@@ -531,6 +648,7 @@ MachineExit VirtMachine::run_apart(std::uint64_t instructions_max, Deadline dead
 
 MachineExit VirtMachine::run_in_turns(std::uint64_t instructions_max, Deadline deadline) {
   std::uint64_t const begin = steps();
+  pace_begin_ = world_.clock().now() - Duration{static_cast<Duration::rep>(time() * kTickNs)};
   std::uint64_t const slice = harts_.size() == 1 ? kSliceAlone : kSliceAmongOthers;
   for (;;) {
     bool all_wait = true;
@@ -554,8 +672,10 @@ MachineExit VirtMachine::run_in_turns(std::uint64_t instructions_max, Deadline d
     };
     if (exit_) return ended(*exit_);
     if (steps() - begin >= instructions_max) return ended({MachineExit::Kind::instructions});
+    keep_pace();
     bool const answered = take_answers();
-    bool const news = take_typed() || answered;
+    bool const framed = take_frames();
+    bool const news = take_typed() || answered || framed;
     clint_.look_at_time();
     rtc_.look_at_time();
     if (all_wait && !news) {
@@ -589,15 +709,16 @@ Result<void> VirtMachine::for_each_part(auto const& each) {
   return {};
 }
 
-/// What is under way is done, and the guest has its answers.
+/// What is under way is done, and what that lets begin, until the guest has all its answers.
 void VirtMachine::settle_disks() {
-  for (VirtioBlock::Job& job : std::exchange(postponed_, {})) {
-    job.device->carry_out(job, Deadline::at(world_.clock().now() + kBlockPatience));
-    std::lock_guard const lock{outside_mutex_};
-    answers_.push_back(std::move(job));
-  }
-  take_answers();
-  // Answers make room for requests that waited: they are carried out when the machine runs on.
+  do {
+    threads::scope block_threads;
+    block_threads_ = &block_threads;
+    for (VirtioBlock::Job& job : std::exchange(postponed_, {})) submit(std::move(job));
+    submit_jobs();
+    static_cast<void>(block_threads.join());
+    block_threads_ = nullptr;
+  } while (take_answers());
 }
 
 Result<MachineState> VirtMachine::state_of_all() {
@@ -626,10 +747,7 @@ Result<void> VirtMachine::save(world::Directory& folder, std::string_view name) 
   if (exit_)
     return fail(Fault::refused, "the machine has ended, and there is nothing to save",
                 "save one that runs");
-  while (!postponed_.empty() || !wanted_.empty() || !answers_.empty()) {
-    for (auto& job : std::exchange(wanted_, {})) postponed_.push_back(std::move(job));
-    settle_disks();
-  }
+  settle_disks();
   Deadline const patience = Deadline::at(world_.clock().now() + kBlockPatience);
   for (DiskSlot& disk : disks_)
     if (disk.source->writable()) MUT_TRY(disk.source->flush(patience));
@@ -788,10 +906,19 @@ Result<std::unique_ptr<InspectedMachine>> make_machine(MachineOptions options,
   if (options.disks.size() > kDisksMax)
     return fail(Fault::invalid, fmt::format("a machine with {} disks", options.disks.size()),
                 fmt::format("give at most {}", kDisksMax));
+  if (options.shares.size() > kSharesMax)
+    return fail(Fault::invalid,
+                fmt::format("a machine with {} shared folders", options.shares.size()),
+                fmt::format("give at most {}", kSharesMax));
+  for (Share const& share : options.shares)
+    if (share.tag.empty() || share.tag.size() > VirtioSharedFolder::kTagMax)
+      return fail(Fault::invalid, fmt::format("a shared folder with the tag '{}'", share.tag),
+                  fmt::format("give a tag of 1 to {} characters", VirtioSharedFolder::kTagMax));
   auto memory = MUT_TRY(GuestMemory::create(kRam, options.memory_bytes));
   auto machine =
       std::make_unique<VirtMachine>(options, std::move(console), world, std::move(memory));
   MUT_TRY(machine->make_engines(options.engine));
+  if (options.network) MUT_TRY(machine->connect(*options.network));
   MUT_TRY(machine->load(std::move(options)));
   return machine;
 }

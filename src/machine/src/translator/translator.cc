@@ -7,6 +7,7 @@
 #include "hart/trap.h"
 #include "isa/decode.h"
 #include "translator/block_writer.h"
+#include "translator/region.h"
 
 namespace mutirao::machine {
 namespace {

@@ -94,6 +94,7 @@ void VirtioPci::write_status(std::uint8_t value) {
       (driver_features_ & ~features()) == 0 && (driver_features_ & kVersion1) != 0;
   if (!acceptable) value &= static_cast<std::uint8_t>(~kFeaturesOk);
   status_ = value | (status_ & kNeedsReset);
+  if ((status_ & kFeaturesOk) != 0) device_.accept(driver_features_);
   if ((status_ & kDriverOk) != 0) serve_all();
 }
 

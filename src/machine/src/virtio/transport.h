@@ -32,6 +32,8 @@ class VirtioDevice {
     static_cast<void>(offset);
     return 0;
   }
+  /// What of `features` and of the transport's the driver takes part in, before it uses any queue.
+  virtual void accept(std::uint64_t features) { static_cast<void>(features); }
   /// The driver says that there is something new in a queue, or the device itself wants to look.
   virtual void serve(unsigned queue, VirtQueue& buffers) = 0;
   /// The driver starts anew: chains that were taken are gone.

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,8 @@
 #include "mutirao/base/time.h"
 #include "mutirao/base/units.h"
 #include "mutirao/machine/block_source.h"
+#include "mutirao/machine/network.h"
+#include "mutirao/machine/share.h"
 #include "mutirao/world/world.h"
 
 /// A whole computer of another architecture, as one object: harts, RAM, devices and firmware of a
@@ -48,6 +51,10 @@ struct MachineOptions {
   /// Runs in machine mode in place of the built-in SBI, and finds the kernel at 0x80200000.
   Bytes firmware{};
   std::vector<std::unique_ptr<BlockSource>> disks{};  ///< vda, vdb and so on; 8 at most
+  /// None: the machine has no network card. A seeded machine with one lets as much time of the
+  /// world pass as its instructions take.
+  std::optional<NetworkOptions> network{};
+  std::vector<Share> shares{};  ///< 8 at most
   Engine engine = Engine::translator;
   ConsoleDevice console = ConsoleDevice::serial;
   Timebase timebase = Timebase::host;
@@ -88,7 +95,8 @@ class Machine {
   /// not park for long: the guest's disks wait, and who has said a megabyte waits too.
   using Console = std::function<void(std::string_view)>;
 
-  /// `world` outlives the machine. Fails when the kernel is none, or does not fit.
+  /// `world` outlives the machine. Fails when the kernel is none, or does not fit, or the network
+  /// cannot be had. The machine goes on the thread that made it.
   [[nodiscard]] static Result<std::unique_ptr<Machine>> create(MachineOptions options,
                                                                Console console,
                                                                world::World& world);
