@@ -4,9 +4,13 @@
 //              [--profile FILE]]... [--snapshot] [--network off|internet|lan]
 //              [--allow HOST:PORT]... [--publish [HOST_ADDRESS:]PORT:GUEST_PORT[/udp]]...
 //              [--simulated-network SEED] [--share FOLDER:TAG[:ro]]... [--vsock PATH]
+//              [--save FILE] [--json]
+// machine_boot --restore FILE [--engine interp|jit] [--check-memory] and what else is not of the
+//              machine itself
 //
 // Boots a guest with its console on standard output. With --until it types TEXT of --type (a line)
 // when that text appeared, and without --type ends there with 0; several wait one after the other.
+// A --type before any --until is typed at once.
 // Exits as the guest does; 3 when the instructions ran out, 4 when an audit found a difference. For
 // developers: the command for people is `mutirao boot`.
 //
@@ -17,6 +21,12 @@
 //
 // --simulated-network puts the host into a network that is made up (simulated_network.h). With
 // --deterministic, runs that reach for it are the same as well.
+//
+// --save makes a snapshot where it would end otherwise (the text appeared, or the instructions are
+// over) and ends with 0; --restore goes on from one. --json says at the end, in one line on
+// standard error, how it went: instructions of the guest and of this run of it, seconds,
+// milliseconds until the first instruction (by the host's time), what the guest's RAM takes of the
+// host's memory, and what the monitor takes besides.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -26,6 +36,7 @@
 #include <string>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include "mutirao/base/log.h"
@@ -69,6 +80,10 @@ struct BootRequest {
   std::uint64_t instructions_max = machine::Machine::kNoLimit;
   std::vector<DiskRequest> disks;
   bool snapshot = false;
+  bool json = false;
+  bool check_memory = false;
+  std::string save_path;
+  std::string restore_path;
   std::vector<Cue> cues;
   std::vector<machine::ShareText> shares;
   std::optional<std::uint64_t> simulated_network{};
@@ -92,18 +107,18 @@ BootRequest parse(int argc, char** argv) {
   BootRequest request;
   for (int i = 1; i < argc; i += 2) {
     std::string const name = argv[i];
-    if (name == "--snapshot") {
-      request.snapshot = true;
+    if (auto* const flag = name == "--snapshot"       ? &request.snapshot
+                           : name == "--json"         ? &request.json
+                           : name == "--check-memory" ? &request.check_memory
+                                                      : nullptr) {
+      *flag = true;
       --i;
       continue;
     }
     bool const of_disk = name == "--overlay" || name == "--profile";
-    bool const of_cue = name == "--type";
-    if (i + 1 == argc || (of_disk && request.disks.empty()) || (of_cue && request.cues.empty())) {
+    if (i + 1 == argc || (of_disk && request.disks.empty())) {
       std::fprintf(stderr, "machine_boot: %s: %s\n", name.c_str(),
-                   of_disk  ? "behind a --disk"
-                   : of_cue ? "behind an --until"
-                            : "what?");
+                   of_disk ? "behind a --disk" : "what?");
       std::exit(2);
     }
     std::string const value = argv[i + 1];
@@ -125,10 +140,15 @@ BootRequest parse(int argc, char** argv) {
       request.options.engine = value == "interp"  ? machine::Engine::interpreter
                                : value == "audit" ? machine::Engine::audit
                                                   : machine::Engine::translator;
+    else if (name == "--save")
+      request.save_path = value;
+    else if (name == "--restore")
+      request.restore_path = value;
     else if (name == "--until")
       request.cues.push_back({value});
     else if (name == "--type")
-      request.cues.back().line = value + "\n";
+      (request.cues.empty() ? request.cues.emplace_back() : request.cues.back()).line =
+          value + "\n";
     else if (name == "--disk")
       request.disks.push_back({value});
     else if (name == "--overlay")
@@ -212,6 +232,40 @@ void write_profiles(BootRequest const& request) {
   }
 }
 
+/// What this program takes of the host's memory, and what of that is the guest's RAM: the mapping
+/// that is as large as that.
+struct HostMemory {
+  std::uint64_t all_bytes = 0;
+  std::uint64_t guest_bytes = 0;
+};
+HostMemory host_memory(std::uint64_t ram_bytes) {
+  HostMemory found;
+  std::ifstream stream{"/proc/self/smaps"};
+  bool is_ram = false;
+  for (std::string line; std::getline(stream, line);) {
+    unsigned long long kib = 0;
+    if (std::sscanf(line.c_str(), "Size: %llu kB", &kib) == 1) is_ram = kib << 10 == ram_bytes;
+    // What is mapped twice, as translated code is, counts once: half of it in each place.
+    if (std::sscanf(line.c_str(), "Pss: %llu kB", &kib) != 1) continue;
+    found.all_bytes += kib << 10;
+    if (is_ram) found.guest_bytes += kib << 10;
+  }
+  return found;
+}
+
+Result<std::unique_ptr<machine::Machine>> make(BootRequest& request,
+                                               machine::Machine::Console console,
+                                               world::World& world) {
+  if (request.restore_path.empty())
+    return machine::Machine::create(std::move(request.options), std::move(console), world);
+  auto const place = MUT_TRY(place_of(world, request.restore_path));
+  return machine::Machine::restore(*place.folder, place.name,
+                                   {.disks = std::move(request.options.disks),
+                                    .engine = request.options.engine,
+                                    .check_memory = request.check_memory},
+                                   std::move(console), world);
+}
+
 int boot(BootRequest request, world::World& world) {
   using machine::MachineExit;
   for (DiskRequest& wanted : request.disks) {
@@ -233,30 +287,38 @@ int boot(BootRequest request, world::World& world) {
   }
   std::string seen;
   auto cue = request.cues.begin();
-  bool over = false;
+  bool over = false;  // what was waited for came
   machine::Machine* running = nullptr;
-  bool const follows_host = request.options.timebase == machine::Timebase::host;
-  auto created = machine::Machine::create(
-      std::move(request.options),
-      [&](std::string_view text) {
-        std::fwrite(text.data(), 1, text.size(), stdout);
-        std::fflush(stdout);
-        if (cue == request.cues.end()) return;
-        seen += text;
-        if (!seen.contains(cue->text)) return;
-        // From here, so that the guest finds it after the same instruction each time.
-        running->type(cue->line);
-        over = cue->line.empty();
-        seen.clear();
-        ++cue;
-      },
-      world);
+  auto const type_line = [&] {
+    running->type(cue->line);
+    over = cue->line.empty();
+    seen.clear();
+    ++cue;
+  };
+  auto const console = [&](std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+    if (cue == request.cues.end()) return;
+    seen += text;
+    // From here, so that the guest finds it after the same instruction each time.
+    if (seen.contains(cue->text)) type_line();
+  };
+  auto const begin = std::chrono::steady_clock::now();
+  auto const seconds_since_begin = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  auto created = make(request, console, world);
   if (!created) {
     std::fprintf(stderr, "machine_boot: %s\n", created.error().what.c_str());
     return 2;
   }
   running = created->get();
-  auto const begin = std::chrono::steady_clock::now();
+  auto const instructions_before = running->instructions();
+  if (cue != request.cues.end() && cue->text.empty()) type_line();
+  bool const follows_host = running->timebase() == machine::Timebase::host;
+  // A machine that follows its instructions does the same when it is run in the same pieces.
+  if (follows_host) static_cast<void>(running->run(1));
+  double const first_instruction_s = seconds_since_begin();
   constexpr std::uint64_t kLook = 5'000'000;
   int code = 3;
   while (running->instructions() < request.instructions_max) {
@@ -279,11 +341,31 @@ int boot(BootRequest request, world::World& world) {
       break;
     }
   }
+  double const seconds = seconds_since_begin();
   write_profiles(request);
-  double const seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (!request.save_path.empty()) {
+    auto const place = place_of(world, request.save_path);
+    auto const saved = place ? running->save(*place->folder, place->name)
+                             : Result<void>{std::unexpected{place.error()}};
+    if (!saved) {
+      std::fprintf(stderr, "machine_boot: %s\n", saved.error().what.c_str());
+      return 2;
+    }
+    code = 0;
+  }
+  auto const instructions = running->instructions();
   std::fprintf(stderr, "\nmachine_boot: %llu instructions in %.2f s\n",
-               static_cast<unsigned long long>(running->instructions()), seconds);
+               static_cast<unsigned long long>(instructions), seconds);
+  if (request.json) {
+    auto const memory = host_memory(running->memory_bytes());
+    std::fprintf(stderr,
+                 "{\"instructions\": %llu, \"instructions_here\": %llu, \"seconds\": %.3f, "
+                 "\"first_instruction_ms\": %.1f, \"guest_mib\": %.1f, \"monitor_mib\": %.1f}\n",
+                 static_cast<unsigned long long>(instructions),
+                 static_cast<unsigned long long>(instructions - instructions_before), seconds,
+                 1000 * first_instruction_s, static_cast<double>(memory.guest_bytes) / (1 << 20),
+                 static_cast<double>(memory.all_bytes - memory.guest_bytes) / (1 << 20));
+  }
   return code;
 }
 

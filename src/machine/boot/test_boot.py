@@ -7,6 +7,7 @@ that has made one; without them a story is skipped (exit code 77).
 import hashlib
 import http.server
 import importlib.machinery
+import json
 import os
 import pathlib
 import random
@@ -402,6 +403,74 @@ def talks_with_programs_of_the_host_over_virtio_sockets(program):
         assert "both went." in told and run.returncode == 0
 
 
+def summary(run):
+    return json.loads(run.stderr.strip().splitlines()[-1])
+
+
+def run_program(program, *arguments):
+    run = subprocess.run([program, *arguments], capture_output=True, text=True, errors="replace")
+    print(run.stdout[-2000:], run.stderr)
+    assert run.returncode == 0, f"it ended with {run.returncode}"
+    return run
+
+
+def goes_on_from_a_snapshot_to_the_last_byte(program):
+    files = guest()
+    machine = ["--kernel", files["kernel"], "--initrd", files["initrd"], "--append", "console=ttyS0 quiet", "--deterministic", "5"]
+    type_it = ["--until", PROMPT, "--type", "md5sum /bin/busybox; poweroff -f"]
+    with tempfile.TemporaryDirectory() as folder:
+        snapshot = pathlib.Path(folder) / "snapshot"
+        count = lambda run: re.search(r"(\d+) instructions", run.stderr).group(1)
+        whole = run_program(program, *machine, *type_it)
+        first = run_program(program, *machine, "--instructions", "400", "--save", snapshot)
+        assert snapshot.stat().st_blocks * 512 < 150 << 20, "pages of zeros take space"
+        for engine in ("jit", "interp"):
+            rest = run_program(program, "--restore", snapshot, *type_it, "--engine", engine, "--check-memory")
+            assert first.stdout + rest.stdout == whole.stdout, f"{engine}: the console says something else"
+            assert count(rest) == count(whole), engine
+
+
+def restores_a_gigabyte_at_once(program):
+    files = guest()
+    with tempfile.TemporaryDirectory() as folder:
+        image, overlay, snapshot = make_disk(folder), pathlib.Path(folder) / "overlay", pathlib.Path(folder) / "snapshot"
+        disk = ["--disk", image, "--overlay", overlay]
+        run_program(program, "--kernel", files["kernel"], "--initrd", files["initrd"], "--append", "console=ttyS0 quiet guest_modules",
+                    "--memory", "1024", "--cpus", "2", *disk, "--until", PROMPT,
+                    "--type", "mount /dev/vda /mnt && dd if=/dev/urandom of=/mnt/file bs=64k count=20 2>/dev/null; md5sum /mnt/file; echo re''ady",
+                    "--until", "ready", "--save", snapshot)
+        run = run_program(program, "--restore", snapshot, *disk, "--json", "--type",
+                          "md5sum /mnt/file; echo 3 >/proc/sys/vm/drop_caches; md5sum /mnt/file; grep -c ^processor /proc/cpuinfo; umount /mnt; poweroff -f")
+        sums = re.findall(r"([0-9a-f]{32})  /mnt/file", run.stdout)
+        assert len(sums) == 2 and len(set(sums)) == 1, "the disk is another"
+        assert re.search(r"^2\r?$", run.stdout, re.MULTILINE)
+        told = summary(run)
+        print(f"{told['first_instruction_ms']:.0f} ms to the first instruction of a guest with 1 GiB")
+        assert told["first_instruction_ms"] < 200
+        other = subprocess.run([program, "--restore", snapshot, "--disk", image, "--snapshot"], capture_output=True, text=True)
+        assert other.returncode == 2 and "disk 0 is not the one" in other.stderr, other.stderr
+
+
+def takes_little_memory_beside_that_of_the_guest(program):
+    for cpus in ("1", "2"):
+        run = boot(program, "find / -xdev -type f | xargs md5sum >/dev/null 2>&1; poweroff -f", "--cpus", cpus, "--json")
+        told = summary(run)
+        print(f"{told['monitor_mib']:.0f} MiB beside {told['guest_mib']:.0f} MiB of the guest, with {cpus} processors")
+        assert told["monitor_mib"] <= 128
+
+
+def takes_back_memory_that_the_guest_does_not_need(program):
+    def guest_mib(line):
+        run = boot(program, line, "--json", append="console=ttyS0 guest_modules")
+        assert "virtio_balloon" in run.stdout, "the guest has no driver for its balloon"
+        return summary(run)["guest_mib"]
+    fill = "ls /sys/bus/virtio/drivers; dd if=/dev/zero of=/file bs=1M count=150 2>/dev/null; "
+    # Free pages are reported two seconds after they became so, and then some at a time.
+    held, freed = guest_mib(fill + "poweroff -f"), guest_mib(fill + "rm /file; sleep 10; poweroff -f")
+    print(f"{held:.0f} MiB of the host with a file in memory, {freed:.0f} MiB after it is gone")
+    assert freed < held - 100
+
+
 def reaches_a_simulated_network_the_same_way_for_the_same_seed(program):
     content = bytes((31 * i + i // 251) & 255 for i in range(2_000_000))
     line = f"{GET_ADDRESS}; wget -q -O /tmp/f http://server/; sha256sum /tmp/f; cat /proc/interrupts; poweroff -f"
@@ -418,6 +487,9 @@ def reaches_a_simulated_network_the_same_way_for_the_same_seed(program):
 
 STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_by_every_engine, boots_several_processors,
                                                runs_two_processors_as_fast_as_two, runs_more_processors_than_the_host_has,
+                                               goes_on_from_a_snapshot_to_the_last_byte, restores_a_gigabyte_at_once,
+                                               takes_little_memory_beside_that_of_the_guest,
+                                               takes_back_memory_that_the_guest_does_not_need,
                                                talks_over_virtio, keeps_what_was_written_to_a_disk,
                                                leaves_a_disk_as_it_is_under_an_overlay, keeps_what_was_synced_when_it_is_killed,
                                                reaches_over_its_network_what_was_allowed_and_nothing_else,

@@ -2,6 +2,7 @@
 #include <array>
 #include <fcntl.h>
 #include <fstream>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -108,6 +109,41 @@ TEST_F(RealDiskTest, grows_sparsely_and_cuts) {
     EXPECT_LT((*file)->info()->allocated, 1u << 20);
     ASSERT_TRUE((*file)->resize(10));
     EXPECT_EQ((*file)->info()->size, 10u);
+  });
+}
+
+TEST_F(RealDiskTest, shows_a_file_in_memory_whose_changes_stay_there) {
+  run_inside([](Directory& folder) {
+    auto const file = *folder.open("data", {.writable = true, .create = true});
+    ASSERT_TRUE(file->write_at(4096, Bytes(8192, 'x')));
+    auto* const place = ::mmap(nullptr, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(place, MAP_FAILED);
+    MutableBytes const memory{static_cast<std::uint8_t*>(place), 8192};
+    ASSERT_TRUE(file->map_copy(4096, memory));
+    EXPECT_EQ(memory[0], 'x');
+    memory[0] = 'y';
+    ASSERT_TRUE(folder.remove("data"));
+    EXPECT_EQ(memory[0], 'y');
+    EXPECT_EQ(memory[8191], 'x');
+    Bytes back(1);
+    ASSERT_TRUE(file->read_exactly(4096, back));
+    EXPECT_EQ(back[0], 'x');
+    ::munmap(place, 8192);
+  });
+}
+
+TEST_F(RealDiskTest, gives_back_what_nobody_needs_and_keeps_what_is_around) {
+  run_inside([](Directory& folder) {
+    auto const file = *folder.open("data", {.writable = true, .create = true});
+    ASSERT_TRUE(file->write_at(0, Bytes(1 << 20, 'x')));
+    ASSERT_TRUE(file->sync());
+    auto const before = file->info()->allocated;
+    ASSERT_TRUE(file->discard(256 << 10, 512 << 10));
+    EXPECT_LE(file->info()->allocated, before - (400 << 10));
+    EXPECT_EQ(file->info()->size, 1u << 20);
+    Bytes back(2);
+    ASSERT_TRUE(file->read_exactly((256 << 10) - 1, back));
+    EXPECT_EQ(back[0], 'x');
   });
 }
 

@@ -1,4 +1,7 @@
 #include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,6 +57,24 @@ class RealFile final : public File {
     if (threads::blocking([&] { return ::ftruncate(file_.get(), static_cast<off_t>(size)); }) == 0)
       return {};
     return system_failure(fmt::format("resize {} to {} bytes", name_, size));
+  }
+
+  Result<void> map_copy(std::uint64_t offset, MutableBytes memory) override {
+    auto* const mapped =
+        ::mmap(memory.data(), memory.size(), PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file_.get(), static_cast<off_t>(offset));
+    if (mapped == memory.data()) return {};
+    return system_failure(fmt::format("map {}", name_));
+  }
+
+  Result<void> discard(std::uint64_t offset, std::uint64_t size) override {
+    auto const punched = threads::blocking([&] {
+      return ::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                         static_cast<off_t>(offset), static_cast<off_t>(size));
+    });
+    // A file system without holes keeps what it has.
+    if (punched == 0 || threads::last_error_number() == EOPNOTSUPP) return {};
+    return system_failure(fmt::format("give back {} bytes of {}", size, name_));
   }
 
   Result<FileInfo> info() override {

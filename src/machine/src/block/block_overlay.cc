@@ -53,6 +53,7 @@ class BlockOverlay final : public BlockSource {
                     Deadline deadline) override;
   Result<void> write(std::uint64_t offset, ByteView bytes, Deadline deadline) override;
   Result<void> flush(Deadline deadline) override;
+  Result<void> discard(std::uint64_t offset, std::uint64_t size, Deadline deadline) override;
 
  private:
   struct BlockRange {
@@ -71,6 +72,7 @@ class BlockOverlay final : public BlockSource {
     return fail(Fault::io, "an earlier flush of the overlay failed, and may have lost writes",
                 "start the machine again from what is on the disk");
   }
+  Result<void> begin_writing(BlockRange blocks, Deadline deadline);
   Result<void> write_blocks(BlockRange blocks, std::uint64_t offset, ByteView bytes,
                             Deadline deadline);
   Result<void> write_bitmap(std::vector<std::uint64_t> const& blocks);
@@ -114,22 +116,39 @@ Result<void> BlockOverlay::read(std::uint64_t offset, MutableBytes into, BlockPr
   return {};
 }
 
+/// Two that fill up the same block from below would undo each other's part of it.
+Result<void> BlockOverlay::begin_writing(BlockRange blocks, Deadline deadline) {
+  std::unique_lock lock{mutex_};
+  MUT_TRY(check_sound());
+  auto const free = [&] {
+    return std::ranges::none_of(writing_, [&](BlockRange other) {
+      return other.first < blocks.end && blocks.first < other.end;
+    });
+  };
+  MUT_TRY(wrote_.wait(lock, free, deadline));
+  writing_.push_back(blocks);
+  return {};
+}
+
+/// Blocks that are in the file stay in it, as holes: below is what they once were.
+Result<void> BlockOverlay::discard(std::uint64_t offset, std::uint64_t size, Deadline deadline) {
+  MUT_TRY(check(offset, size));
+  BlockRange const blocks{(offset + kBlock - 1) / kBlock, (offset + size) / kBlock};
+  if (blocks.first >= blocks.end) return {};
+  MUT_TRY(begin_writing(blocks, deadline));
+  auto const discarded = file_->discard(layout_.blocks_at() + blocks.first * kBlock,
+                                        (blocks.end - blocks.first) * kBlock);
+  std::lock_guard const lock{mutex_};
+  writing_.erase(std::ranges::find(writing_, blocks));
+  wrote_.notify_all();
+  return discarded;
+}
+
 Result<void> BlockOverlay::write(std::uint64_t offset, ByteView bytes, Deadline deadline) {
   MUT_TRY(check(offset, bytes.size()));
   if (bytes.empty()) return {};
   BlockRange const blocks{offset / kBlock, (offset + bytes.size() + kBlock - 1) / kBlock};
-  {
-    std::unique_lock lock{mutex_};
-    MUT_TRY(check_sound());
-    // Two that fill up the same block from below would undo each other's part of it.
-    auto const free = [&] {
-      return std::ranges::none_of(writing_, [&](BlockRange other) {
-        return other.first < blocks.end && blocks.first < other.end;
-      });
-    };
-    MUT_TRY(wrote_.wait(lock, free, deadline));
-    writing_.push_back(blocks);
-  }
+  MUT_TRY(begin_writing(blocks, deadline));
   auto const written = write_blocks(blocks, offset, bytes, deadline);
   std::lock_guard const lock{mutex_};
   if (written) {

@@ -4,9 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include "mutirao/base/log.h"
 #include "mutirao/sim/testing.h"
+#include "mutirao/threads/runtime.h"
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/this_thread.h"
+#include "mutirao/world/real_world.h"
 
 #include "block/overlay_layout.h"
 #include "testing/disks.h"
@@ -315,6 +318,37 @@ TEST(BlockOverlay, takes_room_on_the_disk_for_what_was_written_alone) {
     EXPECT_TRUE((*big)->write(32 << 20, sectors_of(8, 1), Deadline::never()));
     EXPECT_TRUE((*big)->flush(Deadline::never()));
     EXPECT_LT(host.disk().used_bytes(), 64u << 10);
+  });
+}
+
+/// On a real disk: what was discarded takes no space of the host any more.
+TEST(BlockOverlay, gives_the_space_of_discarded_blocks_back) {
+  threads::runtime runtime{{.processors = 1}};
+  runtime.run([] {
+    base::SilentLog log;
+    auto const world = world::make_real_world(log);
+    auto const folder =
+        *world->disk().open_directory(testing::TempDir() + "/overlay-discard", true);
+    auto const overlay = *open_block_overlay(std::make_unique<MemoryDisk>(Bytes(4 << 20, 0xBB)),
+                                             *folder, kOverlayName);
+    ASSERT_TRUE(overlay->write(0, Bytes(2 << 20, 0xAA), Deadline::never()));
+    ASSERT_TRUE(overlay->flush(Deadline::never()));
+    auto const before = folder->info(kOverlayName)->allocated;
+    // Not from the start of a block on, and not to the end of one.
+    ASSERT_TRUE(overlay->discard(512, (1 << 20) + 512, Deadline::never()));
+    EXPECT_LE(folder->info(kOverlayName)->allocated, before - (900 << 10));
+    auto const byte = [&](std::uint64_t offset) {
+      Bytes sector(kOverlaySector);
+      EXPECT_TRUE(overlay->read(offset, sector, BlockPriority::guest, Deadline::never()));
+      return sector[0];
+    };
+    EXPECT_EQ(byte(0), 0xAA);
+    EXPECT_EQ(byte(1 << 20), 0xAA);
+    EXPECT_EQ(byte(3 << 20), 0xBB);
+    EXPECT_NE(byte(512 << 10), 0xBB) << "what is below would be older than what was discarded";
+    ASSERT_TRUE(overlay->write(512 << 10, Bytes(512, 0xCC), Deadline::never()));
+    EXPECT_EQ(byte(512 << 10), 0xCC);
+    ASSERT_TRUE(folder->remove(kOverlayName));
   });
 }
 

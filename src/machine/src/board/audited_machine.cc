@@ -58,6 +58,12 @@ class AuditedMachine final : public Machine {
     std::lock_guard const lock{typed_mutex_};
     request_key_ = key;
   }
+  Result<void> save(world::Directory&, std::string_view) override {
+    return fail(Fault::unsupported, "an audit is two machines, and cannot be saved",
+                "use one engine");
+  }
+  [[nodiscard]] std::uint64_t memory_bytes() const override { return translated_->memory_bytes(); }
+  [[nodiscard]] Timebase timebase() const override { return Timebase::instructions; }
   [[nodiscard]] std::uint64_t instructions() const override { return translated_->instructions(); }
 
  private:

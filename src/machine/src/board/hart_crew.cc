@@ -17,7 +17,9 @@ constexpr std::uint64_t kSliceApart = 20'000;
 HartCrew::HartCrew(unsigned count, bool apart, GuestMemory& memory, Surroundings& surroundings)
     : apart_{apart}, surroundings_{surroundings} {
   for (unsigned i = 0; i < count; ++i) units_.push_back(std::make_unique<HartUnit>(i, memory));
-  if (apart_) memory.share(*this);
+  if (!apart_) return;
+  memory.share(*this);
+  for (auto const& unit : units_) unit->hart().caller = unit.get();
 }
 
 std::vector<Hart*> HartCrew::states() const {

@@ -105,7 +105,6 @@ void HartUnit::sleep(Deadline deadline) {
 
 void HartUnit::begin() {
   std::lock_guard const lock{mutex_};
-  hart().caller = this;
   open_ = false;
 }
 

@@ -18,6 +18,7 @@
 #include "board/description.h"
 #include "board/hart_crew.h"
 #include "board/inspected_machine.h"
+#include "board/machine_state.h"
 #include "board/memory_map.h"
 #include "devices/clint.h"
 #include "devices/pci.h"
@@ -29,7 +30,10 @@
 #include "firmware/sbi.h"
 #include "hart/interpreter.h"
 #include "nat/nat.h"
+#include "snapshot/hart_state.h"
+#include "snapshot/snapshot_file.h"
 #include "translator/translator.h"
+#include "virtio/balloon.h"
 #include "virtio/block.h"
 #include "virtio/console.h"
 #include "virtio/entropy.h"
@@ -47,7 +51,8 @@ using namespace board;
 constexpr unsigned kCpusMax = 16;
 constexpr std::size_t kDisksMax = 8;
 constexpr std::size_t kSharesMax = 8;
-constexpr unsigned kNetworkSlot = 3, kFirstDiskSlot = 4, kFirstShareSlot = 16, kVsockSlot = 24;
+constexpr unsigned kNetworkSlot = 3, kFirstDiskSlot = 4, kFirstShareSlot = 16, kVsockSlot = 24,
+                   kBalloonSlot = 30;
 // What a source does not give in so long is an error of the disk to the guest, whose own patience
 // ends after 30 s and with less grace.
 constexpr Duration kBlockPatience = 25s;
@@ -60,6 +65,10 @@ constexpr std::uint64_t kSliceAlone = 20'000, kSliceAmongOthers = 5'000;
 // The civil time of a machine that follows its instructions: 2024-01-01.
 constexpr std::uint64_t kEpochNs = 1'704'067'200ull * 1'000'000'000;
 constexpr std::uint64_t kLargePage = 2_MiB;
+// Of translated code, of all harts together and of each at least. What is known of each block takes
+// as much again and a half, so that a monitor stays below 128 MiB. When one is full it is thrown
+// away, and what is still needed comes back within milliseconds.
+constexpr std::size_t kCodeBytes = 32_MiB, kCodeBytesMin = 2_MiB;
 // What harts may say before anybody listens.
 constexpr std::size_t kConsoleTextMax = 1 << 20;
 
@@ -101,8 +110,10 @@ class VirtMachine final : public InspectedMachine,
         pci_{plic_, kPciInterrupt, kPciWindow, kPciWindowSize},
         fast_console_{[this](ByteView bytes) { write_console(bytes); }, *memory_},
         entropy_{[this](MutableBytes bytes) { fill_random(bytes); }, *memory_},
+        balloon_{*memory_},
         fast_console_function_{fast_console_, *memory_},
-        entropy_function_{entropy_, *memory_} {
+        entropy_function_{entropy_, *memory_},
+        balloon_function_{balloon_, *memory_} {
     bus_.attach(kSyscon, Syscon::kSize, syscon_);
     bus_.attach(kRtc, Rtc::kSize, rtc_);
     bus_.attach(kClint, Clint::kSize, clint_);
@@ -112,6 +123,7 @@ class VirtMachine final : public InspectedMachine,
     bus_.attach(kPciWindow, kPciWindowSize, pci_.window());
     pci_.add(1, fast_console_function_);
     pci_.add(2, entropy_function_);
+    pci_.add(kBalloonSlot, balloon_function_);
     for (std::unique_ptr<BlockSource>& source : options.disks) add_disk(std::move(source));
     for (Share& share : options.shares) add_share(std::move(share));
     power_on_ = world_.clock().now();
@@ -122,6 +134,9 @@ class VirtMachine final : public InspectedMachine,
   Result<void> connect(MachineOptions const& options);
   Result<void> load(MachineOptions options);
   MachineExit run(std::uint64_t instructions_max, Deadline deadline) override;
+  Result<void> save(world::Directory& folder, std::string_view name) override;
+  /// In place of `load`.
+  Result<void> restore(MachineState const& state, std::vector<StateSection> sections);
   std::size_t type(std::string_view bytes) override;
   void system_request(char key) override;
   std::vector<Hart const*> harts() const override {
@@ -129,6 +144,8 @@ class VirtMachine final : public InspectedMachine,
     return {states.begin(), states.end()};
   }
   GuestMemory const& memory() const override { return *memory_; }
+  Timebase timebase() const override { return timebase_; }
+  std::uint64_t memory_bytes() const override { return memory_->size(); }
   std::uint64_t instructions() const override { return harts_.steps_shown(); }
 
  private:
@@ -203,6 +220,9 @@ class VirtMachine final : public InspectedMachine,
   std::uint64_t next_due() const;
   bool take_typed();
   void fill_random(MutableBytes bytes);
+  void settle_disks();
+  Result<MachineState> state_of_all();
+  Result<void> for_each_part(auto const& each);
   void add_disk(std::unique_ptr<BlockSource> source);
   void submit(VirtioBlock::Job job);
   void add_share(Share share);
@@ -240,8 +260,10 @@ class VirtMachine final : public InspectedMachine,
   PciHost pci_;
   VirtioConsole fast_console_;
   VirtioEntropy entropy_;
+  VirtioBalloon balloon_;
   VirtioPci fast_console_function_;
   VirtioPci entropy_function_;
+  VirtioPci balloon_function_;
   std::vector<DiskSlot> disks_;
   std::vector<ShareSlot> shares_;
 
@@ -700,12 +722,110 @@ MachineExit VirtMachine::run_in_turns(std::uint64_t instructions_max, Deadline d
   }
 }
 
+// --- Snapshots ---------------------------------------------------------------------------------
+
+/// Calls `each` with every part that has a section of its own, and its name; until it fails.
+Result<void> VirtMachine::for_each_part(auto const& each) {
+  for (auto const& hart : harts_) {
+    SavedHart saved{hart->hart()};
+    MUT_TRY(each(fmt::format("hart-{}", hart->number()), saved));
+  }
+  MUT_TRY(each(std::string{"plic"}, plic_));
+  MUT_TRY(each(std::string{"clint"}, clint_));
+  MUT_TRY(each(std::string{"uart"}, uart_));
+  MUT_TRY(each(std::string{"rtc"}, rtc_));
+  for (unsigned slot = 0; slot < PciHost::kSlots; ++slot)
+    if (auto* const function = pci_.functions()[slot])
+      MUT_TRY(each(fmt::format("pci-{}-{}", slot, function->what()), *function));
+  return {};
+}
+
+/// What is under way is done, and what that lets begin, until the guest has all its answers.
+void VirtMachine::settle_disks() {
+  do {
+    threads::scope block_threads;
+    block_threads_ = &block_threads;
+    for (VirtioBlock::Job& job : std::exchange(postponed_, {})) submit(std::move(job));
+    submit_jobs();
+    static_cast<void>(block_threads.join());
+    block_threads_ = nullptr;
+  } while (take_answers());
+}
+
+Result<MachineState> VirtMachine::state_of_all() {
+  MachineState state;
+  state.memory_bytes = memory_->size();
+  state.cpus = static_cast<unsigned>(harts_.size());
+  state.console = console_device_;
+  state.timebase = timebase_;
+  state.firmware_inside = firmware_inside_;
+  state.ticks = time();
+  state.ticks_idle = ticks_idle_;
+  state.random_state = random_state_;
+  {
+    std::lock_guard const lock{outside_mutex_};
+    state.typed.assign(typed_.begin(), typed_.end());
+  }
+  for (auto const& hart : harts_)
+    if (hart->state() == HartState::started) state.started |= 1u << hart->number();
+  Deadline const patience = Deadline::at(world_.clock().now() + kBlockPatience);
+  for (DiskSlot& disk : disks_)
+    state.disks.push_back(MUT_TRY(look_at_disk(*disk.source, patience)));
+  return state;
+}
+
+Result<void> VirtMachine::save(world::Directory& folder, std::string_view name) {
+  if (exit_)
+    return fail(Fault::refused, "the machine has ended, and there is nothing to save",
+                "save one that runs");
+  settle_disks();
+  Deadline const patience = Deadline::at(world_.clock().now() + kBlockPatience);
+  for (DiskSlot& disk : disks_)
+    if (disk.source->writable()) MUT_TRY(disk.source->flush(patience));
+  Bytes bytes;
+  auto const state = MUT_TRY(state_of_all());
+  MUT_TRY(append_section(bytes, "machine", state));
+  MUT_TRY(for_each_part([&](std::string const& part_name, Saved const& part) {
+    return append_section(bytes, part_name, part);
+  }));
+  return write_snapshot(folder, name, *memory_, bytes);
+}
+
+Result<void> VirtMachine::restore(MachineState const& state, std::vector<StateSection> sections) {
+  Deadline const patience = Deadline::at(world_.clock().now() + kBlockPatience);
+  for (std::size_t i = 0; i < disks_.size(); ++i)
+    if (MUT_TRY(look_at_disk(*disks_[i].source, patience)) != state.disks[i])
+      return fail(
+          Fault::invalid,
+          fmt::format("disk {} is not the one that was there when the snapshot was made", i),
+          "give the same image, with the overlay as it was then");
+  MUT_TRY(for_each_part([&](std::string const& part_name, Saved& part) {
+    return restore_section(sections, part_name, part);
+  }));
+  if (!sections.empty())
+    return fail(Fault::unsupported,
+                fmt::format("the snapshot has {}, which this machine has not", sections[0].name),
+                "use the release that made it");
+  for (auto const& hart : harts_) {
+    bool const started = (state.started >> hart->number() & 1) != 0;
+    hart->set_state(started ? HartState::started : HartState::stopped);
+    hart->engine->core().mmu.rules_changed();
+    hart->show_steps();
+  }
+  random_state_ = state.random_state;
+  ticks_idle_ = state.ticks_idle;
+  power_on_ = world_.clock().now() - Duration{static_cast<Duration::rep>(state.ticks * kTickNs)};
+  typed_.assign(state.typed.begin(), state.typed.end());
+  return {};
+}
+
 Result<void> VirtMachine::make_engines(Engine engine) {
+  auto const code_bytes = std::max(kCodeBytesMin, kCodeBytes / harts_.size());
   for (auto const& hart : harts_) {
     if (engine == Engine::interpreter)
       hart->engine = std::make_unique<Interpreter>(hart->hart(), bus_, *this);
     else
-      hart->engine = MUT_TRY(Translator::make(hart->frame(), bus_, *this));
+      hart->engine = MUT_TRY(Translator::make(hart->frame(), bus_, *this, code_bytes));
   }
   return {};
 }
@@ -765,6 +885,48 @@ Result<void> VirtMachine::load(MachineOptions options) {
 }
 
 }  // namespace
+
+Result<std::unique_ptr<InspectedMachine>> restore_machine(world::Directory& folder,
+                                                          std::string_view name,
+                                                          RestoreOptions options,
+                                                          Machine::Console console,
+                                                          world::World& world) {
+  if (options.engine == Engine::audit)
+    return fail(Fault::unsupported, "an audit begins when a machine is switched on",
+                "restore it under one engine");
+  auto const snapshot = MUT_TRY(open_snapshot(folder, name));
+  auto sections = MUT_TRY(read_sections(snapshot.state));
+  MachineState state;
+  MUT_TRY(restore_section(sections, "machine", state));
+  constexpr std::uint64_t kTicksMax = std::uint64_t{1} << 50;
+  if (state.cpus == 0 || state.cpus > kCpusMax || state.ticks > kTicksMax ||
+      state.memory_bytes != snapshot.layout.memory_bytes)
+    return fail(Fault::corrupt, "the snapshot is of a machine that cannot be");
+  if (options.disks.size() != state.disks.size())
+    return fail(
+        Fault::invalid,
+        fmt::format("{} disks for a snapshot with {}", options.disks.size(), state.disks.size()),
+        "give the disks that the machine had");
+  MachineOptions made{.memory_bytes = state.memory_bytes,
+                      .cpus = state.cpus,
+                      .disks = std::move(options.disks),
+                      .engine = options.engine,
+                      .console = state.console,
+                      .timebase = state.timebase};
+  if (!state.firmware_inside) made.firmware.resize(1);  // it is in memory already
+  auto memory = MUT_TRY(GuestMemory::create(kRam, state.memory_bytes));
+  MUT_TRY(snapshot.fill(*memory, options.check_memory));
+  auto machine = std::make_unique<VirtMachine>(made, std::move(console), world, std::move(memory));
+  MUT_TRY(machine->make_engines(made.engine));
+  MUT_TRY(machine->restore(state, std::move(sections)));
+  return machine;
+}
+
+Result<std::unique_ptr<Machine>> Machine::restore(world::Directory& folder, std::string_view name,
+                                                  RestoreOptions options, Console console,
+                                                  world::World& world) {
+  return MUT_TRY(restore_machine(folder, name, std::move(options), std::move(console), world));
+}
 
 Result<std::unique_ptr<InspectedMachine>> make_machine(MachineOptions options,
                                                        Machine::Console console,

@@ -82,4 +82,18 @@ void Clint::write(std::uint64_t offset, unsigned size, std::uint64_t value) {
   }
 }
 
+Result<void> Clint::save(StateWriter& to) const {
+  for (auto const& compare : compare_) to.put(compare.load());
+  return {};
+}
+
+bool Clint::restore(StateReader& from) {
+  for (auto& compare : compare_) {
+    std::uint64_t value = 0;
+    if (!from.get(value)) return false;
+    compare = value;
+  }
+  return true;
+}
+
 }  // namespace mutirao::machine

@@ -6,13 +6,14 @@
 
 #include "hart/hart.h"
 #include "memory/bus.h"
+#include "snapshot/state.h"
 
 namespace mutirao::machine {
 
 /// The core-local interruptor: software interrupts between harts, and the machine timer, for
 /// firmware that runs in machine mode (layout of the SiFive CLINT; ACLINT 1.0 has the same
 /// registers).
-class Clint final : public Device {
+class Clint final : public Device, public Saved {
  public:
   static constexpr std::uint64_t kSize = 0x10000;
 
@@ -28,6 +29,10 @@ class Clint final : public Device {
 
   [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned size) override;
   void write(std::uint64_t offset, unsigned size, std::uint64_t value) override;
+
+  // Saved
+  [[nodiscard]] Result<void> save(StateWriter& to) const override;
+  [[nodiscard]] bool restore(StateReader& from) override;
 
  private:
   std::vector<Hart*> harts_;

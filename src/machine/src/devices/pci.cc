@@ -21,6 +21,7 @@ constexpr std::uint32_t kAbsent = 0xFFFFFFFF;
 struct Bridge final : PciFunction {
   // What QEMU's generic bridge says: kernels have no driver for it, and need none.
   Bridge() : PciFunction{{0x1B36, 0x0008, 0x060000, 0, 0}} {}
+  std::string_view what() const override { return "bridge"; }
   std::uint64_t read(std::uint64_t, unsigned) override { return 0; }
   void write(std::uint64_t, unsigned, std::uint64_t) override {}
 };
@@ -81,10 +82,34 @@ void PciFunction::write_config(std::uint32_t offset, unsigned size, std::uint32_
     auto const byte = static_cast<std::uint8_t>(value >> 8 * i);
     config_[offset + i] = static_cast<std::uint8_t>((config_[offset + i] & ~mask) | (byte & mask));
   }
+  look_at_config();
+  if (host_ != nullptr) host_->update_wires();
+}
+
+void PciFunction::look_at_config() noexcept {
   bool const on = (config_[kCommandAt] & kMemoryOn) != 0;
   base_ = on ? read_config(kBar0At, 4) : 0;
   interrupt_off_ = (read_config(kCommandAt, 2) & kInterruptOff) != 0;
-  if (host_ != nullptr) host_->update_wires();
+}
+
+Result<void> PciFunction::save(StateWriter& to) const {
+  to.put(ByteView{config_});
+  to.put(interrupt_.load());
+  return {};
+}
+
+/// What a driver may not change stays as it was made.
+bool PciFunction::restore(StateReader& from) {
+  Bytes config;
+  bool raised = false;
+  if (!from.get(config, config_.size()) || config.size() != config_.size() || !from.get(raised))
+    return false;
+  for (std::size_t i = 0; i < config_.size(); ++i)
+    config_[i] =
+        static_cast<std::uint8_t>((config_[i] & ~writable_[i]) | (config[i] & writable_[i]));
+  interrupt_ = raised;
+  look_at_config();
+  return true;
 }
 
 PciFunction::Range PciFunction::range() const noexcept {

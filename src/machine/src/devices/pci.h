@@ -4,12 +4,14 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "mutirao/threads/mutex.h"
 
 #include "devices/plic.h"
 #include "memory/bus.h"
+#include "snapshot/state.h"
 
 /// PCI as far as paravirtual devices need it: one bus, configured by ECAM, with a window of memory
 /// and the four wires INTA to INTD (PCI Local Bus 3.0, chapter 6; PCI Express Base, 7.2.2).
@@ -19,7 +21,7 @@ namespace mutirao::machine {
 /// holds what it was made with; what a driver may change in it is said bit by bit.
 ///
 /// The configuration space is the host bridge's to guard; what is behind BAR 0, the function's.
-class PciFunction {
+class PciFunction : public Saved {
  public:
   struct Identity {
     std::uint16_t vendor;
@@ -29,7 +31,9 @@ class PciFunction {
     std::uint32_t memory_size;  ///< of BAR 0, a power of two of at least 16
   };
   explicit PciFunction(Identity const& identity);
-  virtual ~PciFunction() = default;
+  ~PciFunction() override = default;
+  /// For people: "bridge", "block".
+  [[nodiscard]] virtual std::string_view what() const { return "device"; }
 
   [[nodiscard]] std::uint32_t read_config(std::uint32_t offset, unsigned size) const;
   void write_config(std::uint32_t offset, unsigned size, std::uint32_t value);
@@ -46,6 +50,10 @@ class PciFunction {
 
   [[nodiscard]] bool interrupt_raised() const noexcept;
 
+  // Saved: the configuration, and whether it interrupts
+  [[nodiscard]] Result<void> save(StateWriter& to) const override;
+  [[nodiscard]] bool restore(StateReader& from) override;
+
  protected:
   /// Adds a vendor-specific capability: its bytes behind the link to the next.
   void add_capability(ByteView content);
@@ -54,6 +62,7 @@ class PciFunction {
  private:
   friend class PciHost;
   void put(std::uint32_t offset, unsigned size, std::uint32_t value, std::uint32_t writable = 0);
+  void look_at_config() noexcept;
 
   std::array<std::uint8_t, 256> config_{};
   std::array<std::uint8_t, 256> writable_{};
@@ -79,6 +88,11 @@ class PciHost {
 
   /// `function` outlives this. Slot 0 is the bridge itself.
   void add(unsigned slot, PciFunction& function);
+
+  /// By slot; nothing where there is none.
+  [[nodiscard]] std::array<PciFunction*, kSlots> const& functions() const noexcept {
+    return functions_;
+  }
 
   [[nodiscard]] Device& ecam() noexcept { return ecam_; }
   [[nodiscard]] Device& window() noexcept { return window_; }

@@ -118,4 +118,27 @@ void Plic::write(std::uint64_t offset, unsigned size, std::uint64_t value) {
   update();
 }
 
+Result<void> Plic::save(StateWriter& to) const {
+  for (auto const priority : priority_) to.put(priority);
+  for (auto const* bits : {&level_, &pending_, &in_service_})
+    for (auto const word : *bits) to.put(word);
+  for (Context const& context : contexts_) {
+    for (auto const word : context.enabled) to.put(word);
+    to.put(context.threshold);
+  }
+  return {};
+}
+
+bool Plic::restore(StateReader& from) {
+  bool there = true;
+  for (auto& priority : priority_) there = from.get(priority) && priority <= kPriorityMax && there;
+  for (auto* bits : {&level_, &pending_, &in_service_})
+    for (auto& word : *bits) there = from.get(word) && there;
+  for (Context& context : contexts_) {
+    for (auto& word : context.enabled) there = from.get(word) && there;
+    there = from.get(context.threshold) && context.threshold <= kPriorityMax && there;
+  }
+  return there && ((level_[0] | pending_[0] | in_service_[0]) & 1) == 0;
+}
+
 }  // namespace mutirao::machine

@@ -8,6 +8,7 @@
 
 #include "hart/hart.h"
 #include "memory/bus.h"
+#include "snapshot/state.h"
 
 namespace mutirao::machine {
 
@@ -16,7 +17,7 @@ namespace mutirao::machine {
 ///
 /// 95 sources, level-triggered. Two contexts for each hart, in the order of QEMU's `virt`: machine
 /// mode, then supervisor mode.
-class Plic final : public Device {
+class Plic final : public Device, public Saved {
  public:
   static constexpr unsigned kSources = 96;  // number 0 is none
   static constexpr std::uint64_t kSize = 0x600000;
@@ -29,6 +30,10 @@ class Plic final : public Device {
 
   [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned size) override;
   void write(std::uint64_t offset, unsigned size, std::uint64_t value) override;
+
+  // Saved
+  [[nodiscard]] Result<void> save(StateWriter& to) const override;
+  [[nodiscard]] bool restore(StateReader& from) override;
 
  private:
   using SourceBits = std::array<std::uint32_t, kSources / 32>;

@@ -82,4 +82,16 @@ void Rtc::write(std::uint64_t offset, unsigned, std::uint64_t value) {
   update();
 }
 
+Result<void> Rtc::save(StateWriter& to) const {
+  for (auto const value : {set_by_, latched_, alarm_}) to.put(value);
+  to.put(high_);
+  for (bool const flag : {armed_, fired_, enabled_}) to.put(flag);
+  return {};
+}
+
+bool Rtc::restore(StateReader& from) {
+  return from.get(set_by_) && from.get(latched_) && from.get(alarm_) && from.get(high_) &&
+         from.get(armed_) && from.get(fired_) && from.get(enabled_);
+}
+
 }  // namespace mutirao::machine

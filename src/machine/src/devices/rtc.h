@@ -7,12 +7,13 @@
 
 #include "devices/plic.h"
 #include "memory/bus.h"
+#include "snapshot/state.h"
 
 namespace mutirao::machine {
 
 /// The time of day, in nanoseconds since 1970, and one alarm: the "goldfish" clock of Android's
 /// emulator (its documentation, GOLDFISH-VIRTUAL-HARDWARE.TXT, chapter VII).
-class Rtc final : public Device {
+class Rtc final : public Device, public Saved {
  public:
   static constexpr std::uint64_t kSize = 0x1000;
 
@@ -25,6 +26,10 @@ class Rtc final : public Device {
 
   [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned size) override;
   void write(std::uint64_t offset, unsigned size, std::uint64_t value) override;
+
+  // Saved
+  [[nodiscard]] Result<void> save(StateWriter& to) const override;
+  [[nodiscard]] bool restore(StateReader& from) override;
 
  private:
   [[nodiscard]] std::uint64_t now() const { return civil_ns_() + set_by_; }

@@ -150,4 +150,24 @@ void Uart::write(std::uint64_t offset, unsigned, std::uint64_t value) {
   update();
 }
 
+Result<void> Uart::save(StateWriter& to) const {
+  to.put(Bytes{input_.begin(), input_.end()});
+  for (auto const byte :
+       {interrupt_enable_, fifo_control_, line_control_, modem_control_, scratch_})
+    to.put(byte);
+  to.put(divisor_);
+  to.put(empty_to_tell_);
+  return {};
+}
+
+bool Uart::restore(StateReader& from) {
+  Bytes input;
+  if (!from.get(input, kInputMax)) return false;
+  input_.assign(input.begin(), input.end());
+  for (auto* byte :
+       {&interrupt_enable_, &fifo_control_, &line_control_, &modem_control_, &scratch_})
+    if (!from.get(*byte)) return false;
+  return from.get(divisor_) && from.get(empty_to_tell_);
+}
+
 }  // namespace mutirao::machine

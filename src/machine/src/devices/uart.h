@@ -10,6 +10,7 @@
 
 #include "devices/plic.h"
 #include "memory/bus.h"
+#include "snapshot/state.h"
 
 namespace mutirao::machine {
 
@@ -17,7 +18,7 @@ namespace mutirao::machine {
 ///
 /// What the guest sends is out at once. What is typed waits here, a megabyte at most, until the
 /// guest reads it.
-class Uart final : public Device {
+class Uart final : public Device, public Saved {
  public:
   static constexpr std::uint64_t kSize = 0x100;
   static constexpr std::size_t kInputMax = 1 << 20;
@@ -33,6 +34,10 @@ class Uart final : public Device {
 
   [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned size) override;
   void write(std::uint64_t offset, unsigned size, std::uint64_t value) override;
+
+  // Saved
+  [[nodiscard]] Result<void> save(StateWriter& to) const override;
+  [[nodiscard]] bool restore(StateReader& from) override;
 
  private:
   [[nodiscard]] std::uint8_t interrupt_identity() const noexcept;

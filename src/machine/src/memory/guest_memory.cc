@@ -73,6 +73,16 @@ bool GuestMemory::write(GuestAddress address, ByteView bytes) noexcept {
   return true;
 }
 
+bool GuestMemory::discard(GuestAddress address, std::uint64_t size) noexcept {
+  if (!contains(address, size)) return false;
+  auto const begin = (address + kPageMask) & ~kPageMask;
+  auto const end = (address + size) & ~kPageMask;
+  if (begin >= end) return true;
+  madvise(bytes_ + (begin - base_), end - begin, MADV_DONTNEED);
+  wrote(begin, end - begin);
+  return true;
+}
+
 void GuestMemory::share(CodeExchange& exchange) {
   exchange_ = &exchange;
   holders_.reset(new std::atomic<std::uint32_t>[size_ / kPageSize]());

@@ -108,6 +108,11 @@ class GuestMemory {
     return true;
   }
 
+  /// The guest does not need these bytes any more: whole pages among them go back to the host, and
+  /// what is read there is zero, or what it was when the machine was restored. False, with nothing
+  /// done, if any of them is not RAM.
+  [[nodiscard]] bool discard(GuestAddress address, std::uint64_t size) noexcept;
+
   /// Where a page of RAM lies in the host; nothing if it is none.
   [[nodiscard]] std::uint8_t* host_page(GuestAddress page) noexcept {
     return contains(page, kPageSize) ? bytes_ + (page - base_) : nullptr;

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <utility>
 
+#include "mutirao/base/units.h"
+
 namespace mutirao::machine {
 namespace {
 

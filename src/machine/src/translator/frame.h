@@ -111,6 +111,15 @@ struct TranslationState {
     auto const seen = std::atomic_ref<std::int64_t>{budget}.load(std::memory_order_relaxed);
     return static_cast<std::uint64_t>(seen) & (static_cast<std::uint64_t>(kHurry) - 1);
   }
+  void set_left(std::uint64_t count) noexcept {
+    std::atomic_ref<std::int64_t>{budget}.store(static_cast<std::int64_t>(count),
+                                                std::memory_order_relaxed);
+  }
+  /// As translated code does it: not in one.
+  void give_back(std::uint32_t count) noexcept {
+    std::atomic_ref<std::int64_t> const shared{budget};
+    shared.store(shared.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+  }
   static constexpr std::int64_t kHurry = std::int64_t{1} << 40;
 
   void forget_targets() noexcept {

@@ -394,7 +394,7 @@ void Translator::show(Site const& site) noexcept {
 
 /// Code is left before or after the instruction: those behind it in the block were not begun.
 void Translator::stop_at(Site const& site, bool after) noexcept {
-  frame_.translation.budget += site.rest - (after ? 1 : 0);
+  frame_.translation.give_back(site.rest - (after ? 1 : 0));
   hart_.pc = site.pc + (after ? site.instruction.length : 0);
 }
 
@@ -518,7 +518,7 @@ __attribute__((no_sanitize("function")))  // what is called was not compiled: it
                                           Translator::enter(Block& block) {
   auto& state = frame_.translation;
   auto const left = steps_at_end_ - hart_.steps;
-  state.budget = static_cast<std::int64_t>(left);
+  state.set_left(left);
   state.link = nullptr;
   state.interpret = 0;
   state.in_region = 0;

@@ -163,6 +163,11 @@ void VirtioBlock::reset() {
   answered_.clear();
 }
 
+Result<void> VirtioBlock::save(StateWriter&) const {
+  if (held_bytes_ == 0 && answered_.empty()) return {};
+  return fail(Fault::refused, "requests of the guest are under way", "let the machine run on");
+}
+
 void VirtioBlock::serve(unsigned, VirtQueue& buffers) {
   // A driver has no more under way than the queue has room for. One that lets answers be written
   // over its own ring would go on for ever.

@@ -52,6 +52,9 @@ class VirtioBlock final : public VirtioDevice {
   void serve(unsigned queue, VirtQueue& buffers) override;
   /// What the driver left behind is answered no more.
   void reset() override;
+  /// Once all jobs are answered.
+  [[nodiscard]] Result<void> save(StateWriter& to) const override;
+  [[nodiscard]] bool restore(StateReader&) override { return true; }
 
   /// Does to the source what the guest asked for. On any user thread.
   void carry_out(Job& job, Deadline deadline);

@@ -42,4 +42,11 @@ void VirtioConsole::serve(unsigned queue, VirtQueue& buffers) {
   }
 }
 
+bool VirtioConsole::restore(StateReader& from) {
+  Bytes input;
+  if (!from.get(input, kInputMax)) return false;
+  input_.assign(input.begin(), input.end());
+  return true;
+}
+
 }  // namespace mutirao::machine

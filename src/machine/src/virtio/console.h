@@ -25,6 +25,11 @@ class VirtioConsole final : public VirtioDevice {
     return {.id = 3, .class_code = 0x078000, .queues = 2};
   }
   void serve(unsigned queue, VirtQueue& buffers) override;
+  [[nodiscard]] Result<void> save(StateWriter& to) const override {
+    to.put(Bytes{input_.begin(), input_.end()});
+    return {};
+  }
+  [[nodiscard]] bool restore(StateReader& from) override;
 
  private:
   std::function<void(ByteView)> output_;

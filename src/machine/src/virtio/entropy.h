@@ -18,6 +18,8 @@ class VirtioEntropy final : public VirtioDevice {
   [[nodiscard]] Kind kind() const override {
     return {.id = 4, .class_code = 0x00FF00, .queues = 1};
   }
+  [[nodiscard]] Result<void> save(StateWriter&) const override { return {}; }
+  [[nodiscard]] bool restore(StateReader&) override { return true; }
   void serve(unsigned, VirtQueue& buffers) override {
     std::array<std::uint8_t, 256> bytes;
     while (auto const chain = buffers.take()) {

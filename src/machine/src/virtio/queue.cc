@@ -50,7 +50,23 @@ std::size_t DescriptorChain::write(GuestMemory& memory, std::uint64_t offset,
                     });
 }
 
-void VirtQueue::reset() { *this = VirtQueue{*memory_}; }
+void VirtQueue::reset() {
+  auto const most = chain_bytes_max;
+  *this = VirtQueue{*memory_};
+  chain_bytes_max = most;
+}
+
+void VirtQueue::save(StateWriter& to) const {
+  for (auto const address : {descriptors, driver_area, device_area}) to.put(address);
+  for (auto const number : {size, taken_, given_, told_}) to.put(number);
+  for (bool const flag : {enabled, event_index, broken_}) to.put(flag);
+}
+
+bool VirtQueue::restore(StateReader& from) {
+  return from.get(descriptors) && from.get(driver_area) && from.get(device_area) &&
+         from.get(size) && from.get(taken_) && from.get(given_) && from.get(told_) &&
+         from.get(enabled) && from.get(event_index) && from.get(broken_);
+}
 
 std::optional<DescriptorChain> VirtQueue::break_off() {
   broken_ = true;
@@ -77,7 +93,7 @@ bool VirtQueue::append(DescriptorChain& chain, Descriptor const& part) const {
   if (part.size == 0) return true;
   if (!memory_->contains(part.address, part.size)) return false;
   (writable ? chain.writable : chain.readable).push_back({part.address, part.size});
-  return chain.readable_size() + chain.writable_size() <= kChainBytesMax &&
+  return chain.readable_size() + chain.writable_size() <= chain_bytes_max &&
          chain.readable.size() + chain.writable.size() <= kChainMax;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "memory/guest_memory.h"
+#include "snapshot/state.h"
 
 namespace mutirao::machine {
 
@@ -46,7 +47,7 @@ class DescriptorChain {
 class VirtQueue {
  public:
   static constexpr std::uint16_t kSizeMax = 256;
-  /// Of one chain: what no driver of ours needs, and no device must hold.
+  /// What no driver of ours needs in one chain, and no device must hold.
   static constexpr std::uint64_t kChainBytesMax = 16 << 20;
 
   /// As the driver sets it up; asserted nowhere, judged by `take`.
@@ -55,12 +56,16 @@ class VirtQueue {
   GuestAddress driver_area = 0;
   GuestAddress device_area = 0;
   bool enabled = false;
+  /// Of one chain. More only for a device that does not look at what is in it.
+  std::uint64_t chain_bytes_max = kChainBytesMax;
   /// Each side says at which index it wants to be told (VIRTIO_F_EVENT_IDX; 2.7.7.2, 2.7.10).
   bool event_index = false;
 
   explicit VirtQueue(GuestMemory& memory) : memory_{&memory} {}
 
   void reset();
+  void save(StateWriter& to) const;
+  [[nodiscard]] bool restore(StateReader& from);
   [[nodiscard]] bool broken() const noexcept { return broken_; }
   /// For a device to which a chain makes no sense.
   void break_now() noexcept { broken_ = true; }

@@ -66,6 +66,7 @@ VirtioPci::VirtioPci(VirtioDevice& device, GuestMemory& memory)
       device_{device},
       kind_{device.kind()},
       queues_(kind_.queues, VirtQueue{memory}) {
+  for (VirtQueue& queue : queues_) queue.chain_bytes_max = kind_.chain_bytes_max;
   add_capability(capability(kCommonType, kCommonAt, 0x38));
   add_capability(capability(kInterruptType, kInterruptAt, 1));
   add_capability(capability(kConfigType, kConfigAt, kPartSize));
@@ -229,6 +230,50 @@ void VirtioPci::write(std::uint64_t offset, unsigned size, std::uint64_t value) 
   if (offset < kNotifyAt) return;
   std::uint64_t const queue = (offset - kNotifyAt) / kNotifyStride;
   if (queue < queues_.size()) serve(static_cast<unsigned>(queue));
+}
+
+std::string_view VirtioPci::what() const {
+  switch (kind_.id) {  // Virtio 1.2, chapter 5
+    case 1:
+      return "net";
+    case 2:
+      return "block";
+    case 3:
+      return "console";
+    case 4:
+      return "entropy";
+    case 5:
+      return "balloon";
+    case 19:
+      return "vsock";
+    case 26:
+      return "fs";
+    default:
+      return "device";
+  }
+}
+
+Result<void> VirtioPci::save(StateWriter& to) const {
+  MUT_TRY(PciFunction::save(to));
+  to.put(device_feature_select_);
+  to.put(driver_feature_select_);
+  to.put(driver_features_);
+  to.put(queue_select_);
+  to.put(status_);
+  to.put(interrupt_status_);
+  to.put(static_cast<std::uint16_t>(queues_.size()));
+  for (VirtQueue const& queue : queues_) queue.save(to);
+  return device_.save(to);
+}
+
+bool VirtioPci::restore(StateReader& from) {
+  std::uint16_t queues = 0;
+  bool there = PciFunction::restore(from) && from.get(device_feature_select_) &&
+               from.get(driver_feature_select_) && from.get(driver_features_) &&
+               from.get(queue_select_) && from.get(status_) && from.get(interrupt_status_) &&
+               from.get(queues) && queues == queues_.size();
+  for (VirtQueue& queue : queues_) there = there && queue.restore(from);
+  return there && device_.restore(from);
 }
 
 }  // namespace mutirao::machine

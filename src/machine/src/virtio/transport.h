@@ -23,6 +23,7 @@ class VirtioDevice {
     std::uint32_t class_code;
     std::uint16_t queues;
     std::uint64_t features = 0;  ///< of the device itself; the transport adds its own
+    std::uint64_t chain_bytes_max = VirtQueue::kChainBytesMax;
   };
   virtual ~VirtioDevice() = default;
   [[nodiscard]] virtual Kind kind() const = 0;
@@ -37,6 +38,13 @@ class VirtioDevice {
   virtual void serve(unsigned queue, VirtQueue& buffers) = 0;
   /// The driver starts anew: chains that were taken are gone.
   virtual void reset() {}
+  /// What it knows beyond its queues, for a snapshot; see Saved. A device that has taken chains and
+  /// not given them back, or whose other side is elsewhere, cannot be saved, and says so.
+  [[nodiscard]] virtual Result<void> save(StateWriter& to) const {
+    static_cast<void>(to);
+    return fail(Fault::unsupported, "this device cannot be saved", "make the machine without it");
+  }
+  [[nodiscard]] virtual bool restore(StateReader& from) { return from.wrong(); }
 };
 
 /// Virtio over PCI, modern only (Virtio 1.2, 4.1): what an unmodified Debian kernel has built in.
@@ -63,6 +71,10 @@ class VirtioPci final : public PciFunction {
 
   [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned size) override;
   void write(std::uint64_t offset, unsigned size, std::uint64_t value) override;
+
+  [[nodiscard]] std::string_view what() const override;
+  [[nodiscard]] Result<void> save(StateWriter& to) const override;
+  [[nodiscard]] bool restore(StateReader& from) override;
 
  private:
   [[nodiscard]] std::uint64_t read_common(std::uint64_t offset) const;

@@ -6,6 +6,7 @@
 
 #include "mutirao/base/check.h"
 
+#include "virtio/balloon.h"
 #include "virtio/block.h"
 #include "virtio/console.h"
 #include "virtio/entropy.h"
@@ -125,6 +126,9 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   VirtioPci entropy_function{entropy, *memory};
   drive(console, *memory, console_function, script);
   drive(entropy, *memory, entropy_function, script);
+  VirtioBalloon balloon{*memory};
+  VirtioPci balloon_function{balloon, *memory};
+  drive(balloon, *memory, balloon_function, script);
   SmallSource source;
   // Answers come late: after those of two others, or after a reset.
   std::deque<VirtioBlock::Job> late;

@@ -67,6 +67,13 @@ struct MachineOptions {
       0;  ///< of the entropy that the guest starts with, unless it follows the host
 };
 
+/// What a snapshot does not have itself, for the machine that is made from it.
+struct RestoreOptions {
+  std::vector<std::unique_ptr<BlockSource>> disks{};  ///< as they were when it was saved
+  Engine engine = Engine::translator;                 ///< any but audit
+  bool check_memory = false;  ///< compares all of it with its checksum first: reads all of it
+};
+
 /// Why a run ended.
 struct MachineExit {
   enum class Kind : std::uint8_t {
@@ -98,11 +105,32 @@ class Machine {
   [[nodiscard]] static Result<std::unique_ptr<Machine>> create(MachineOptions options,
                                                                Console console,
                                                                world::World& world);
+  /// Goes on where the snapshot `name` in `folder` was made. Memory is read as the guest touches
+  /// it, so that the first instruction does not wait for it; the file may be replaced or removed
+  /// meanwhile, but not written to. The guest's clocks go on from where they were, and the one on
+  /// the board tells the time of day.
+  ///
+  /// Fault::corrupt for what is no snapshot, or a damaged one; unsupported when a newer release
+  /// made it, or with something in it that this one does not have; invalid when a disk is not the
+  /// one that was there.
+  [[nodiscard]] static Result<std::unique_ptr<Machine>> restore(world::Directory& folder,
+                                                                std::string_view name,
+                                                                RestoreOptions options,
+                                                                Console console,
+                                                                world::World& world);
   virtual ~Machine() = default;
 
   static constexpr std::uint64_t kNoLimit = ~std::uint64_t{0};
   [[nodiscard]] virtual MachineExit run(std::uint64_t instructions_max = kNoLimit,
                                         Deadline deadline = Deadline::never()) = 0;
+
+  /// Saves everything but the contents of disks, which are flushed and must be there as they are
+  /// when it is restored; between runs. The file `name` in `folder` is replaced when all of it is
+  /// durable: no crash leaves half of one. What was translated is not saved.
+  ///
+  /// Fault::unsupported when a device cannot be saved (the error says which), or for an audit;
+  /// refused when the machine has ended.
+  [[nodiscard]] virtual Result<void> save(world::Directory& folder, std::string_view name) = 0;
 
   /// What is typed at the console; gives how many bytes there was room for.
   virtual std::size_t type(std::string_view bytes) = 0;
@@ -112,6 +140,8 @@ class Machine {
   /// powers off. One at a time: a second before the guest took the first is nothing.
   virtual void system_request(char key) = 0;
 
+  [[nodiscard]] virtual Timebase timebase() const = 0;
+  [[nodiscard]] virtual std::uint64_t memory_bytes() const = 0;
   /// Instructions that all harts have begun.
   [[nodiscard]] virtual std::uint64_t instructions() const = 0;
 };

@@ -37,6 +37,19 @@ class File {
   /// Grows sparsely or cuts.
   virtual Result<void> resize(std::uint64_t size) = 0;
   virtual Result<FileInfo> info() = 0;
+  /// Memory shows the file from `offset` on, in place of what was there; all are whole pages, and
+  /// the memory is mapped, not allocated. What is written to it stays there. A page is read when it
+  /// is first touched; so the file may be removed or replaced afterwards, but neither written to
+  /// nor cut.
+  virtual Result<void> map_copy(std::uint64_t offset, MutableBytes memory) {
+    return read_exactly(offset, memory);
+  }
+  /// Nobody needs these bytes any more: their place goes back to the disk where that can be. What is
+  /// read there is zeros or what it was, until it is written again.
+  virtual Result<void> discard(std::uint64_t offset, std::uint64_t size) {
+    static_cast<void>(offset), static_cast<void>(size);
+    return {};
+  }
 
   Result<void> write_at(std::uint64_t offset, ByteView from);
   /// Fails with corrupt when the file ends first.
