@@ -676,6 +676,18 @@ class Story(unittest.TestCase):
         watcher.communicate(timeout=TIMEOUT_S)
         ended = ana.json("machine", "show", "web")["machine"]
         self.assertEqual((ended["state"], ended["end"]), ("ended", "powered off with 0"))
+        # Who is asked to end takes its machine along, and writes that down.
+        keeper = json.loads(ana.run(*words, "--name", "web", "--detach", "--json").stdout)["booted"]["process_id"]
+        os.kill(keeper, signal.SIGTERM)
+        wait_for(lambda: ana.json("machine", "show", "web")["machine"]["end"] == "left", "it was left")
+        # A guest that asks for a reset begins anew, in another process.
+        ana.run(*words, "--name", "web", "--detach")
+        first = ana.json("machine", "show", "web")["machine"]["process_id"]
+        typist = ana.start("machine", "console", "web", stdin=subprocess.PIPE)
+        self.until_output(typist.stdout, "~ # ")
+        typist.communicate("reboot -f\n", timeout=TIMEOUT_S)
+        wait_for(lambda: ana.json("machine", "show", "web")["machine"]["process_id"] not in (first, 0), "it began anew")
+        ana.run("machine", "stop", "web", "--patience", "0")
         # A monitor that was killed leaves a socket on which nobody answers.
         ana.run(*words, "--name", "web", "--detach")
         victim = ana.json("machine", "show", "web")["machine"]["process_id"]

@@ -12,6 +12,7 @@
 #include "mutirao/machine/machine.h"
 #include "mutirao/node/json.h"
 #include "mutirao/threads/blocking.h"
+#include "mutirao/threads/latch.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/signals.h"
 #include "mutirao/threads/this_thread.h"
@@ -35,6 +36,7 @@ namespace {
 
 constexpr std::uint64_t kImageBytesMax = 2_GiB;
 constexpr std::chrono::seconds kMonitorStartMax{60};
+constexpr std::size_t kToldBytesMax = 64 << 10;
 /// A machine that was left ends by itself in so long, or else by force.
 constexpr std::chrono::seconds kLeaveMax{3};
 
@@ -116,7 +118,9 @@ struct ReportPipe {
 /// One life of a machine, from power on to its end: its process, and what this one does meanwhile.
 class Boot {
  public:
-  Boot(Context const& context, MachineFolder const& folder) : context_{context}, folder_{folder} {}
+  /// `ready` is where a detached machine tells that it begins, and -1 once it has told.
+  Boot(Context const& context, MachineFolder const& folder, int& ready)
+      : context_{context}, folder_{folder}, ready_{ready} {}
 
   /// With its console on the terminal, or with none. While this process has one thread.
   Result<MachineEnd> run(bool shows_console, bool leaves, threads::signal_set& signals);
@@ -129,6 +133,7 @@ class Boot {
 
   Context const& context_;
   MachineFolder const& folder_;
+  int& ready_;
   ReportPipe report_;
   std::optional<Process> process_;
   std::string told_;
@@ -160,7 +165,7 @@ Result<MachineEnd> Boot::run(bool shows_console, bool leaves, threads::signal_se
     auto parts = MUT_TRY(prepare(MUT_TRY(world::OpenedSocket::listen_local(folder_.socket()))));
     process_.emplace(MUT_TRY(Process::copy([&] {
       ::close(report_.ends[0]);
-      if (context_.options.ready_fd >= 0) ::close(context_.options.ready_fd);
+      if (ready_ >= 0) ::close(ready_);
       return run_monitor(std::move(parts));
     })));
   }
@@ -185,18 +190,17 @@ Result<MachineEnd> Boot::run(bool shows_console, bool leaves, threads::signal_se
   return end;
 }
 
-/// Until the monitor has closed its end of the pipe: it ended.
+/// Until the monitor has closed its end of the pipe: it ended. However much it tells, the last of
+/// it is what counts.
 void Boot::read_reports() {
-  bool answered = false;
   for (;;) {
     std::array<char, 4096> bytes;
     auto const got =
         threads::blocking([&] { return ::read(report_.ends[0], bytes.data(), bytes.size()); });
     if (got <= 0) return;
     told_.append(bytes.data(), static_cast<std::size_t>(got));
-    if (answered || !told_.contains('\n')) continue;
-    answered = true;
-    if (told_.starts_with("ready\n")) tell_ready(context_.options.ready_fd, nullptr);
+    if (ready_ >= 0 && told_.starts_with("ready\n")) tell_ready(std::exchange(ready_, -1), nullptr);
+    if (told_.size() > kToldBytesMax) told_.erase(0, told_.size() - kToldBytesMax);
   }
 }
 
@@ -207,13 +211,20 @@ void Boot::end_by_hand(MachineClient& machine) {
 
 Result<void> Boot::follow(world::World& world, bool shows_console, bool leaves) {
   threads::scope reports;
-  reports.spawn("reports", [this] { read_reports(); });
+  threads::latch ended{1};
+  reports.spawn("reports", [&] {
+    read_reports();
+    ended.count_down();
+  });
   if (shows_console) {
     MachineClient machine{world, folder_.socket()};
     auto const shown = show_on_terminal(machine, {.types = true, .leaves = leaves});
     if (shown && *shown == ConsoleEnd::left) end_by_hand(machine);
-    if (threads::stop_requested()) process_->kill();
+    // Nobody could reach a machine whose console is lost.
+    if (!shown && !ended.wait(threads::within(kLeaveMax))) process_->kill();
   }
+  // Who is asked to stop takes the monitor along; only then its reports end.
+  if (!ended.wait()) process_->kill();
   return reports.join();
 }
 
@@ -242,17 +253,18 @@ int told_end(Context const& context, MachineEnd const& end) {
 /// In this process and its monitor, until the machine ends.
 int boot_here(Context const& context, MachineFolder const& folder) {
   threads::signal_set signals{SIGINT, SIGTERM};
-  bool const shows_console = context.options.ready_fd < 0;
+  int ready = context.options.ready_fd;
+  bool const shows_console = ready < 0;
   std::optional<RawTerminal> terminal;
   if (shows_console) terminal.emplace();
   bool const leaves = terminal && terminal->changed();
   if (leaves && !context.options.quiet) fmt::print(stderr, "Ctrl-] leaves the machine\r\n");
   for (;;) {
-    auto const end = Boot{context, folder}.run(shows_console, leaves, signals);
+    auto const end = Boot{context, folder, ready}.run(shows_console, leaves, signals);
     if (end && end->ended == "reset") continue;  // it asked to begin anew
     terminal.reset();
     if (end) return told_end(context, *end);
-    tell_ready(context.options.ready_fd, &end.error());
+    tell_ready(ready, &end.error());
     return report(end.error(), context.options.json);
   }
 }
