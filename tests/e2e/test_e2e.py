@@ -761,6 +761,26 @@ class Story(unittest.TestCase):
         self.assertEqual(told["copies_verified"], 4)
         self.assertEqual(told["delivered_bytes"], 4 * 60_000_000)
 
+    def test_a_machine_behind_walls_reaches_what_it_was_allowed_by_name(self):
+        ana = self.home("ana")
+        fetched = subprocess.run([ROOT / "packaging/guests/fetch"], capture_output=True, text=True)
+        if fetched.returncode != 0:
+            self.skipTest(f"no guest to boot: {fetched.stderr.strip()}")
+        files = dict(line.split(" ", 1) for line in fetched.stdout.splitlines())
+        (ana.work / "told").write_text("what the host has\n")
+        server = subprocess.Popen([sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"], cwd=ana.work, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            port = int(re.search(r"port (\d+)", server.stdout.readline()).group(1))
+            booted = ana.start("boot", "--isolation", "required", "--kernel", files["kernel"], "--initrd", files["initrd"],
+                               "--append", "console=ttyS0 quiet guest_modules", "--memory", "256", "--allow", f"localhost:{port}", stdin=subprocess.PIPE)
+            self.until_output(booted.stdout, "~ # ")
+            rest, errors = booted.communicate(f"udhcpc -i eth0 -n -q >/dev/null 2>&1; wget -q -O - http://10.0.2.2:{port}/told; nslookup nowhere.invalid 10.0.2.3; poweroff -f\n", timeout=TIMEOUT_S)
+        finally:
+            server.kill()
+            server.communicate()
+        self.assertIn("what the host has", rest)
+        self.assertEqual(booted.returncode, 0, errors)
+
     def test_demo_boots_a_machine_or_says_why_not(self):
         ana = self.home("ana")
         few = ("demo", "--size", "5", "--nodes", "2", "--json")

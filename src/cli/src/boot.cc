@@ -62,6 +62,22 @@ Result<Bytes> read_image(world::World& world, Context const& context, std::strin
   return bytes;
 }
 
+/// No card at all for a machine that reaches nothing and is reached by nobody.
+Result<std::optional<machine::NetworkOptions>> network_options(Options const& options) {
+  machine::NetworkOptions network{.reach = MUT_TRY(machine::parse_reach(options.network))};
+  for (auto const& text : options.allowed)
+    network.allowed.push_back(MUT_TRY(machine::parse_allowed(text)));
+  for (auto const& text : options.published)
+    network.published.push_back(MUT_TRY(machine::parse_published(text)));
+  bool const none = network.reach == machine::NetworkOptions::Reach::nothing &&
+                    network.allowed.empty() && network.published.empty();
+  if (none) return std::nullopt;
+  if (options.deterministic)
+    return fail(Fault::invalid, "what comes from a network is never the same twice",
+                "leave out --deterministic, or the network");
+  return network;
+}
+
 Result<machine::MachineOptions> machine_options(world::World& world, Context const& context) {
   auto const& options = context.options;
   std::vector<std::unique_ptr<machine::BlockSource>> disks;
@@ -77,6 +93,7 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
       .append = options.append,
       .firmware = MUT_TRY(read_image(world, context, options.firmware)),
       .disks = std::move(disks),
+      .network = MUT_TRY(network_options(options)),
       .engine = options.engine == "interp"  ? machine::Engine::interpreter
                 : options.engine == "audit" ? machine::Engine::audit
                                             : machine::Engine::translator,
@@ -289,6 +306,9 @@ std::vector<std::string> words_of(Context const& context) {
   add("--memory", std::to_string(options.memory_mb));
   add("--engine", options.engine);
   add("--isolation", options.isolation);
+  add("--network", options.network);
+  for (auto const& each : options.allowed) add("--allow", each);
+  for (auto const& each : options.published) add("--publish", each);
   if (options.deterministic) {
     words.push_back("--deterministic");
     add("--seed", std::to_string(options.seed));

@@ -132,6 +132,20 @@ void add_boot(CLI::App& app, Options& options) {
   boot->add_option("--memory", options.memory_mb, "Memory in MiB (default 1024)")
       ->type_name("MIB")
       ->check(CLI::Range(16, 1 << 20));
+  boot->add_option("--network", options.network,
+                   "What it reaches: off (default), the internet, or the lan as well; never this "
+                   "host, unless allowed")
+      ->type_name("REACH")
+      ->check(CLI::IsMember({"off", "internet", "lan"}));
+  boot->add_option("--allow", options.allowed,
+                   "It reaches this too; 127.0.0.1:8080 is 10.0.2.2:8080 inside; may be repeated")
+      ->type_name("HOST:PORT")
+      ->allow_extra_args(false);
+  boot->add_option("--publish", options.published,
+                   "A port here (of 127.0.0.1, or of an address in front) that leads to one of its "
+                   "own: 2222:22, 0.0.0.0:5353:53/udp; may be repeated")
+      ->type_name("PORT:PORT")
+      ->allow_extra_args(false);
   boot->add_option(
           "--engine", options.engine,
           "How instructions are executed: jit (default), interp, or audit, which does both "

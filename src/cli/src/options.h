@@ -64,6 +64,9 @@ struct Options {
   std::string engine = "jit";
   unsigned cpus = 1;
   std::uint32_t memory_mb = 1024;
+  std::string network = "off";  ///< how far the guest reaches
+  std::vector<std::string> allowed;
+  std::vector<std::string> published;
   bool deterministic = false;
   std::string isolation = "possible";
 

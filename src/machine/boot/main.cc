@@ -1,7 +1,9 @@
 // machine_boot --kernel FILE [--initrd FILE] [--append TEXT] [--firmware FILE] [--memory MIB]
 //              [--cpus N] [--instructions MILLIONS] [--deterministic SEED] [--until TEXT] [--engine
 //              interp|jit|audit] [--type TEXT] [--console virtio] [--disk FILE [--overlay FILE]
-//              [--profile FILE]]... [--snapshot]
+//              [--profile FILE]]... [--snapshot] [--network off|internet|lan]
+//              [--allow HOST:PORT]... [--publish [HOST_ADDRESS:]PORT:GUEST_PORT[/udp]]...
+//              [--simulated-network SEED]
 //
 // Boots a guest with its console on standard output. With --until it types TEXT of --type (a line)
 // when that text appeared, and without --type ends there with 0. Exits as the guest does; 3 when
@@ -11,11 +13,15 @@
 // A disk is written to, unless it has an overlay: then what the guest writes goes there. --snapshot
 // gives each disk without one an overlay that is gone when the program ends. --profile is written
 // at the end: a line for each part of the disk that the guest read, first one first.
+//
+// --simulated-network puts the host into a network that is made up (simulated_network.h). With
+// --deterministic, runs that reach for it are the same as well.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <unistd.h>
 #include <vector>
@@ -26,6 +32,8 @@
 #include "mutirao/machine/machine.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/world/real_world.h"
+
+#include "simulated_network.h"
 
 namespace {
 
@@ -54,7 +62,22 @@ struct BootRequest {
   bool snapshot = false;
   std::string until;
   std::string line;
+  std::optional<std::uint64_t> simulated_network{};
 };
+
+machine::NetworkOptions& network_of(BootRequest& request) {
+  auto& network = request.options.network;
+  return network ? *network : network.emplace();
+}
+
+/// The value, or the end of the program.
+template <class T>
+T parsed(Result<T> value) {
+  if (value) return *std::move(value);
+  std::fprintf(stderr, "machine_boot: %s: %s\n", value.error().what.c_str(),
+               value.error().mend.c_str());
+  std::exit(2);
+}
 
 BootRequest parse(int argc, char** argv) {
   BootRequest request;
@@ -100,6 +123,14 @@ BootRequest parse(int argc, char** argv) {
       request.disks.back().overlay = value;
     else if (name == "--profile")
       request.disks.back().profile_path = value;
+    else if (name == "--network")
+      network_of(request).reach = parsed(machine::parse_reach(value));
+    else if (name == "--simulated-network")
+      request.simulated_network = std::stoull(value);
+    else if (name == "--allow")
+      network_of(request).allowed.push_back(parsed(machine::parse_allowed(value)));
+    else if (name == "--publish")
+      network_of(request).published.push_back(parsed(machine::parse_published(value)));
     else if (name == "--console")
       request.options.console =
           value == "virtio" ? machine::ConsoleDevice::virtio : machine::ConsoleDevice::serial;
@@ -165,12 +196,10 @@ void write_profiles(BootRequest const& request) {
   }
 }
 
-int boot(BootRequest request) {
+int boot(BootRequest request, world::World& world) {
   using machine::MachineExit;
-  base::SilentLog log;
-  auto const world = world::make_real_world(log);
   for (DiskRequest& wanted : request.disks) {
-    auto disk = open_disk(*world, wanted, request.snapshot);
+    auto disk = open_disk(world, wanted, request.snapshot);
     if (!disk) {
       std::fprintf(stderr, "machine_boot: %s: %s\n", wanted.path.c_str(),
                    disk.error().what.c_str());
@@ -193,7 +222,7 @@ int boot(BootRequest request) {
         // From here, so that the guest finds it after the same instruction each time.
         if (found) running->type(request.line);
       },
-      *world);
+      world);
   if (!created) {
     std::fprintf(stderr, "machine_boot: %s\n", created.error().what.c_str());
     return 2;
@@ -203,10 +232,11 @@ int boot(BootRequest request) {
   constexpr std::uint64_t kLook = 5'000'000;
   int code = 3;
   while (running->instructions() < request.instructions_max) {
-    Deadline const look =
-        follows_host ? Deadline::at(world->clock().now() + 100ms) : Deadline::never();
-    MachineExit const exit =
-        running->run(std::min(kLook, request.instructions_max - running->instructions()), look);
+    // By the world's time it looks ten times a second, else after so many instructions.
+    auto const left = request.instructions_max - running->instructions();
+    MachineExit const exit = follows_host
+                                 ? running->run(left, Deadline::at(world.clock().now() + 100ms))
+                                 : running->run(std::min(kLook, left));
     if (exit.kind == MachineExit::Kind::powered_off || exit.kind == MachineExit::Kind::reset) {
       code = static_cast<int>(exit.code);
       break;
@@ -234,7 +264,15 @@ int boot(BootRequest request) {
 int main(int argc, char** argv) {
   BootRequest request = parse(argc, argv);
   int code = 1;
+  if (request.simulated_network) {
+    run_in_simulated_network(*request.simulated_network,
+                             [&](world::World& world) { code = boot(std::move(request), world); });
+    return code;
+  }
   threads::runtime runtime{{.processors = 1}};
-  runtime.run([&] { code = boot(std::move(request)); });
+  runtime.run([&] {
+    base::SilentLog log;
+    code = boot(std::move(request), *world::make_real_world(log));
+  });
   return code;
 }

@@ -5,13 +5,16 @@ The kernel and the initramfs come from packaging/guests/fetch; without them a st
 code 77).
 """
 import hashlib
+import http.server
 import os
 import pathlib
 import random
 import re
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -53,6 +56,39 @@ def boots_by_every_engine(program):
 def boots_several_processors(program):
     run = boot(program, "grep -c ^processor /proc/cpuinfo; poweroff -f", "--cpus", "3")
     assert re.search(r"^3\r?$", run.stdout, re.MULTILINE), "not all of them are there"
+
+
+def processor_seconds(program, line):
+    before = os.times()
+    run = boot(program, line, "--cpus", "2", "--memory", "512", "--instructions", "60000")
+    after = os.times()
+    return (after.children_user + after.children_system) - (before.children_user + before.children_system), run
+
+
+def runs_two_processors_as_fast_as_two(program):
+    """Two jobs, one after the other and at the same time: with both harts at work all along, the speed-up is twice
+    the ratio of the processor time that they take, however busy the host is."""
+    prepare = "dd if=/dev/urandom of=/f bs=1M count=16 2>/dev/null; job() { gzip -c /f | md5sum; sort /proc/kallsyms | md5sum; }; "
+    busy = "head -1 /proc/stat; "
+    boot_alone, _ = processor_seconds(program, prepare + "poweroff -f")
+    one, _ = processor_seconds(program, prepare + "job; job; poweroff -f")
+    both, run = processor_seconds(program, prepare + busy + "job & job & wait; " + busy + "poweroff -f")
+    sums = re.findall(r"^([0-9a-f]{32})  -", run.stdout, re.MULTILINE)
+    assert len(sums) == 4 and len(set(sums)) == 2, "the jobs did not do the same"
+    first, last = ([int(n) for n in each.split()] for each in re.findall(r"^cpu  ([0-9 ]+)", run.stdout, re.MULTILINE))
+    ticks = [b - a for a, b in zip(first, last)]
+    idle = ticks[3] / sum(ticks)
+    speed_up = 2 * (one - boot_alone) / (both - boot_alone) * (1 - idle)
+    print(f"boot {boot_alone:.2f} s, two jobs in turn {one:.2f} s, at once {both:.2f} s of processor time, "
+          f"{100 * idle:.0f} % idle: {speed_up:.2f} times as fast")
+    assert speed_up >= 1.5
+
+
+def runs_more_processors_than_the_host_has(program):
+    line = "dd if=/dev/zero of=/f bs=1M count=4 2>/dev/null; for i in 1 2 3 4; do (md5sum /f; gzip -c /f | md5sum) & done; wait; poweroff -f"
+    run = boot(program, line, "--cpus", "4", "--memory", "256", "--instructions", "60000")
+    sums = re.findall(r"^([0-9a-f]{32})  ", run.stdout, re.MULTILINE)
+    assert len(sums) == 8 and len(set(sums)) == 2, "the jobs did not do the same"
 
 
 def talks_over_virtio(program):
@@ -152,6 +188,78 @@ def keeps_what_was_synced_when_it_is_killed(program):
         print(f"{rounds} times killed: fsck is clean each time, and {kept} files are as they were synced")
 
 
+class FileServer(http.server.ThreadingHTTPServer):
+    """Gives everybody who asks the same bytes, on the loopback of this host."""
+    def __init__(self, content):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_):
+                pass
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+GET_ADDRESS = "udhcpc -i eth0 -n -q >/dev/null 2>&1"
+
+
+def reaches_over_its_network_what_was_allowed_and_nothing_else(program):
+    content = random.Random(1).randbytes(50_000_000)
+    with FileServer(content) as allowed, FileServer(b"secret") as other:
+        line = (f"{GET_ADDRESS}; ip -4 addr show eth0; wget -q -O /tmp/f http://10.0.2.2:{allowed.server_port}/; "
+                f"sha256sum /tmp/f; wget -O - http://10.0.2.2:{other.server_port}/; wget -O - http://127.0.0.1/; poweroff -f")
+        run = boot(program, line, "--allow", f"127.0.0.1:{allowed.server_port}", "--instructions", "20000",
+                   append="console=ttyS0 guest_modules")
+    assert "inet 10.0.2.15/24" in run.stdout, "DHCP gave it no address"
+    assert hashlib.sha256(content).hexdigest() in run.stdout, "the file is not the one that the host has"
+    assert "No route to host" in run.stdout, "it was not told that it may not"
+    assert "secret" not in run.stdout, "it reached what was not allowed"
+
+
+def is_reached_through_a_published_port(program):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    files = guest()
+    content = random.Random(2).randbytes(20_000_000)
+    line = (f"{GET_ADDRESS}; nc -l -p 22 >/tmp/f </dev/null & sleep 2; echo ready'.'; wait; sha256sum /tmp/f; "
+            "nc -l -p 22 </tmp/f; poweroff -f")
+    run = subprocess.Popen([program, "--kernel", files["kernel"], "--initrd", files["initrd"], "--append",
+                            "console=ttyS0 guest_modules quiet", "--until", PROMPT, "--type", line,
+                            "--publish", f"{port}:22"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    told = b""
+    def wait_for(text):
+        nonlocal told
+        while text not in told:
+            more = run.stdout.readline()
+            assert more, f"it ended without saying {text}: {told[-2000:]}"
+            told += more
+    try:
+        wait_for(b"ready.\r\n")
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(content)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(4096):
+                pass
+        wait_for(hashlib.sha256(content).hexdigest().encode())
+        came = b""
+        while not came:  # perhaps nobody listens yet
+            try:
+                with socket.create_connection(("127.0.0.1", port)) as connection:
+                    came = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+            except ConnectionError:
+                pass
+        assert came == content, f"{len(came)} bytes came back, and not those that were sent"
+        told += run.communicate(timeout=60)[0]
+        assert run.returncode == 0
+    finally:
+        run.kill()
+
+
 def is_the_same_to_the_last_byte_for_the_same_seed(program):
     line = "dd if=/dev/urandom bs=64 count=1 2>/dev/null | md5sum; poweroff -f"
     def once(seed):
@@ -163,9 +271,27 @@ def is_the_same_to_the_last_byte_for_the_same_seed(program):
     assert once("2") != first, "the seed changes nothing"
 
 
+def reaches_a_simulated_network_the_same_way_for_the_same_seed(program):
+    content = bytes((31 * i + i // 251) & 255 for i in range(2_000_000))
+    line = f"{GET_ADDRESS}; wget -q -O /tmp/f http://server/; sha256sum /tmp/f; cat /proc/interrupts; poweroff -f"
+    def once(seed):
+        run = boot(program, line, "--network", "internet", "--deterministic", "1", "--simulated-network", seed,
+                   "--instructions", "20000", append="console=ttyS0 guest_modules")
+        assert hashlib.sha256(content).hexdigest() in run.stdout, "the file is not the one that the server has"
+        instructions = re.search(r"(\d+) instructions", run.stderr).group(1)
+        return instructions, hashlib.sha256(run.stdout.encode()).hexdigest()
+    first = once("1")
+    assert once("1") == first, "two runs of one seed differ"
+    assert once("2") != first, "the seed changes nothing"
+
+
 STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_by_every_engine, boots_several_processors,
+                                               runs_two_processors_as_fast_as_two, runs_more_processors_than_the_host_has,
                                                talks_over_virtio, keeps_what_was_written_to_a_disk,
                                                leaves_a_disk_as_it_is_under_an_overlay, keeps_what_was_synced_when_it_is_killed,
+                                               reaches_over_its_network_what_was_allowed_and_nothing_else,
+                                               is_reached_through_a_published_port,
+                                               reaches_a_simulated_network_the_same_way_for_the_same_seed,
                                                is_the_same_to_the_last_byte_for_the_same_seed)}
 
 if __name__ == "__main__":

@@ -124,6 +124,9 @@ Result<std::unique_ptr<Machine>> make_audited_machine(MachineOptions options,
   if (!options.disks.empty())
     return fail(Fault::unsupported, "two machines cannot write to one disk",
                 "audit a system that lives in its initrd");
+  if (options.network)
+    return fail(Fault::unsupported, "two machines cannot have one network",
+                "audit a system that needs none");
   options.timebase = Timebase::instructions;
   MachineOptions other{.memory_bytes = options.memory_bytes,
                        .cpus = options.cpus,

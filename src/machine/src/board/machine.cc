@@ -16,6 +16,7 @@
 #include "mutirao/threads/this_thread.h"
 
 #include "board/description.h"
+#include "board/hart_crew.h"
 #include "board/inspected_machine.h"
 #include "board/memory_map.h"
 #include "devices/clint.h"
@@ -27,10 +28,12 @@
 #include "firmware/loader.h"
 #include "firmware/sbi.h"
 #include "hart/interpreter.h"
+#include "nat/nat.h"
 #include "translator/translator.h"
 #include "virtio/block.h"
 #include "virtio/console.h"
 #include "virtio/entropy.h"
+#include "virtio/net.h"
 #include "virtio/transport.h"
 
 namespace mutirao::machine {
@@ -40,7 +43,7 @@ using namespace board;
 
 constexpr unsigned kCpusMax = 16;
 constexpr std::size_t kDisksMax = 8;
-constexpr unsigned kFirstDiskSlot = 4;
+constexpr unsigned kNetworkSlot = 3, kFirstDiskSlot = 4;
 // What a source does not give in so long is an error of the disk to the guest, whose own patience
 // ends after 30 s and with less grace.
 constexpr Duration kBlockPatience = 25s;
@@ -53,8 +56,20 @@ constexpr std::uint64_t kSliceAlone = 20'000, kSliceAmongOthers = 5'000;
 // The civil time of a machine that follows its instructions: 2024-01-01.
 constexpr std::uint64_t kEpochNs = 1'704'067'200ull * 1'000'000'000;
 constexpr std::uint64_t kLargePage = 2_MiB;
+// What harts may say before anybody listens.
+constexpr std::size_t kConsoleTextMax = 1 << 20;
 
-class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::Platform {
+std::uint64_t ticks_of(Duration passed) {
+  return static_cast<std::uint64_t>(passed.count()) / kTickNs;
+}
+
+/// Harts run in turns on the thread that called `run`, which makes a run a function of its options;
+/// or, by the world's time, each on a bound thread, while the caller's thread sees to what is
+/// outside: console, disks, and the alarm of the clock.
+class VirtMachine final : public InspectedMachine,
+                          public HartHost,
+                          public Sbi::Platform,
+                          public HartCrew::Surroundings {
  public:
   VirtMachine(MachineOptions& options, Console console, world::World& world,
               std::unique_ptr<GuestMemory> memory)
@@ -66,10 +81,12 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
         world_{world},
         memory_{std::move(memory)},
         bus_{*memory_},
-        harts_{make_harts(options.cpus)},
+        harts_{options.cpus,
+               options.timebase == Timebase::host && threads::bound_thread::available(), *memory_,
+               *this},
         sbi_{*this, *memory_},
-        plic_{hart_states()},
-        clint_{hart_states(), *this},
+        plic_{harts_.states()},
+        clint_{harts_.states(), *this},
         uart_{[this](std::uint8_t byte) { write_console({&byte, 1}); }, {plic_, kUartInterrupt}},
         rtc_{[this] { return civil_ns(); }, {plic_, kRtcInterrupt}},
         syscon_{[this](Syscon::Request request, unsigned code) {
@@ -95,20 +112,19 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
     power_on_ = world_.clock().now();
   }
 
-  /// Both before anything else.
+  /// These before anything else.
   Result<void> make_engines(Engine engine);
+  Result<void> connect(NetworkOptions const& options);
   Result<void> load(MachineOptions options);
   MachineExit run(std::uint64_t instructions_max, Deadline deadline) override;
   std::size_t type(std::string_view bytes) override;
   void system_request(char key) override;
   std::vector<Hart const*> harts() const override {
-    auto const states = hart_states();
+    auto const states = harts_.states();
     return {states.begin(), states.end()};
   }
   GuestMemory const& memory() const override { return *memory_; }
-  std::uint64_t instructions() const override {
-    return steps_shown_.load(std::memory_order_relaxed);
-  }
+  std::uint64_t instructions() const override { return harts_.steps_shown(); }
 
  private:
   struct DiskSlot {
@@ -116,27 +132,15 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
     std::unique_ptr<VirtioBlock> device;
     std::unique_ptr<VirtioPci> function;
   };
-  struct HartSlot {
-    std::unique_ptr<HartFrame> frame;
-    Hart* state = nullptr;  // in the frame
-    std::unique_ptr<HartEngine> engine;
-    bool started = false;
+  /// A card, its cable, and what it leads to.
+  struct NetworkSlot {
+    NetworkSlot(std::function<void()> news, GuestMemory& memory)
+        : link{std::move(news)}, device{link, memory}, function{device, memory} {}
+    nat::FrameLink link;
+    VirtioNet device;
+    VirtioPci function;
+    std::unique_ptr<nat::Nat> router{};
   };
-
-  std::vector<HartSlot> make_harts(unsigned count) {
-    std::vector<HartSlot> harts(count);
-    for (unsigned i = 0; i < count; ++i) {
-      harts[i].frame = std::make_unique<HartFrame>();
-      harts[i].state = &harts[i].frame->hart;
-      harts[i].state->id = i;
-    }
-    return harts;
-  }
-  std::vector<Hart*> hart_states() const {
-    std::vector<Hart*> states;
-    for (HartSlot const& hart : harts_) states.push_back(hart.state);
-    return states;
-  }
 
   // HartHost
   std::uint64_t time() override;
@@ -149,13 +153,15 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
   // Sbi::Platform
   std::size_t hart_count() const override { return harts_.size(); }
   Core& core(std::size_t number) override { return harts_[number].engine->core(); }
-  HartState state(std::size_t number) const override {
-    return harts_[number].started ? HartState::started : HartState::stopped;
+  HartState state(std::size_t number) const override { return harts_[number].state(); }
+  bool start(std::size_t caller, std::size_t number, GuestAddress entry,
+             std::uint64_t argument) override {
+    return harts_.start(caller, number, entry, argument);
   }
-  void start(std::size_t number) override { harts_[number].started = true; }
-  void stop(std::size_t number) override {
-    harts_[number].started = false;
-    harts_[number].state->attention = true;
+  void stop(std::size_t number) override { harts_.stop(number); }
+  void fence(std::size_t caller, std::vector<std::size_t> const& harts,
+             std::optional<RangeFence> const& addresses) override {
+    harts_.fence(caller, harts, addresses);
   }
   void reset(bool reboot, bool failed) override {
     leave({reboot ? MachineExit::Kind::reset : MachineExit::Kind::powered_off, failed ? 1u : 0u});
@@ -163,6 +169,18 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
   void console_write(ByteView bytes) override { write_console(bytes); }
   std::size_t console_read(MutableBytes bytes) override;
 
+  // HartCrew::Surroundings
+  void look_at_time(HartUnit& hart) override { clint_.look_at_time(hart.number()); }
+  Deadline wakes_at(HartUnit const& hart) override;
+  void hart_left() override { tell_of_news(); }
+
+  void tell_of_news();
+  std::string take_console_text(std::unique_lock<threads::mutex>& lock);
+  void submit_jobs();
+  bool see_to_outside(Deadline deadline);
+  MachineExit run_apart(std::uint64_t instructions_max, Deadline deadline);
+  std::uint64_t due_of(HartUnit const& hart) const;
+  void begin_job(VirtioBlock::Job job);
   void write_console(ByteView bytes);
   void flush_console();
   void leave(MachineExit exit);
@@ -175,7 +193,9 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
   void submit(VirtioBlock::Job job);
   void flush_disks();
   bool take_answers();
-  MachineExit run_harts(std::uint64_t instructions_max, Deadline deadline);
+  bool take_frames();
+  void keep_pace();
+  MachineExit run_in_turns(std::uint64_t instructions_max, Deadline deadline);
   bool idle(Deadline deadline);
 
   Timebase const timebase_;
@@ -189,7 +209,7 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
   std::uint64_t ticks_idle_ = 0;  // that passed while every hart waited
   std::unique_ptr<GuestMemory> memory_;
   Bus bus_;
-  std::vector<HartSlot> harts_;
+  HartCrew harts_;
   Sbi sbi_;
   Plic plic_;
   Clint clint_;
@@ -202,29 +222,35 @@ class VirtMachine final : public InspectedMachine, public HartHost, public Sbi::
   VirtioPci fast_console_function_;
   VirtioPci entropy_function_;
   std::vector<DiskSlot> disks_;
-  std::optional<MachineExit> exit_;
-  std::atomic<std::uint64_t> steps_shown_{0};
 
-  // What comes from other threads, until the machine takes it: what was typed, and what disks did.
+  // What comes from other threads, until the machine takes it: what was typed, what disks did; and
+  // from harts that run apart: what they say, what they want of disks, and why they end.
   threads::mutex outside_mutex_;
   threads::condition_variable outside_came_;
+  threads::condition_variable console_taken_;
+  bool news_ = false;
+  std::optional<MachineExit> exit_;
+  std::string console_text_;
+  std::vector<VirtioBlock::Job> wanted_;
   std::deque<std::uint8_t> typed_;
   std::optional<std::uint8_t> request_key_;
   std::vector<VirtioBlock::Job> answers_;
+  bool frames_came_ = false;
   std::vector<VirtioBlock::Job> postponed_;  // whose threads were stopped with the last run
   threads::scope* block_threads_ = nullptr;  // while `run` is under way
+  TimePoint pace_begin_;  // of a seeded machine with a network: when its time would have been zero
+  std::unique_ptr<NetworkSlot> network_;  // goes first: its threads tell of frames
 };
 
 std::uint64_t VirtMachine::steps() const {
   std::uint64_t total = 0;
-  for (HartSlot const& hart : harts_) total += hart.state->steps;
+  for (auto const& hart : harts_) total += hart->hart().steps;
   return total;
 }
 
 std::uint64_t VirtMachine::time() {
   if (timebase_ == Timebase::instructions) return steps() / kStepsPerTick + ticks_idle_;
-  auto const passed = world_.clock().now() - power_on_;
-  return static_cast<std::uint64_t>(passed.count()) / kTickNs;
+  return ticks_of(world_.clock().now() - power_on_);
 }
 
 std::uint64_t VirtMachine::civil_ns() {
@@ -234,8 +260,26 @@ std::uint64_t VirtMachine::civil_ns() {
                                         .count());
 }
 
+void VirtMachine::tell_of_news() {
+  std::lock_guard const lock{outside_mutex_};
+  news_ = true;
+  outside_came_.notify_all();
+}
+
 void VirtMachine::write_console(ByteView bytes) {
   constexpr std::size_t kPiece = 256;
+  if (harts_.apart()) {
+    std::unique_lock lock{outside_mutex_};
+    // Who listens slowly slows down who speaks.
+    while (console_text_.size() > kConsoleTextMax && !harts_.leaving())
+      static_cast<void>(console_taken_.wait(lock));
+    bool const first = console_text_.empty();
+    console_text_ += base::text_of(bytes);
+    if (!first && console_text_.size() < kPiece && bytes.back() != '\n') return;
+    news_ = true;
+    outside_came_.notify_all();
+    return;
+  }
   for (std::uint8_t const byte : bytes) {
     console_line_.push_back(static_cast<char>(byte));
     if (byte == '\n' || console_line_.size() >= kPiece) flush_console();
@@ -249,14 +293,19 @@ void VirtMachine::flush_console() {
 }
 
 void VirtMachine::leave(MachineExit exit) {
-  exit_ = exit;
-  for (HartSlot const& hart : harts_) hart.state->attention = true;
+  {
+    std::lock_guard const lock{outside_mutex_};
+    if (!exit_) exit_ = exit;
+  }
+  if (harts_.apart()) return harts_.call_off();
+  for (auto const& hart : harts_) hart->hart().call();
 }
 
 std::size_t VirtMachine::type(std::string_view bytes) {
   std::lock_guard const lock{outside_mutex_};
   std::size_t const taken = std::min(bytes.size(), Uart::kInputMax - typed_.size());
   typed_.insert(typed_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(taken));
+  news_ = true;
   outside_came_.notify_all();
   return taken;
 }
@@ -264,6 +313,7 @@ std::size_t VirtMachine::type(std::string_view bytes) {
 void VirtMachine::system_request(char key) {
   std::lock_guard const lock{outside_mutex_};
   request_key_ = static_cast<std::uint8_t>(key);
+  news_ = true;
   outside_came_.notify_all();
 }
 
@@ -286,8 +336,11 @@ bool VirtMachine::take_typed() {
   if (typed_.empty()) return false;
   std::string const bytes{typed_.begin(), typed_.end()};
   bool const serial = console_device_ == ConsoleDevice::serial;
-  std::size_t const taken = serial ? uart_.type(bytes) : fast_console_.type(bytes);
-  if (!serial) fast_console_function_.poll();
+  std::size_t taken = 0;
+  if (serial)
+    taken = uart_.type(bytes);
+  else
+    fast_console_function_.poll([&] { taken = fast_console_.type(bytes); });
   typed_.erase(typed_.begin(), typed_.begin() + static_cast<std::ptrdiff_t>(taken));
   return taken != 0;
 }
@@ -302,11 +355,22 @@ std::size_t VirtMachine::console_read(MutableBytes bytes) {
 
 /// The tick at which some timer goes off.
 std::uint64_t VirtMachine::next_due() const {
-  std::uint64_t due = clint_.next_due();
-  for (HartSlot const& hart : harts_)
-    if (hart.started && (hart.state->menvcfg & envcfg::kStce) != 0)
-      due = std::min(due, hart.state->stimecmp);
+  std::uint64_t due = kNever;
+  for (auto const& hart : harts_) due = std::min(due, due_of(*hart));
   return due;
+}
+
+std::uint64_t VirtMachine::due_of(HartUnit const& hart) const {
+  bool const counts =
+      hart.state() == HartState::started && (hart.hart().menvcfg & envcfg::kStce) != 0;
+  return std::min(clint_.due(hart.number()), counts ? hart.hart().stimecmp : kNever);
+}
+
+Deadline VirtMachine::wakes_at(HartUnit const& hart) {
+  constexpr std::uint64_t kFar = std::uint64_t{1} << 50;
+  auto const due = due_of(hart);
+  if (due > kFar) return Deadline::never();
+  return Deadline::at(power_on_ + Duration{static_cast<Duration::rep>(due * kTickNs)});
 }
 
 /// Every hart waits: lets time pass until something can wake one. False when the thread was asked
@@ -315,7 +379,8 @@ bool VirtMachine::idle(Deadline deadline) {
   flush_console();
   std::uint64_t const due = next_due();
   std::uint64_t const now = time();
-  if (timebase_ == Timebase::instructions && due != kNever) {
+  bool const paced = network_ && timebase_ == Timebase::instructions;
+  if (timebase_ == Timebase::instructions && due != kNever && !paced) {
     if (due > now) ticks_idle_ += due - now;
     threads::checkpoint();
     return !threads::stop_requested() && !deadline.passed(world_.clock().now());
@@ -327,8 +392,9 @@ bool VirtMachine::idle(Deadline deadline) {
   Deadline const until = Deadline::at(world_.clock().now() + wait);
   std::unique_lock lock{outside_mutex_};
   auto const waited = outside_came_.wait(
-      lock, [this] { return !typed_.empty() || request_key_ || !answers_.empty(); },
+      lock, [this] { return !typed_.empty() || request_key_ || !answers_.empty() || frames_came_; },
       earlier(until, deadline));
+  if (paced) ticks_idle_ += std::max(ticks_of(world_.clock().now() - pace_begin_), now) - now;
   if (!waited && waited.error().fault == Fault::cancelled) return false;
   return !deadline.passed(world_.clock().now());
 }
@@ -350,11 +416,20 @@ void VirtMachine::submit(VirtioBlock::Job job) {
     job.device->carry_out(job, Deadline::at(world_.clock().now() + kBlockPatience));
     return job.device->answer(std::move(job));
   }
+  if (!harts_.apart()) return begin_job(std::move(job));
+  std::lock_guard const lock{outside_mutex_};
+  wanted_.push_back(std::move(job));
+  news_ = true;
+  outside_came_.notify_all();
+}
+
+void VirtMachine::begin_job(VirtioBlock::Job job) {
   MUT_ASSERT(block_threads_ != nullptr);
   block_threads_->spawn("machine-block", [this, job = std::move(job)]() mutable {
     job.device->carry_out(job, Deadline::at(world_.clock().now() + kBlockPatience));
     std::lock_guard const lock{outside_mutex_};
     (job.cancelled ? postponed_ : answers_).push_back(std::move(job));
+    news_ = true;
     outside_came_.notify_all();
   });
 }
@@ -367,9 +442,44 @@ bool VirtMachine::take_answers() {
     answers.swap(answers_);
   }
   if (answers.empty()) return false;
-  for (VirtioBlock::Job& job : answers) job.device->answer(std::move(job));
-  for (DiskSlot& disk : disks_) disk.function->poll();
+  for (DiskSlot& disk : disks_)
+    disk.function->poll([&] {
+      for (VirtioBlock::Job& job : answers)
+        if (job.device == disk.device.get()) disk.device->answer(std::move(job));
+    });
   return true;
+}
+
+Result<void> VirtMachine::connect(NetworkOptions const& options) {
+  network_ = std::make_unique<NetworkSlot>(
+      [this] {
+        std::lock_guard const lock{outside_mutex_};
+        frames_came_ = news_ = true;
+        outside_came_.notify_all();
+      },
+      *memory_);
+  pci_.add(kNetworkSlot, network_->function);
+  network_->router = MUT_TRY(nat::Nat::create(options, network_->link, world_));
+  return {};
+}
+
+/// Lets the network card look at its cable; false if there is no news.
+bool VirtMachine::take_frames() {
+  if (!network_) return false;
+  {
+    std::lock_guard const lock{outside_mutex_};
+    if (!std::exchange(frames_came_, false)) return false;
+  }
+  network_->function.poll();
+  return true;
+}
+
+/// Frames come in the world's time. When a seeded machine lets that pass as its own, they come
+/// after the same instruction each time in a world that is seeded too.
+void VirtMachine::keep_pace() {
+  if (!network_ || timebase_ != Timebase::instructions) return;
+  Duration const passed{static_cast<Duration::rep>(time() * kTickNs)};
+  static_cast<void>(threads::sleep_until(pace_begin_ + passed));
 }
 
 MachineExit VirtMachine::run(std::uint64_t instructions_max, Deadline deadline) {
@@ -377,7 +487,8 @@ MachineExit VirtMachine::run(std::uint64_t instructions_max, Deadline deadline) 
   block_threads_ = &block_threads;
   // Nothing of the last run is left that could touch them.
   for (VirtioBlock::Job& job : std::exchange(postponed_, {})) submit(std::move(job));
-  MachineExit const exit = run_harts(instructions_max, deadline);
+  MachineExit const exit = harts_.apart() ? run_apart(instructions_max, deadline)
+                                          : run_in_turns(instructions_max, deadline);
   // What is under way ends, and is answered when the machine runs on.
   static_cast<void>(block_threads.join());
   block_threads_ = nullptr;
@@ -397,13 +508,79 @@ void VirtMachine::flush_disks() {
   }
 }
 
-MachineExit VirtMachine::run_harts(std::uint64_t instructions_max, Deadline deadline) {
+/// What harts said, if it is a line or if they have said nothing else for a moment.
+std::string VirtMachine::take_console_text(std::unique_lock<threads::mutex>& lock) {
+  constexpr Duration kMoment = 2ms;
+  if (console_text_.empty()) return {};
+  if (console_text_.back() != '\n' && !exit_) {
+    auto const size = console_text_.size();
+    static_cast<void>(outside_came_.wait(
+        lock, [&] { return console_text_.size() != size; },
+        Deadline::at(world_.clock().now() + kMoment)));
+  }
+  console_taken_.notify_all();
+  return std::exchange(console_text_, {});
+}
+
+void VirtMachine::submit_jobs() {
+  std::unique_lock lock{outside_mutex_};
+  auto jobs = std::exchange(wanted_, {});
+  lock.unlock();
+  for (VirtioBlock::Job& job : jobs) begin_job(std::move(job));
+}
+
+/// While harts run apart: hands on what came from outside and what they want there, and waits for
+/// more. False when the machine is to end, or rest.
+bool VirtMachine::see_to_outside(Deadline deadline) {
+  submit_jobs();
+  take_answers();
+  take_frames();
+  take_typed();
+  rtc_.look_at_time();
+  constexpr Duration kLook = 1s;  // at the alarm of the clock
+  auto const until = earlier(deadline, Deadline::at(world_.clock().now() + kLook));
+  std::unique_lock lock{outside_mutex_};
+  auto const waited =
+      outside_came_.wait(lock, [this] { return std::exchange(news_, false); }, until);
+  auto const text = take_console_text(lock);
+  lock.unlock();
+  if (!text.empty()) console_(text);
+  bool const cancelled = !waited && waited.error().fault == Fault::cancelled;
+  return !harts_.leaving() && !cancelled && !threads::stop_requested() &&
+         (deadline.is_never() || !deadline.passed(world_.clock().now()));
+}
+
+MachineExit VirtMachine::run_apart(std::uint64_t instructions_max, Deadline deadline) {
   std::uint64_t const begin = steps();
+  while (true) {
+    harts_.set_off(instructions_max == kNoLimit ? kNoLimit : instructions_max - (steps() - begin));
+    while (see_to_outside(deadline)) {
+    }
+    harts_.call_off();
+    {
+      std::lock_guard const lock{outside_mutex_};
+      console_taken_.notify_all();
+    }
+    harts_.join();
+    // What they still said and wanted.
+    submit_jobs();
+    if (auto const text = std::exchange(console_text_, {}); !text.empty()) console_(text);
+    if (exit_) return *exit_;
+    if (threads::stop_requested()) return {MachineExit::Kind::cancelled};
+    if (steps() - begin >= instructions_max) return {MachineExit::Kind::instructions};
+    if (!deadline.is_never() && deadline.passed(world_.clock().now()))
+      return {MachineExit::Kind::timed_out};
+  }
+}
+
+MachineExit VirtMachine::run_in_turns(std::uint64_t instructions_max, Deadline deadline) {
+  std::uint64_t const begin = steps();
+  pace_begin_ = world_.clock().now() - Duration{static_cast<Duration::rep>(time() * kTickNs)};
   std::uint64_t const slice = harts_.size() == 1 ? kSliceAlone : kSliceAmongOthers;
   for (;;) {
     bool all_wait = true;
-    for (HartSlot& hart : harts_) {
-      if (!hart.started) continue;
+    for (auto const& hart : harts_) {
+      if (hart->state() != HartState::started) continue;
       std::uint64_t budget = slice;
       if (timebase_ == Timebase::instructions) {
         // Not past the moment at which a timer goes off.
@@ -412,18 +589,20 @@ MachineExit VirtMachine::run_harts(std::uint64_t instructions_max, Deadline dead
           budget = std::min(budget, std::max<std::uint64_t>((due - now) * kStepsPerTick, 1));
       }
       budget = std::min(budget, instructions_max - (steps() - begin));
-      if (hart.engine->run(budget) != HartEngine::Stop::waiting) all_wait = false;
+      if (hart->engine->run(budget) != HartEngine::Stop::waiting) all_wait = false;
+      hart->show_steps();
       if (exit_) break;
     }
-    steps_shown_.store(steps(), std::memory_order_relaxed);
     auto const ended = [&](MachineExit exit) {
       flush_console();
       return exit;
     };
     if (exit_) return ended(*exit_);
     if (steps() - begin >= instructions_max) return ended({MachineExit::Kind::instructions});
+    keep_pace();
     bool const answered = take_answers();
-    bool const news = take_typed() || answered;
+    bool const framed = take_frames();
+    bool const news = take_typed() || answered || framed;
     clint_.look_at_time();
     rtc_.look_at_time();
     if (all_wait && !news) {
@@ -440,11 +619,11 @@ MachineExit VirtMachine::run_harts(std::uint64_t instructions_max, Deadline dead
 }
 
 Result<void> VirtMachine::make_engines(Engine engine) {
-  for (auto& hart : harts_) {
+  for (auto const& hart : harts_) {
     if (engine == Engine::interpreter)
-      hart.engine = std::make_unique<Interpreter>(*hart.state, bus_, *this);
+      hart->engine = std::make_unique<Interpreter>(hart->hart(), bus_, *this);
     else
-      hart.engine = MUT_TRY(Translator::make(*hart.frame, bus_, *this));
+      hart->engine = MUT_TRY(Translator::make(hart->frame(), bus_, *this));
   }
   return {};
 }
@@ -481,7 +660,7 @@ Result<void> VirtMachine::load(MachineOptions options) {
 
   if (firmware_inside_) {
     Sbi::enter_kernel(harts_[0].engine->core(), kernel->entry, placed_tree.entry);
-    harts_[0].started = true;
+    harts_[0].set_state(HartState::started);
     return {};
   }
   // What OpenSBI's fw_dynamic takes in a2 (its docs/firmware/fw_dynamic.md): magic, version, where
@@ -492,12 +671,13 @@ Result<void> VirtMachine::load(MachineOptions options) {
       MUT_TRY(load_bytes(memory, placed_tree.end, 8,
                          {reinterpret_cast<std::uint8_t const*>(dynamic.data()), sizeof dynamic},
                          "the firmware's data"));
-  for (HartSlot& hart : harts_) {
-    hart.state->pc = firmware->entry;
-    hart.state->x[10] = hart.state->id;
-    hart.state->x[11] = placed_tree.entry;
-    hart.state->x[12] = placed_dynamic.entry;
-    hart.started = true;
+  for (auto const& unit : harts_) {
+    Hart& hart = unit->hart();
+    hart.pc = firmware->entry;
+    hart.x[10] = hart.id;
+    hart.x[11] = placed_tree.entry;
+    hart.x[12] = placed_dynamic.entry;
+    unit->set_state(HartState::started);
   }
   return {};
 }
@@ -517,6 +697,7 @@ Result<std::unique_ptr<InspectedMachine>> make_machine(MachineOptions options,
   auto machine =
       std::make_unique<VirtMachine>(options, std::move(console), world, std::move(memory));
   MUT_TRY(machine->make_engines(options.engine));
+  if (options.network) MUT_TRY(machine->connect(*options.network));
   MUT_TRY(machine->load(std::move(options)));
   return machine;
 }

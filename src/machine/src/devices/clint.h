@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -18,10 +19,12 @@ class Clint final : public Device {
   /// All outlive this.
   Clint(std::vector<Hart*> harts, HartHost& host);
 
-  /// Raises what is due. Called when time may have passed.
+  /// Raises what is due, of all harts or of one. Called when time may have passed.
   void look_at_time();
+  void look_at_time(std::size_t hart);
   /// The tick at which something is due next; the greatest number if nothing is.
   [[nodiscard]] std::uint64_t next_due() const noexcept;
+  [[nodiscard]] std::uint64_t due(std::size_t hart) const noexcept { return compare_[hart].load(); }
 
   [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned size) override;
   void write(std::uint64_t offset, unsigned size, std::uint64_t value) override;
@@ -29,7 +32,7 @@ class Clint final : public Device {
  private:
   std::vector<Hart*> harts_;
   HartHost& host_;
-  std::vector<std::uint64_t> compare_;
+  std::vector<std::atomic<std::uint64_t>> compare_;
 };
 
 }  // namespace mutirao::machine

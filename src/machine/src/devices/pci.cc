@@ -1,6 +1,7 @@
 #include "devices/pci.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include "mutirao/base/check.h"
 
@@ -80,24 +81,23 @@ void PciFunction::write_config(std::uint32_t offset, unsigned size, std::uint32_
     auto const byte = static_cast<std::uint8_t>(value >> 8 * i);
     config_[offset + i] = static_cast<std::uint8_t>((config_[offset + i] & ~mask) | (byte & mask));
   }
+  bool const on = (config_[kCommandAt] & kMemoryOn) != 0;
+  base_ = on ? read_config(kBar0At, 4) : 0;
+  interrupt_off_ = (read_config(kCommandAt, 2) & kInterruptOff) != 0;
   if (host_ != nullptr) host_->update_wires();
 }
 
 PciFunction::Range PciFunction::range() const noexcept {
-  bool const on = (config_[kCommandAt] & kMemoryOn) != 0;
-  GuestAddress const base = read_config(kBar0At, 4);
-  return on && base != 0 ? Range{base, memory_size_} : Range{0, 0};
+  GuestAddress const base = base_;
+  return base != 0 ? Range{base, memory_size_} : Range{0, 0};
 }
 
 void PciFunction::set_interrupt(bool raised) {
-  if (interrupt_ == raised) return;
-  interrupt_ = raised;
+  if (interrupt_.exchange(raised) == raised) return;
   if (host_ != nullptr) host_->update_wires();
 }
 
-bool PciFunction::interrupt_raised() const noexcept {
-  return interrupt_ && (read_config(kCommandAt, 2) & kInterruptOff) == 0;
-}
+bool PciFunction::interrupt_raised() const noexcept { return interrupt_ && !interrupt_off_; }
 
 PciHost::PciHost(Plic& plic, unsigned first_source, GuestAddress window, std::uint64_t window_size)
     : plic_{plic},
@@ -116,6 +116,7 @@ void PciHost::add(unsigned slot, PciFunction& function) {
 }
 
 void PciHost::update_wires() {
+  std::lock_guard const lock{wires_mutex_};
   std::array<bool, kWires> raised{};
   for (unsigned slot = 0; slot < kSlots; ++slot)
     if (functions_[slot] != nullptr && functions_[slot]->interrupt_raised())
@@ -134,12 +135,14 @@ std::uint64_t PciHost::Ecam::read(std::uint64_t offset, unsigned size) {
   PciFunction const* const function = find(offset);
   if (size > 4) return ~std::uint64_t{0};
   if (function == nullptr) return masked(kAbsent, size);
+  std::lock_guard const lock{host.config_mutex_};
   return function->read_config(offset & 0xFFF, size);
 }
 
 void PciHost::Ecam::write(std::uint64_t offset, unsigned size, std::uint64_t value) {
   PciFunction* const function = find(offset);
   if (function == nullptr || size > 4) return;
+  std::lock_guard const lock{host.config_mutex_};
   function->write_config(offset & 0xFFF, size, static_cast<std::uint32_t>(value));
 }
 

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
+
+#include "mutirao/threads/mutex.h"
 
 #include "devices/plic.h"
 #include "memory/bus.h"
@@ -14,6 +17,8 @@ namespace mutirao::machine {
 
 /// One function with a plain header and one memory range, BAR 0 of 32 bits. Its configuration space
 /// holds what it was made with; what a driver may change in it is said bit by bit.
+///
+/// The configuration space is the host bridge's to guard; what is behind BAR 0, the function's.
 class PciFunction {
  public:
   struct Identity {
@@ -55,7 +60,10 @@ class PciFunction {
   std::uint32_t memory_size_;
   std::uint32_t last_link_ = 0x34;
   std::uint32_t next_capability_ = 0x40;
-  bool interrupt_ = false;
+  // What others look at while the configuration may be written.
+  std::atomic<GuestAddress> base_{0};  // of BAR 0; 0 when it is nowhere
+  std::atomic<bool> interrupt_off_{false};
+  std::atomic<bool> interrupt_{false};
   class PciHost* host_ = nullptr;
 };
 
@@ -99,6 +107,8 @@ class PciHost {
 
   Plic& plic_;
   unsigned first_source_;
+  threads::mutex config_mutex_;  // of the configuration spaces of all functions
+  threads::mutex wires_mutex_;  // so that the last one to look at the wires saw all that was raised
   std::unique_ptr<PciFunction> bridge_;
   std::array<PciFunction*, kSlots> functions_{};
   Ecam ecam_;

@@ -1,6 +1,7 @@
 #include "devices/plic.h"
 
 #include <bit>
+#include <mutex>
 
 #include "mutirao/base/check.h"
 
@@ -23,6 +24,7 @@ Plic::Plic(std::vector<Hart*> harts) {
 
 void Plic::set_level(unsigned source, bool raised) {
   MUT_ASSERT(source > 0 && source < kSources);
+  std::lock_guard const lock{mutex_};
   std::uint32_t const bit = 1u << source % 32;
   if (raised)
     level_[source / 32] |= bit;
@@ -62,12 +64,13 @@ void Plic::update() {
     bool const raised = best(context, context.threshold) != 0;
     std::uint64_t const before = raised ? context.hart->lines.fetch_or(context.line)
                                         : context.hart->lines.fetch_and(~context.line);
-    if (raised && (before & context.line) == 0) context.hart->attention = true;
+    if (raised && (before & context.line) == 0) context.hart->call();
   }
 }
 
 std::uint64_t Plic::read(std::uint64_t offset, unsigned size) {
   if (size != 4) return 0;
+  std::lock_guard const lock{mutex_};
   if (offset < kSources * 4) return priority_[offset / 4];
   if (offset >= kPending && offset < kPending + kSources / 8)
     return pending_[(offset - kPending) / 4];
@@ -88,6 +91,7 @@ std::uint64_t Plic::read(std::uint64_t offset, unsigned size) {
 
 void Plic::write(std::uint64_t offset, unsigned size, std::uint64_t value) {
   if (size != 4) return;
+  std::lock_guard const lock{mutex_};
   auto const word_value = static_cast<std::uint32_t>(value);
   if (offset < kSources * 4) {
     if (offset != 0) priority_[offset / 4] = word_value & kPriorityMax;

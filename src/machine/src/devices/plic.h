@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "mutirao/threads/mutex.h"
+
 #include "hart/hart.h"
 #include "memory/bus.h"
 
@@ -22,7 +24,7 @@ class Plic final : public Device {
   /// The harts outlive this.
   explicit Plic(std::vector<Hart*> harts);
 
-  /// What the device behind a source asks for now.
+  /// What the device behind a source asks for now. From any thread.
   void set_level(unsigned source, bool raised);
 
   [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned size) override;
@@ -41,6 +43,7 @@ class Plic final : public Device {
   [[nodiscard]] unsigned claim(Context const& context);
   void update();
 
+  threads::mutex mutex_;
   std::vector<Context> contexts_;
   std::array<std::uint32_t, kSources> priority_{};
   SourceBits level_{};

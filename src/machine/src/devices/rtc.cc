@@ -1,5 +1,7 @@
 #include "devices/rtc.h"
 
+#include <mutex>
+
 namespace mutirao::machine {
 namespace {
 
@@ -17,6 +19,11 @@ enum RtcRegister : std::uint64_t {
 }  // namespace
 
 void Rtc::look_at_time() {
+  std::lock_guard const lock{mutex_};
+  fire_if_due();
+}
+
+void Rtc::fire_if_due() {
   if (!armed_ || now() < alarm_) return;
   armed_ = false;
   fired_ = true;
@@ -24,6 +31,7 @@ void Rtc::look_at_time() {
 }
 
 std::uint64_t Rtc::read(std::uint64_t offset, unsigned) {
+  std::lock_guard const lock{mutex_};
   switch (offset) {
     case kTimeLow:  // read first: it keeps the other half from moving
       latched_ = now();
@@ -45,6 +53,7 @@ std::uint64_t Rtc::read(std::uint64_t offset, unsigned) {
 
 void Rtc::write(std::uint64_t offset, unsigned, std::uint64_t value) {
   auto const word = static_cast<std::uint32_t>(value);
+  std::lock_guard const lock{mutex_};
   switch (offset) {
     case kTimeHigh:
     case kAlarmHigh:
@@ -56,7 +65,7 @@ void Rtc::write(std::uint64_t offset, unsigned, std::uint64_t value) {
     case kAlarmLow:
       alarm_ = std::uint64_t{high_} << 32 | word;
       armed_ = true;
-      look_at_time();
+      fire_if_due();
       break;
     case kIrqEnabled:
       enabled_ = (word & 1) != 0;

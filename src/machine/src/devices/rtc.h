@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <functional>
 
+#include "mutirao/threads/mutex.h"
+
 #include "devices/plic.h"
 #include "memory/bus.h"
 
@@ -28,8 +30,11 @@ class Rtc final : public Device {
   [[nodiscard]] std::uint64_t now() const { return civil_ns_() + set_by_; }
   void update() { wire_.set(fired_ && enabled_); }
 
+  void fire_if_due();
+
   std::function<std::uint64_t()> civil_ns_;
   InterruptWire wire_;
+  threads::mutex mutex_;      // of all below
   std::uint64_t set_by_ = 0;  // what the guest's clock is ahead, modulo 2^64
   std::uint64_t latched_ = 0;
   std::uint64_t alarm_ = 0;

@@ -1,6 +1,7 @@
 #include "devices/uart.h"
 
 #include <algorithm>
+#include <mutex>
 
 namespace mutirao::machine {
 namespace {
@@ -23,6 +24,7 @@ constexpr std::uint8_t kDivisorAccess = 0x80, kLoopback = 0x10;
 }  // namespace
 
 std::size_t Uart::type(std::string_view bytes) {
+  std::lock_guard const lock{mutex_};
   std::size_t const taken = std::min(bytes.size(), kInputMax - input_.size());
   input_.insert(input_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(taken));
   update();
@@ -30,6 +32,7 @@ std::size_t Uart::type(std::string_view bytes) {
 }
 
 void Uart::send_break(std::uint8_t byte) {
+  std::lock_guard const lock{mutex_};
   if (bytes_before_break_ || input_.size() + 2 > kInputMax) return;
   bytes_before_break_ = input_.size();
   input_.push_back(0);
@@ -64,6 +67,7 @@ void Uart::send(std::uint8_t byte) {
 void Uart::update() { wire_.set((interrupt_identity() & kNoInterrupt) == 0); }
 
 std::uint64_t Uart::read(std::uint64_t offset, unsigned) {
+  std::lock_guard const lock{mutex_};
   bool const divisor = (line_control_ & kDivisorAccess) != 0;
   switch (offset) {
     case kData: {
@@ -106,6 +110,7 @@ std::uint64_t Uart::read(std::uint64_t offset, unsigned) {
 
 void Uart::write(std::uint64_t offset, unsigned, std::uint64_t value) {
   auto const byte = static_cast<std::uint8_t>(value);
+  std::lock_guard const lock{mutex_};
   bool const divisor = (line_control_ & kDivisorAccess) != 0;
   switch (offset) {
     case kData:

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string_view>
 
+#include "mutirao/threads/mutex.h"
+
 #include "devices/plic.h"
 #include "memory/bus.h"
 
@@ -41,6 +43,7 @@ class Uart final : public Device {
 
   std::function<void(std::uint8_t)> output_;
   InterruptWire wire_;
+  threads::mutex mutex_;  // of all below
   std::deque<std::uint8_t> input_;
   std::optional<std::size_t> bytes_before_break_;  // of the input; a break is a zero in it
   std::uint8_t interrupt_enable_ = 0;

@@ -123,7 +123,7 @@ Sbi::Answer Sbi::send_ipi(std::uint64_t mask, std::uint64_t mask_base) {
   for (std::size_t const number : harts) {
     Hart& target = platform_.core(number).hart;
     target.lines.fetch_or(interrupt::kSsip);
-    target.attention = true;
+    target.call();
   }
   return {};
 }
@@ -132,25 +132,17 @@ Sbi::Answer Sbi::remote_fence(std::uint64_t function, Hart const& hart) {
   if (function > 2) return {kNotSupported};  // of hypervisors
   std::vector<std::size_t> harts;
   if (!chosen(hart.x[kA0], hart.x[kA1], harts)) return {kInvalidParameter};
-  if (function == 0) return {};  // fence.i: harts see every write to their code
-  std::uint64_t const start = hart.x[kA2];
-  std::uint64_t const size = hart.x[kA3];
-  std::uint64_t const asid = hart.x[kA4];
-  std::uint64_t const* const space = function == 2 ? &asid : nullptr;
-  bool const all = (start == 0 && size == 0) || size == kAllHarts || size / kPageSize > kPagesMax;
-  for (std::size_t const number : harts) {
-    Mmu& mmu = platform_.core(number).mmu;
-    if (all) {
-      mmu.fence(nullptr, space);
-      continue;
-    }
+  std::optional<RangeFence> addresses;
+  if (function != 0) {  // that is fence.i alone
+    std::uint64_t const start = hart.x[kA2];
+    std::uint64_t const size = hart.x[kA3];
+    bool const all = (start == 0 && size == 0) || size == kAllHarts || size / kPageSize > kPagesMax;
     std::uint64_t const first = start & ~kPageMask;
-    std::uint64_t const pages = (start + size - first + kPageMask) / kPageSize;
-    for (std::uint64_t i = 0; i < pages; ++i) {
-      std::uint64_t const address = first + i * kPageSize;
-      mmu.fence(&address, space);
-    }
+    addresses.emplace();
+    if (!all) *addresses = {first, (start + size - first + kPageMask) / kPageSize};
+    if (function == 2) addresses->space = hart.x[kA4];
   }
+  platform_.fence(hart.id, harts, addresses);
   return {};
 }
 
@@ -162,8 +154,7 @@ Sbi::Answer Sbi::hart_state(std::uint64_t function, Hart& hart) {
       if (number >= platform_.hart_count()) return {kInvalidParameter};
       if (platform_.state(number) == State::started) return {kAlreadyAvailable};
       if (!memory_.contains(hart.x[kA1], 2)) return {kInvalidAddress};
-      enter_kernel(platform_.core(number), hart.x[kA1], hart.x[kA2]);
-      platform_.start(number);
+      if (!platform_.start(hart.id, number, hart.x[kA1], hart.x[kA2])) return {kAlreadyAvailable};
       return {};
     }
     case 1:  // stop, of the caller

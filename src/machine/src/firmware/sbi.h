@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -21,13 +22,19 @@ class Sbi {
   class Platform {
    public:
     virtual ~Platform() = default;
-    enum class HartState : std::uint8_t { started = 0, stopped = 1 };
+    enum class HartState : std::uint8_t { started = 0, stopped = 1, stopping = 3 };
     /// Numbered from 0 without gaps, as their ids are.
     [[nodiscard]] virtual std::size_t hart_count() const = 0;
     [[nodiscard]] virtual Core& core(std::size_t number) = 0;
     [[nodiscard]] virtual HartState state(std::size_t number) const = 0;
-    virtual void start(std::size_t number) = 0;
+    /// Lets a stopped hart enter its kernel, as `caller` asks; false when it is not stopped.
+    virtual bool start(std::size_t caller, std::size_t number, GuestAddress entry,
+                       std::uint64_t argument) = 0;
     virtual void stop(std::size_t number) = 0;
+    /// What the `caller` asks of these harts is done when this returns, and all that they keep of
+    /// instructions which were written before is gone.
+    virtual void fence(std::size_t caller, std::vector<std::size_t> const& harts,
+                       std::optional<RangeFence> const& addresses) = 0;
     virtual void reset(bool reboot, bool failed) = 0;
     virtual void console_write(ByteView bytes) = 0;
     /// What was typed, as much as there is and fits.

@@ -23,7 +23,16 @@ struct SbiTest : testing::Test, Sbi::Platform {
   std::size_t hart_count() const override { return 2; }
   Core& core(std::size_t number) override { return harts[number].core(); }
   HartState state(std::size_t number) const override { return states[number]; }
-  void start(std::size_t number) override { states[number] = HartState::started; }
+  bool start(std::size_t, std::size_t number, GuestAddress entry, std::uint64_t argument) override {
+    Sbi::enter_kernel(core(number), entry, argument);
+    states[number] = HartState::started;
+    return true;
+  }
+  void fence(std::size_t, std::vector<std::size_t> const& harts,
+             std::optional<RangeFence> const& addresses) override {
+    for (std::size_t const number : harts)
+      if (addresses) core(number).mmu.fence(*addresses);
+  }
   void stop(std::size_t number) override { states[number] = HartState::stopped; }
   void reset(bool reboot, bool failed) override { resets.emplace_back(reboot, failed); }
   void console_write(ByteView bytes) override { written += base::text_of(bytes); }

@@ -8,6 +8,8 @@
 namespace mutirao::machine {
 namespace {
 
+constexpr std::uint32_t kRelease = 1u << 25;  // the bit rl (Unpriv. 13.1)
+
 template <class T>
 std::uint64_t extended(T value) {
   return static_cast<std::uint64_t>(std::int64_t{static_cast<std::make_signed_t<T>>(value)});
@@ -27,6 +29,8 @@ std::expected<void, Exception> load_reserved(Core& core, Instruction const& i) {
   Hart& hart = core.hart;
   auto const place = core.mmu.atomic_place(hart.x[i.rs1], sizeof(T), Access::load);
   if (!place) return std::unexpected{place.error()};
+  // With rl it comes behind stores too, which is more than a load of the host does.
+  if ((i.bits & kRelease) != 0) std::atomic_thread_fence(std::memory_order_seq_cst);
   T const value = cell<T>(*place).load();
   hart.reservation = {place->physical, value, sizeof(T)};
   set_register(hart, i.rd, extended(value));

@@ -267,7 +267,7 @@ std::optional<std::uint64_t> read_csr(Core& core, unsigned number) {
   return std::nullopt;
 }
 
-bool write_csr(Core& core, unsigned number, std::uint64_t value) {
+bool write_csr(Core& core, unsigned number, std::uint64_t value, std::uint64_t named) {
   Hart& hart = core.hart;
   if (!accessible(hart, number, true)) return false;
   switch (number) {
@@ -325,7 +325,7 @@ bool write_csr(Core& core, unsigned number, std::uint64_t value) {
       std::uint64_t const writable = interrupt::kSsip & hart.mideleg;
       hart.mip_written = (hart.mip_written & ~writable) | (value & writable);
       // What another hart's call raised is taken back by the same write.
-      if ((writable & ~value) != 0) hart.lines.fetch_and(~interrupt::kSsip);
+      if ((writable & named & ~value) != 0) hart.lines.fetch_and(~interrupt::kSsip);
       return true;
     }
     case csr::kStimecmp:
@@ -377,7 +377,7 @@ bool write_csr(Core& core, unsigned number, std::uint64_t value) {
       return true;
     case csr::kMip:
       hart.mip_written = value & interrupt::kSupervisor;
-      if ((value & interrupt::kSsip) == 0) hart.lines.fetch_and(~interrupt::kSsip);
+      if ((interrupt::kSsip & named & ~value) != 0) hart.lines.fetch_and(~interrupt::kSsip);
       return true;
     case csr::kPmpcfg0:
     case csr::kPmpcfg0 + 2:

@@ -39,7 +39,9 @@ inline constexpr unsigned kMstatus = 0x300, kMisa = 0x301, kMedeleg = 0x302, kMi
 /// not see it, which is an illegal instruction. `hart.steps` counts the reading instruction.
 [[nodiscard]] std::optional<std::uint64_t> read_csr(Core& core, unsigned number);
 /// False, with nothing done, for an illegal instruction: not there, not theirs, or read-only.
-[[nodiscard]] bool write_csr(Core& core, unsigned number, std::uint64_t value);
+/// `named` are the bits that the instruction is about: what others raise in the rest stays.
+[[nodiscard]] bool write_csr(Core& core, unsigned number, std::uint64_t value,
+                             std::uint64_t named = ~std::uint64_t{0});
 
 /// mip as it is now: what software wrote, what devices raise, and the timer as last looked at.
 [[nodiscard]] std::uint64_t pending_interrupts(Core const& core) noexcept;

@@ -65,6 +65,14 @@ inline constexpr std::uint64_t kFiom = 1, kCbie = 3u << 4, kCbcfe = 1u << 6, kCb
 
 inline constexpr unsigned kPmpEntries = 16;
 
+/// Lets a hart's thread know at once that something changed: it may sleep, or compute for long.
+class HartCaller {
+ public:
+  virtual ~HartCaller() = default;
+  /// `Hart::attention` is set. From any thread.
+  virtual void called() noexcept = 0;
+};
+
 struct Hart {
   std::uint64_t x[32] = {};  ///< x[0] is zero between instructions
   std::uint64_t f[32] = {};  ///< binary32 values are boxed in ones (Unpriv. 21.2)
@@ -123,6 +131,13 @@ struct Hart {
   std::atomic<std::uint64_t> lines{0};
   /// Asks the engine to return at the next jump, since something outside changed. From any thread.
   std::atomic<bool> attention{false};
+  HartCaller* caller = nullptr;  ///< none where the engine is asked often enough
+
+  /// Something outside changed: the hart looks soon. From any thread.
+  void call() noexcept {
+    attention.store(true);
+    if (caller != nullptr) caller->called();
+  }
 };
 
 static_assert(offsetof(Hart, x) == 0 && offsetof(Hart, f) == 256 && offsetof(Hart, pc) == 512,

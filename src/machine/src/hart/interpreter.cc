@@ -28,7 +28,7 @@ Interpreter::Interpreter(Hart& hart, Bus& bus, HartHost& host)
       core_{hart, mmu_, host},
       memory_{bus.memory()},
       pages_(memory_.size() / kPageSize) {
-  memory_.watch(*this);
+  memory_.watch(*this, static_cast<unsigned>(hart.id));
 }
 
 Interpreter::~Interpreter() { memory_.unwatch(*this); }
@@ -58,21 +58,25 @@ Interpreter::DecodedPage& Interpreter::decoded_page(GuestAddress page) {
 }
 
 std::expected<Instruction const*, Exception> Interpreter::locate() {
-  auto const physical = mmu_.fetchable(hart_.pc);
-  if (!physical) return std::unexpected{physical.error()};
-  auto const low = memory_.load<std::uint16_t>(*physical);
-  if (!low) return std::unexpected{Exception{Cause::instruction_access, hart_.pc}};
-  page_ = &decoded_page(*physical & ~kPageMask);
-  Instruction& slot = page_->slots[(*physical & kPageMask) / 2];
-  if (slot.length != 0) return &slot;
-  if (is_compressed(*low)) {
-    slot = decode(*low);
-  } else {
-    if ((*physical & kPageMask) == kPageSize - 2) return locate_across(*physical);
-    slot = decode(*memory_.load<std::uint32_t>(*physical));
+  for (;;) {
+    auto const physical = mmu_.fetchable(hart_.pc);
+    if (!physical) return std::unexpected{physical.error()};
+    auto const low = memory_.load<std::uint16_t>(*physical);
+    if (!low) return std::unexpected{Exception{Cause::instruction_access, hart_.pc}};
+    page_ = &decoded_page(*physical & ~kPageMask);
+    Instruction& slot = page_->slots[(*physical & kPageMask) / 2];
+    if (slot.length != 0) return &slot;
+    Instruction found;
+    if (is_compressed(*low)) {
+      found = decode(*low);
+    } else {
+      if ((*physical & kPageMask) == kPageSize - 2) return locate_across(*physical);
+      found = decode(*memory_.load<std::uint32_t>(*physical));
+    }
+    if (!memory_.mark_code(*physical, found.length, static_cast<unsigned>(hart_.id))) continue;
+    slot = found;
+    return &slot;
   }
-  memory_.mark_code(*physical, slot.length);
-  return &slot;
 }
 
 /// An instruction of which the second half lies in another page is not kept: what that page is may
@@ -105,7 +109,7 @@ std::expected<void, Exception> Interpreter::execute_csr(Instruction const& i) {
     std::uint64_t const base =
         number == csr::kMip ? before & (hart_.mip_written | interrupt::kSsip) : before;
     std::uint64_t const after = swap ? operand : set ? base | operand : base & ~operand;
-    if (!write_csr(core_, number, after)) return illegal(i);
+    if (!write_csr(core_, number, after, swap ? ~std::uint64_t{0} : operand)) return illegal(i);
   }
   if (i.rd != 0) hart_.x[i.rd] = before;
   return {};
@@ -428,7 +432,13 @@ relocate:  // hart_.pc is right
       case Op::fence:
         std::atomic_thread_fence(std::memory_order_seq_cst);
         break;
-      case Op::fence_i:  // slots follow every write
+      case Op::fence_i:  // slots follow every write of this hart; those of others are asked for
+        if (hart_.attention.load()) {
+          --left;
+          hart_.pc = pc + length;
+          goto relocate;
+        }
+        break;
       case Op::pause:
       case Op::wrs_nto:  // may go on at any time (Unpriv. 14)
       case Op::wrs_sto:

@@ -12,8 +12,8 @@ namespace mutirao::machine {
 ///
 /// Offsets are from the start of the device's range and aligned to `size`, which is 1, 2, 4 or 8;
 /// the access lies inside the range. What a device does not have reads as zero and ignores writes:
-/// what a guest does is no error of ours. Called by harts, one at a time per device unless it says
-/// otherwise.
+/// what a guest does is no error of ours. Called by harts, several at the same time: each device
+/// has a lock of its own, and holds it for a short time.
 class Device {
  public:
   virtual ~Device() = default;

@@ -73,13 +73,52 @@ bool GuestMemory::write(GuestAddress address, ByteView bytes) noexcept {
   return true;
 }
 
-void GuestMemory::mark_code(GuestAddress address, std::uint64_t size) {
+void GuestMemory::share(CodeExchange& exchange) {
+  exchange_ = &exchange;
+  holders_.reset(new std::atomic<std::uint32_t>[size_ / kPageSize]());
+}
+
+void GuestMemory::tell_page_became_code(unsigned hart, GuestAddress page) {
+  for (auto const& [watcher, whose] : watchers_)
+    if (whose == hart) watcher->page_became_code(page);
+  holders_of(page).fetch_and(~(1u << hart));
+}
+
+void GuestMemory::tell_code_was_written(unsigned hart, GuestAddress address, std::uint64_t size) {
+  for (auto const& [watcher, whose] : watchers_)
+    if (whose == hart) watcher->code_was_written(address, size);
+}
+
+bool GuestMemory::mark_code(GuestAddress address, std::uint64_t size, unsigned hart) {
   MUT_ASSERT(size != 0 && contains(address, size));
   std::uint64_t const last = (address + size - 1) & ~kPageMask;
+  bool settled = true;
   for (std::uint64_t page = address & ~kPageMask; page <= last; page += kPageSize) {
-    if (lines_of(page).fetch_or(lines_touched(page, address, size)) != 0) continue;
-    for (CodeWatcher* const watcher : watchers_) watcher->page_became_code(page);
+    auto const touched = lines_touched(page, address, size);
+    auto before = lines_of(page).load(std::memory_order_acquire);
+    if ((before & touched) != touched) before = lines_of(page).fetch_or(touched);
+    if (exchange_ == nullptr) {
+      if (before == 0)
+        for (auto const& each : watchers_) each.watcher->page_became_code(page);
+      continue;
+    }
+    auto const holders = holders_of(page).load();
+    if ((holders & 1u << hart) != 0) tell_page_became_code(hart, page);
+    auto const others = holders & ~(1u << hart);
+    if (others != 0) exchange_->page_becomes_code(hart, page, others);
+    settled = settled && others == 0 && (before & touched) == touched;
   }
+  return settled;
+}
+
+bool GuestMemory::hold_for_stores(GuestAddress page, unsigned hart) noexcept {
+  if (exchange_ == nullptr) return !holds_code(page);
+  auto const mine = 1u << hart;
+  bool const held = (holders_of(page).load(std::memory_order_relaxed) & mine) != 0;
+  if (!held) holders_of(page).fetch_or(mine);
+  if (lines_of(page).load() == 0) return true;
+  if (!held) holders_of(page).fetch_and(~mine);
+  return false;
 }
 
 void GuestMemory::forget_code(GuestAddress page, GuestAddress address,
@@ -89,7 +128,8 @@ void GuestMemory::forget_code(GuestAddress page, GuestAddress address,
   GuestAddress const begin = std::max(page, address & ~(kCodeLine - 1));
   GuestAddress const end =
       std::min(page + kPageSize, (address + size + kCodeLine - 1) & ~(kCodeLine - 1));
-  for (CodeWatcher* const watcher : watchers_) watcher->code_was_written(begin, end - begin);
+  if (exchange_ != nullptr) return exchange_->code_was_written(begin, end - begin);
+  for (auto const& each : watchers_) each.watcher->code_was_written(begin, end - begin);
 }
 
 }  // namespace mutirao::machine

@@ -39,8 +39,26 @@ class CodeWatcher {
   virtual void code_was_written(GuestAddress address, std::uint64_t size) = 0;
 };
 
+/// Passes on what watchers must know, where each hart runs on a thread of its own and nobody else
+/// may touch what it keeps.
+class CodeExchange {
+ public:
+  virtual ~CodeExchange() = default;
+  /// Called on the thread of `hart`. Every store to the page by one of the harts in `holders` (a
+  /// bit for each number) goes through `GuestMemory::wrote` from when this returns.
+  virtual void page_becomes_code(unsigned hart, GuestAddress page, std::uint32_t holders) = 0;
+  /// Each hart knows of it before it executes a fence.i that follows. From any thread.
+  virtual void code_was_written(GuestAddress address, std::uint64_t size) noexcept = 0;
+};
+
 /// One range of RAM. Contents may be read and written from several threads, as memory is; watchers
 /// are added before the first hart runs.
+///
+/// Harts that run at the same time must agree on what is code. A hart may know a shortcut to a page
+/// by which its stores miss `wrote`; it says so (`hold_for_stores`) before it looks whether there
+/// is code, as whoever makes something from code marks it before looking for such holders. So one
+/// of the two sees the other; the same with the bytes: marked, then read again, against written,
+/// then looked for marks.
 class GuestMemory {
  public:
   /// Fault::exhausted when the host has not that much; Fault::invalid unless both are whole pages
@@ -95,17 +113,39 @@ class GuestMemory {
     return contains(page, kPageSize) ? bytes_ + (page - base_) : nullptr;
   }
 
-  /// `watcher` outlives this, or says `unwatch`.
-  void watch(CodeWatcher& watcher) { watchers_.push_back(&watcher); }
-  void unwatch(CodeWatcher& watcher) { std::erase(watchers_, &watcher); }
-  /// Something was made from these bytes, which are RAM.
-  void mark_code(GuestAddress address, std::uint64_t size);
+  /// Of a byte of RAM, from where it lies in the host.
+  [[nodiscard]] GuestAddress address_of(std::uint8_t const* host) const noexcept {
+    return base_ + static_cast<std::uint64_t>(host - bytes_);
+  }
+
+  /// What `watcher` keeps is that of the hart with this number. It outlives this, or says
+  /// `unwatch`.
+  void watch(CodeWatcher& watcher, unsigned hart = 0) { watchers_.push_back({&watcher, hart}); }
+  void unwatch(CodeWatcher& watcher) {
+    std::erase_if(watchers_, [&](Watch const& each) { return each.watcher == &watcher; });
+  }
+  /// Harts run at the same time from now on: watchers are told by way of `exchange`, which outlives
+  /// this. Before the first hart runs.
+  void share(CodeExchange& exchange);
+  /// Tells the watchers of one hart, on its thread or while that stands still.
+  void tell_page_became_code(unsigned hart, GuestAddress page);
+  void tell_code_was_written(unsigned hart, GuestAddress address, std::uint64_t size);
+
+  /// Something is made from these bytes, which are RAM, on the thread of `hart`. False when others
+  /// may have written to them unseen since they were read: read them again, and where the hart
+  /// stands too, for other harts may have been waited for.
+  [[nodiscard]] bool mark_code(GuestAddress address, std::uint64_t size, unsigned hart = 0);
+  /// The hart wants to know a way to store to the page of which nobody else is told. False when the
+  /// page holds code, so that it may not.
+  [[nodiscard]] bool hold_for_stores(GuestAddress page, unsigned hart) noexcept;
   [[nodiscard]] bool holds_code(GuestAddress page) const noexcept {
     return lines_of(page).load(std::memory_order_relaxed) != 0;
   }
   /// Bytes of RAM were written: what was made from them is stale. Cheap where there is no code.
   void wrote(GuestAddress address, std::uint64_t size) noexcept {
     if (size == 0) return;
+    // Whoever made something from these bytes meanwhile sees them, or is seen here.
+    if (exchange_ != nullptr) std::atomic_thread_fence(std::memory_order_seq_cst);
     std::uint64_t const last = (address + size - 1) & ~kPageMask;
     for (std::uint64_t page = address & ~kPageMask; page <= last; page += kPageSize)
       if (holds_code(page)) [[unlikely]]
@@ -118,6 +158,13 @@ class GuestMemory {
   [[nodiscard]] std::atomic<std::uint64_t>& lines_of(GuestAddress address) const noexcept {
     return code_lines_[(address - base_) / kPageSize];
   }
+  [[nodiscard]] std::atomic<std::uint32_t>& holders_of(GuestAddress address) const noexcept {
+    return holders_[(address - base_) / kPageSize];
+  }
+  struct Watch {
+    CodeWatcher* watcher;
+    unsigned hart;
+  };
 
   GuestAddress base_;
   std::uint64_t size_;
@@ -125,7 +172,10 @@ class GuestMemory {
   std::uint8_t* bytes_;  // inside it
   // A bit for each line of a page that something was made from.
   std::unique_ptr<std::atomic<std::uint64_t>[]> code_lines_;
-  std::vector<CodeWatcher*> watchers_;
+  std::vector<Watch> watchers_;
+  CodeExchange* exchange_ = nullptr;  // none while harts run in turns
+  // A bit for each hart that may store to a page unseen; there when they run at the same time.
+  std::unique_ptr<std::atomic<std::uint32_t>[]> holders_;
 };
 
 }  // namespace mutirao::machine

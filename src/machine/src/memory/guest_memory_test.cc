@@ -44,8 +44,8 @@ TEST(GuestMemory, tells_of_writes_to_lines_that_hold_code_and_of_no_others) {
   auto const memory = *GuestMemory::create(kBase, kSize);
   Recorder recorder;
   memory->watch(recorder);
-  memory->mark_code(kBase + 130, 4);
-  memory->mark_code(kBase + 140, 4);
+  EXPECT_TRUE(memory->mark_code(kBase + 130, 4));
+  EXPECT_TRUE(memory->mark_code(kBase + 140, 4));
   EXPECT_EQ(recorder.pages, std::vector<GuestAddress>{kBase});
   EXPECT_TRUE(memory->store<std::uint8_t>(kBase + 127, 1));
   EXPECT_TRUE(memory->store<std::uint8_t>(kBase + 192, 1));
@@ -63,7 +63,7 @@ TEST(GuestMemory, tells_of_a_write_by_a_device_over_several_pages_of_code) {
   auto const memory = *GuestMemory::create(kBase, kSize);
   Recorder recorder;
   memory->watch(recorder);
-  memory->mark_code(kBase + 4096 - 2, 4);
+  EXPECT_TRUE(memory->mark_code(kBase + 4096 - 2, 4));
   EXPECT_EQ(recorder.pages.size(), 2u);
   Bytes const bytes(3 * 4096, 1);
   EXPECT_TRUE(memory->write(kBase, bytes));

@@ -35,16 +35,43 @@ std::unexpected<Exception> exception(Cause cause, std::uint64_t value) {
   return std::unexpected{Exception{cause, value}};
 }
 
-std::uint64_t load_bytes(std::uint8_t const* host, unsigned size) {
-  std::uint64_t value = 0;
-  std::memcpy(&value, host, size);  // the guest and the hosts that we run on are little-endian
+/// In one piece if it is aligned, as other harts expect (Unpriv. 18.1). The guest and the hosts
+/// that we run on are little-endian.
+template <class T>
+std::uint64_t load_whole(std::uint8_t const* host) {
+  T value;
+  std::memcpy(&value, host, sizeof value);
   return value;
+}
+std::uint64_t load_bytes(std::uint8_t const* host, unsigned size) {
+  switch (size) {
+    case 1:
+      return *host;
+    case 2:
+      return load_whole<std::uint16_t>(host);
+    case 4:
+      return load_whole<std::uint32_t>(host);
+    default:
+      return load_whole<std::uint64_t>(host);
+  }
+}
+bool store_bytes(GuestMemory& memory, GuestAddress address, unsigned size, std::uint64_t value) {
+  switch (size) {
+    case 1:
+      return memory.store(address, static_cast<std::uint8_t>(value));
+    case 2:
+      return memory.store(address, static_cast<std::uint16_t>(value));
+    case 4:
+      return memory.store(address, static_cast<std::uint32_t>(value));
+    default:
+      return memory.store(address, value);
+  }
 }
 
 }  // namespace
 
 Mmu::Mmu(Hart& hart, Bus& bus) : hart_{hart}, bus_{bus}, memory_{bus.memory()} {
-  memory_.watch(*this);
+  memory_.watch(*this, static_cast<unsigned>(hart.id));
   rules_changed();
 }
 
@@ -75,10 +102,13 @@ void Mmu::context_changed() noexcept {
   fetch_context_ = context(hart_.privilege, false);
   data_context_ = context(data_privilege(), true);
   if (watcher_ == nullptr) return;
-  watcher_->data_mappings_changed();
+  watcher_->context_changed();
   // Numbers of spaces that were given out mean others now.
-  if (std::exchange(flushes_seen_, tlb_.flushes()) != tlb_.flushes())
+  if (std::exchange(flushes_seen_, tlb_.flushes()) != tlb_.flushes()) {
+    supervisor_is_global_ = true;
+    watcher_->data_mappings_changed();
     watcher_->code_mappings_changed(nullptr);
+  }
 }
 
 void Mmu::rules_changed() noexcept {
@@ -95,7 +125,18 @@ void Mmu::fence(std::uint64_t const* address, std::uint64_t const* asid) noexcep
   else
     tlb_.flush();
   context_changed();
-  if (watcher_ != nullptr && address != nullptr) watcher_->code_mappings_changed(address);
+  if (watcher_ == nullptr) return;
+  watcher_->data_mappings_changed();
+  if (address != nullptr) watcher_->code_mappings_changed(address);
+}
+
+void Mmu::fence(RangeFence const& range) noexcept {
+  std::uint64_t const* const space = range.space ? &*range.space : nullptr;
+  if (range.pages == 0) return fence(nullptr, space);
+  for (std::uint64_t i = 0; i < range.pages; ++i) {
+    std::uint64_t const address = range.first + i * kPageSize;
+    fence(&address, space);
+  }
 }
 
 std::expected<Mmu::Leaf, Cause> Mmu::walk(std::uint64_t address, Access access,
@@ -176,9 +217,56 @@ std::expected<Mmu::Leaf, Cause> Mmu::walk(std::uint64_t address, Access access,
     }
     return Leaf{page,
                 (entry & (pte::kW | pte::kD)) == (pte::kW | pte::kD),
-                {static_cast<std::uint8_t>(level), napot, global}};
+                {static_cast<std::uint8_t>(level), napot, global},
+                place,
+                entry};
   }
   return std::unexpected{page_fault(access)};
+}
+
+/// Around a page of a large leaf, where stores need not be told to anybody.
+Tlb::Reach Mmu::store_reach(std::uint64_t address, GuestAddress page,
+                            Privilege privilege) noexcept {
+  constexpr std::uint64_t kBytes = 128_KiB;  // pages are looked at one by one
+  auto const begin = page & ~(kBytes - 1);
+  Tlb::Reach const alone{address & ~kPageMask, kPageSize};
+  if (!memory_.contains(begin, kBytes) || !pmp_.allows(begin, kBytes, Access::store, privilege))
+    return alone;
+  for (auto at = begin; at < begin + kBytes; at += kPageSize)
+    if (!memory_.hold_for_stores(at, static_cast<unsigned>(hart_.id))) return alone;
+  return {address & ~(kBytes - 1), kBytes};
+}
+
+/// Around an address that a large leaf maps: as far as the leaves beside it in the same table map
+/// what lies beside it in memory, with the same rights. A kernel maps all memory so.
+Tlb::Reach Mmu::load_reach(std::uint64_t address, Leaf const& leaf, Privilege privilege) noexcept {
+  if (auto const known = tlb_.known_reach(address, data_context_)) return *known;
+  auto const leaf_bytes = std::uint64_t{1} << (12 + 9 * leaf.origin.level);
+  auto const within = leaf_bytes - 1;
+  auto const usable = [&](GuestAddress physical) {
+    return memory_.contains(physical, leaf_bytes) &&
+           pmp_.allows(physical, leaf_bytes, Access::load, privilege);
+  };
+  auto const physical = leaf.page & ~within;
+  if (!usable(physical)) return {address & ~kPageMask, kPageSize};
+  Tlb::Reach reach{address & ~within, leaf_bytes};
+  auto const continues = [&](GuestAddress place, GuestAddress page) {
+    constexpr std::uint64_t kDoesNotMatter = pte::kPpn | pte::kD | pte::kW;
+    auto const entry = memory_.load<std::uint64_t>(place);
+    return entry && ((*entry ^ leaf.entry) & ~kDoesNotMatter) == 0 &&
+           (*entry & pte::kPpn) >> 10 << 12 == page && usable(page);
+  };
+  auto const slots = (leaf.place & kPageMask) / 8;
+  for (std::uint64_t n = 1; n <= slots; ++n) {
+    if (!continues(leaf.place - 8 * n, physical - n * leaf_bytes)) break;
+    reach = {reach.begin - leaf_bytes, reach.bytes + leaf_bytes};
+  }
+  for (std::uint64_t n = 1; n < 512 - slots; ++n) {
+    if (!continues(leaf.place + 8 * n, physical + n * leaf_bytes)) break;
+    reach.bytes += leaf_bytes;
+  }
+  tlb_.know_reach(reach, data_context_, leaf_bytes);
+  return reach;
 }
 
 std::expected<GuestAddress, Exception> Mmu::translate(std::uint64_t address, unsigned size,
@@ -192,17 +280,23 @@ std::expected<GuestAddress, Exception> Mmu::translate(std::uint64_t address, uns
   if (translated && tlb_.adopt_global(table, address, context)) {
     std::uint64_t const there = address + table.entries[Tlb::slot_of(address)].addend;
     if (access == Access::fetch) return there;
-    auto const* const host = reinterpret_cast<std::uint8_t const*>(there);
-    return memory_.base() + static_cast<std::uint64_t>(host - memory_.host_page(memory_.base()));
+    return memory_.address_of(reinterpret_cast<std::uint8_t const*>(there));
   }
 
   GuestAddress page = address & ~kPageMask;
   Tlb::Origin origin;
+  Tlb::Reach reach{page, kPageSize};
   if (translated) {
     auto const leaf = walk(address, access, privilege);
     if (!leaf) return exception(leaf.error(), address);
     page = leaf->page;
     origin = leaf->origin;
+    if ((leaf->entry & pte::kU) != 0 && privilege == Privilege::supervisor && address >> 63 != 0)
+      user_pages_are_low_ = false;
+    if (origin.level > 0 && access == Access::load)
+      reach = load_reach(address, *leaf, privilege);
+    else if (origin.level > 0 && access == Access::store)
+      reach = store_reach(address, page, privilege);
   } else if (address >> 56 != 0) {
     return exception(access_fault(access), address);
   }
@@ -215,12 +309,16 @@ std::expected<GuestAddress, Exception> Mmu::translate(std::uint64_t address, uns
       return exception(access_fault(access), address);
     return physical;
   }
+  if (privilege == Privilege::supervisor && access != Access::fetch && !origin.global &&
+      !may_touch_user_pages(context))
+    supervisor_is_global_ = false;
   if (access == Access::fetch) {
     if (host == nullptr) return exception(Cause::instruction_access, address);
-    tlb_.fill(table, address, context, page - (address & ~kPageMask), origin);
-  } else if (host != nullptr && !(access == Access::store && memory_.holds_code(page))) {
+    tlb_.fill(table, address, context, page - (address & ~kPageMask), origin, reach);
+  } else if (host != nullptr && (access != Access::store ||
+                                 memory_.hold_for_stores(page, static_cast<unsigned>(hart_.id)))) {
     tlb_.fill(table, address, context,
-              reinterpret_cast<std::uint64_t>(host) - (address & ~kPageMask), origin);
+              reinterpret_cast<std::uint64_t>(host) - (address & ~kPageMask), origin, reach);
   }
   return physical;
 }
@@ -238,7 +336,7 @@ std::expected<std::uint64_t, Exception> Mmu::load(std::uint64_t address, unsigne
     if (!memory_.read(*low, {bytes, first})) return exception(Cause::load_access, address);
     if (!memory_.read(*high, {bytes + first, size - first}))
       return exception(Cause::load_access, address + first);
-    return load_bytes(bytes, size);
+    return load_whole<std::uint64_t>(bytes);
   }
   auto const physical = translate(address, size, Access::load);
   if (!physical) return std::unexpected{physical.error()};
@@ -250,10 +348,10 @@ std::expected<std::uint64_t, Exception> Mmu::load(std::uint64_t address, unsigne
 
 std::expected<void, Exception> Mmu::store(std::uint64_t address, unsigned size,
                                           std::uint64_t value) noexcept {
-  std::uint8_t bytes[8];
-  std::memcpy(bytes, &value, sizeof bytes);
   std::uint64_t const in_page = kPageSize - (address & kPageMask);
   if (size > in_page) [[unlikely]] {
+    std::uint8_t bytes[8];
+    std::memcpy(bytes, &value, sizeof bytes);
     auto const first = static_cast<unsigned>(in_page);
     auto const low = translate(address, first, Access::store);
     if (!low) return std::unexpected{low.error()};
@@ -268,7 +366,7 @@ std::expected<void, Exception> Mmu::store(std::uint64_t address, unsigned size,
   }
   auto const physical = translate(address, size, Access::store);
   if (!physical) return std::unexpected{physical.error()};
-  if (memory_.write(*physical, {bytes, size})) return {};
+  if (store_bytes(memory_, *physical, size, value)) return {};
   if (size < 8) value &= (std::uint64_t{1} << 8 * size) - 1;
   if (!bus_.write(*physical, size, value)) return exception(Cause::store_access, address);
   return {};
@@ -279,6 +377,9 @@ std::expected<Mmu::Place, Exception> Mmu::atomic_place(std::uint64_t address, un
   if ((address & (size - 1)) != 0)
     return exception(access == Access::load ? Cause::load_misaligned : Cause::store_misaligned,
                      address);
+  if (auto* const host =
+          hit<std::uint8_t>(access == Access::load ? tlb_.load : tlb_.store, address))
+    return Place{host, memory_.address_of(host)};
   auto const physical = translate(address, size, access);
   if (!physical) return std::unexpected{physical.error()};
   std::uint8_t* const page = memory_.host_page(*physical & ~kPageMask);

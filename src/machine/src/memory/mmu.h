@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 #include <expected>
+#include <optional>
 
 #include "hart/hart.h"
 #include "memory/bus.h"
@@ -15,12 +16,21 @@ namespace mutirao::machine {
 class MappingWatcher {
  public:
   virtual ~MappingWatcher() = default;
-  /// What was known of loads and stores may be wrong now: another context, a fence, a page that
+  /// The hart is in another context, or may be: see Mmu::data_context.
+  virtual void context_changed() noexcept = 0;
+  /// What was known of loads and stores, in any context, may be wrong now: a fence, a page that
   /// holds code.
   virtual void data_mappings_changed() noexcept = 0;
   /// What was known of where instructions are fetched from may be: of one address, or nothing for
   /// all. Another context alone changes nothing: a context stands for the same mappings until this.
   virtual void code_mappings_changed(std::uint64_t const* address) noexcept = 0;
+};
+
+/// What an sfence.vma from outside is for: pages of virtual addresses in one space, or in all.
+struct RangeFence {
+  std::uint64_t first = 0;               ///< of the first page
+  std::uint64_t pages = 0;               ///< none: all addresses
+  std::optional<std::uint64_t> space{};  ///< an ASID; none: all
 };
 
 /// Virtual memory of one hart: Sv39 and Sv48 with 16-bit ASIDs, Svadu, Svnapot, Svpbmt, and the
@@ -44,6 +54,7 @@ class Mmu final : private CodeWatcher {
   void rules_changed() noexcept;
   /// sfence.vma; nothing for an operand that is x0.
   void fence(std::uint64_t const* address, std::uint64_t const* asid) noexcept;
+  void fence(RangeFence const& range) noexcept;
 
   /// Where `size` bytes at a virtual address are in the host, if the TLB knows, they are of one
   /// page, and nothing needs to be told of the access.
@@ -91,6 +102,20 @@ class Mmu final : private CodeWatcher {
   [[nodiscard]] Tlb const& tlb() const noexcept { return tlb_; }
   /// The low bits of the tags that match now.
   [[nodiscard]] std::uint64_t data_context() const noexcept { return data_context_; }
+  /// Whether two contexts of one privilege are the same but that the second may touch pages of user
+  /// mode too (SUM), so that what was known in the first holds in it.
+  [[nodiscard]] static bool only_adds_user_pages(std::uint64_t first,
+                                                 std::uint64_t second) noexcept {
+    return second == (first | kSumBit) && (first & kSupervisor) != 0;
+  }
+  [[nodiscard]] static bool may_touch_user_pages(std::uint64_t context) noexcept {
+    return (context & kSumBit) != 0;
+  }
+  /// Whether all that supervisor mode found without SUM, since everything was flushed, is mapped
+  /// the same in all spaces.
+  [[nodiscard]] bool supervisor_is_global() const noexcept { return supervisor_is_global_; }
+  /// Whether what it found with SUM in the upper half of the addresses, was all its own, so far.
+  [[nodiscard]] bool user_pages_are_low() const noexcept { return user_pages_are_low_; }
   [[nodiscard]] std::uint64_t fetch_context() const noexcept { return fetch_context_; }
 
  private:
@@ -102,6 +127,8 @@ class Mmu final : private CodeWatcher {
     GuestAddress page;
     bool writable;  // and dirty: a store needs no further look
     Tlb::Origin origin;
+    GuestAddress place;   // of its entry
+    std::uint64_t entry;  // and that
   };
 
   template <class T>
@@ -114,6 +141,10 @@ class Mmu final : private CodeWatcher {
   }
   [[nodiscard]] std::expected<Leaf, Cause> walk(std::uint64_t address, Access access,
                                                 Privilege privilege) noexcept;
+  [[nodiscard]] Tlb::Reach load_reach(std::uint64_t address, Leaf const& leaf,
+                                      Privilege privilege) noexcept;
+  [[nodiscard]] Tlb::Reach store_reach(std::uint64_t address, GuestAddress page,
+                                       Privilege privilege) noexcept;
   [[nodiscard]] Privilege data_privilege() const noexcept;
   void page_became_code(GuestAddress page) override;
   void code_was_written(GuestAddress, std::uint64_t) override {}
@@ -125,6 +156,8 @@ class Mmu final : private CodeWatcher {
   std::uint64_t data_context_ = 0;
   std::uint64_t fetch_context_ = 0;
   std::uint64_t flushes_seen_ = 0;
+  bool supervisor_is_global_ = true;
+  bool user_pages_are_low_ = true;
   MappingWatcher* watcher_ = nullptr;
   Tlb tlb_;
 };

@@ -331,7 +331,7 @@ TEST_F(MmuTest, lets_nobody_but_the_machine_in_where_no_protection_entry_says_so
 TEST_F(MmuTest, sees_stores_to_a_page_that_became_code_after_the_tlb_knew_it) {
   EXPECT_TRUE(test.mmu().store(kFrame, 8, 1));
   EXPECT_NE(test.mmu().storable<std::uint64_t>(kFrame), nullptr);
-  test.memory().mark_code(kFrame + 64, 4);
+  EXPECT_TRUE(test.memory().mark_code(kFrame + 64, 4));
   EXPECT_EQ(test.mmu().storable<std::uint64_t>(kFrame), nullptr);
   EXPECT_TRUE(test.mmu().store(kFrame, 8, 1));
   EXPECT_EQ(test.mmu().storable<std::uint64_t>(kFrame), nullptr);

@@ -3,15 +3,16 @@
 namespace mutirao::machine {
 namespace {
 
-/// The bits of a virtual address that a leaf does not translate.
-std::uint64_t leaf_mask(Tlb::Origin origin) {
+/// Whether the leaf that the entry was cut out of maps the address, or it reaches it.
+bool concerns(Tlb::Entry const& entry, Tlb::Origin origin, std::uint64_t address) {
   unsigned const shift = origin.napot ? 16 : 12 + 9u * origin.level;
-  return (std::uint64_t{1} << shift) - 1;
+  return (entry.tag ^ address) >> shift == 0 || address - entry.begin < entry.bytes;
 }
 
 }  // namespace
 
 void Tlb::flush_address(std::uint64_t address) noexcept {
+  reaches_.fill(KnownReach{});
   bool large = false;
   for (unsigned const shift : {16u, 21u, 30u, 39u}) large = large || maybe_large(address, shift);
   for (Table* const table : {&fetch, &load, &store}) {
@@ -21,8 +22,7 @@ void Tlb::flush_address(std::uint64_t address) noexcept {
     for (unsigned slot = 0; slot < kEntries; ++slot) {
       Origin const origin = table->origins[slot];
       if (!origin.napot && origin.level == 0) continue;
-      if (((table->entries[slot].tag ^ address) & ~leaf_mask(origin)) == 0)
-        table->entries[slot] = {};
+      if (concerns(table->entries[slot], origin, address)) table->entries[slot] = {};
     }
   }
 }
@@ -30,7 +30,7 @@ void Tlb::flush_address(std::uint64_t address) noexcept {
 void Tlb::forget_stores(std::uint8_t const* host) noexcept {
   auto const page = reinterpret_cast<std::uint64_t>(host);
   for (Entry& entry : store.entries)
-    if (entry.tag != kNoTag && (entry.tag & ~kPageMask) + entry.addend == page) entry = {};
+    if (entry.tag != kNoTag && page - (entry.begin + entry.addend) < entry.bytes) entry = {};
 }
 
 }  // namespace mutirao::machine

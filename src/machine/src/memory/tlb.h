@@ -1,7 +1,9 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
+#include <optional>
 
 #include "memory/guest_memory.h"
 
@@ -31,6 +33,14 @@ class Tlb {
     /// Added to the virtual address: where it lies in the host (load and store), or its physical
     /// address (fetch).
     std::uint64_t addend = 0;
+    /// Around the page: for which addresses that is true as well.
+    std::uint64_t begin = 0;
+    std::uint64_t bytes = 0;
+  };
+  /// Addresses that one addend is right for.
+  struct Reach {
+    std::uint64_t begin = 0;
+    std::uint64_t bytes = 0;
   };
   static constexpr std::uint64_t kNoTag = ~std::uint64_t{0};  // an odd page of a space never given
 
@@ -72,13 +82,30 @@ class Tlb {
     return known.space;
   }
 
+  /// `reach` holds the address, and leaves with the same rights.
   void fill(Table& table, std::uint64_t address, std::uint64_t context, std::uint64_t addend,
-            Origin origin) noexcept {
+            Origin origin, Reach reach) noexcept {
     unsigned const slot = slot_of(address);
-    table.entries[slot] = {tag_of(address, context), addend};
+    table.entries[slot] = {tag_of(address, context), addend, reach.begin, reach.bytes};
     table.origins[slot] = origin;
     if (origin.napot) note_large(address, 16);
     if (origin.level > 0) note_large(address, 12 + 9u * origin.level);
+  }
+
+  /// A reach for loads from large leaves, found before in the same context, around the address.
+  [[nodiscard]] std::optional<Reach> known_reach(std::uint64_t address,
+                                                 std::uint64_t context) const noexcept {
+    for (auto const& each : reaches_)
+      if (each.context == context && address - each.reach.begin < each.reach.bytes)
+        return each.reach;
+    return std::nullopt;
+  }
+  /// All of it is of leaves of this size.
+  void know_reach(Reach reach, std::uint64_t context, std::uint64_t leaf_bytes) noexcept {
+    reaches_[next_reach_++ % reaches_.size()] = {context, reach};
+    auto const shift = static_cast<unsigned>(std::countr_zero(leaf_bytes));
+    for (auto at = reach.begin; at - reach.begin < reach.bytes; at += leaf_bytes)
+      note_large(at, shift);
   }
 
   /// Takes over an entry of a global mapping that another space filled in the same mode. False when
@@ -103,17 +130,21 @@ class Tlb {
     ++flushes_;
     for (Table* const table : {&fetch, &load, &store}) table->entries.fill(Entry{});
     spaces_.fill(AsidSpace{});
+    reaches_.fill(KnownReach{});
     next_space_ = 1;
     large_.fill(0);
+    large_shifts_ = 0;
   }
   /// All pages of a space, but for global ones.
   void flush_asid(std::uint16_t asid) noexcept {
+    reaches_.fill(KnownReach{});
     AsidSpace& known = spaces_[asid % spaces_.size()];
     if (known.asid == asid) known.space = 0;
   }
   /// All that was cut out of the leaf that maps `address`, in all spaces.
   void flush_address(std::uint64_t address) noexcept;
-  /// Stores to a physical page must be seen: it holds code now. `host` is where it lies.
+  /// Stores to a physical page must be seen: it holds code now. `host` is where it lies. All
+  /// entries that reach it are forgotten.
   void forget_stores(std::uint8_t const* host) noexcept;
 
  private:
@@ -124,21 +155,30 @@ class Tlb {
   static constexpr std::uint16_t kSpacesEnd = 511;  // 511 is that of kNoTag
 
   [[nodiscard]] static unsigned filter_bit(std::uint64_t address, unsigned shift) noexcept {
-    return static_cast<unsigned>((address >> shift) * 0x9E3779B97F4A7C15u >> 55) ^ shift;
+    return static_cast<unsigned>((address >> shift) * 0x9E3779B97F4A7C15u >> 50) ^ shift;
   }
   void note_large(std::uint64_t address, unsigned shift) noexcept {
     unsigned const bit = filter_bit(address, shift);
     large_[bit / 64] |= std::uint64_t{1} << bit % 64;
+    large_shifts_ |= std::uint64_t{1} << shift;
   }
   [[nodiscard]] bool maybe_large(std::uint64_t address, unsigned shift) const noexcept {
+    if ((large_shifts_ >> shift & 1) == 0) return false;
     unsigned const bit = filter_bit(address, shift);
     return (large_[bit / 64] >> bit % 64 & 1) != 0;
   }
 
+  struct KnownReach {
+    std::uint64_t context = kNoTag;
+    Reach reach{};
+  };
+  std::array<KnownReach, 4> reaches_;
+  unsigned next_reach_ = 0;
   std::array<AsidSpace, 1024> spaces_;
   std::uint16_t next_space_ = 1;
   std::uint64_t flushes_ = 0;
-  std::array<std::uint64_t, 8> large_{};  // a filter over the leaves larger than a page
+  std::array<std::uint64_t, 256> large_{};  // a filter over the leaves larger than a page
+  std::uint64_t large_shifts_ = 0;          // the sizes that there are
 };
 
 }  // namespace mutirao::machine

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
+#include "hart/hart.h"
 #include "isa/instruction.h"
 #include "memory/guest_memory.h"
 
@@ -11,12 +13,35 @@ namespace mutirao::machine {
 
 struct Block;
 
+/// How a load or store of a region knows the page of its base register.
+struct PageCheck {
+  enum class By : std::uint8_t {
+    itself,
+    leader,       ///< it checks for others too, that have the same base: all of [low, low + span)
+    other_load,   ///< a leader before it, which was a load
+    other_store,  ///< or a store
+  };
+  By by = By::itself;
+  bool hops = false;  ///< the base is in another page each time: the Tlb is asked at once
+  std::int32_t low = 0;
+  std::int32_t span = 0;
+};
+
 /// An instruction in a block: what is needed when it can't be finished by the block itself.
 struct Site {
   Instruction instruction;
   std::uint64_t pc = 0;
-  Block* block = nullptr;
-  std::uint32_t index = 0;  ///< instructions of the block before it
+  /// Instructions that were counted when its run was entered and had not begun before it.
+  std::uint32_t rest = 0;
+  PageCheck check{};
+};
+
+/// Instructions one behind the other: entered at the first, left by jumps, and counted as a whole
+/// when it is entered.
+struct Run {
+  std::uint64_t pc = 0;
+  std::span<Site> sites{};
+  std::uint64_t next_pc = 0;  ///< behind the last, unless that jumps away
 };
 
 /// A jump out of a block to an address that is known.
@@ -24,22 +49,37 @@ struct Link {
   std::uint64_t target = 0;
   std::size_t displacement = 0;  ///< of the jump, in the code memory
   Block* to = nullptr;           ///< where it leads; nothing: to the stub that leaves
+  bool to_plain = false;         ///< never to the region that begins there
 };
 
 /// A run of the guest's instructions, translated: entered at its begin, left by its jumps.
 struct Block {
   std::uint64_t pc = 0;       ///< virtual
   GuestAddress physical = 0;  ///< of the same; all of it lies in one page
+  /// But for an instruction that crosses into another, which is a block by itself: that page.
+  GuestAddress second = 0;
   std::uint64_t context = 0;  ///< low bits: the mode that it was translated for
+  Privilege privilege{};      ///< likewise
   /// Instructions, when it is not left before its end; 0: the first is none that is translated.
   std::uint32_t count = 0;
   std::uint64_t lines = 0;  ///< a bit for each line of the page that it was made from
   std::size_t begin = 0;    ///< in the code memory
   std::size_t bytes = 0;
+  /// How a region knows that the floating-point unit is on, in a rounding mode of the host, and its
+  /// state dirty: nothing in it changes that.
+  enum class Unit : std::uint8_t { checked_by_each, checked_at_entry };
+  Unit unit = Unit::checked_by_each;
   bool stale = false;
+  bool is_region = false;     ///< made from several, or from one, because they run often
+  Block* plain = nullptr;     ///< of a region: the block that it begins with
+  std::uint32_t round = 0;    ///< instructions from its begin until it may be there again
+  std::uint32_t samples = 0;  ///< how often it was about to run when the hart was looked at
   std::unique_ptr<Site[]> sites;
+  std::size_t sites_count = 0;
   std::vector<std::unique_ptr<Link>> links;  ///< out of it
   std::vector<Link*> incoming;               ///< those of other blocks that lead here
+
+  [[nodiscard]] std::span<Site> all_sites() const noexcept { return {sites.get(), sites_count}; }
 };
 
 }  // namespace mutirao::machine

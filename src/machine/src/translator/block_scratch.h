@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <new>
+#include <span>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -28,6 +29,12 @@ class BlockScratch {
     MUT_ASSERT(labels_.size() < kLabelsMax);
     return &labels_.emplace_back();
   }
+  /// So many, one beside the other.
+  [[nodiscard]] std::span<codegen::Label> labels(std::size_t count) {
+    MUT_ASSERT(labels_.size() + count <= kLabelsMax);
+    labels_.resize(labels_.size() + count);
+    return std::span{labels_}.last(count);
+  }
   /// `write` is called once, by write_later().
   template <class Write>
   void later(Write write) {
@@ -39,9 +46,9 @@ class BlockScratch {
     for (std::size_t n = 0; n < later_.size(); ++n) later_[n]();
   }
 
-  // What 64 instructions need at most, and more.
-  static constexpr std::size_t kLabelsMax = 512;
-  static constexpr std::size_t kLaterMax = 256;
+  // What the instructions of a region need at most, and more.
+  static constexpr std::size_t kLabelsMax = 4096;
+  static constexpr std::size_t kLaterMax = 2048;
 
  private:
   /// A function object without memory of its own.

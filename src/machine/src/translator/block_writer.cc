@@ -7,6 +7,7 @@
 #include "hart/atomics.h"
 #include "hart/csr.h"
 #include "hart/floating_point.h"
+#include "translator/page_fields.h"
 
 namespace mutirao::machine {
 namespace {
@@ -87,7 +88,7 @@ bool BlockWriter::leaves(Instruction const& i) noexcept {
 
 /// Where the value of a register is, after loading it into `scratch` if it must be.
 Reg BlockWriter::read(unsigned x, Reg scratch) {
-  if (pinned(x)) return *kPinOf[x];
+  if (pinned(x)) return pin(x);
   read_into(scratch, x);
   return scratch;
 }
@@ -96,13 +97,13 @@ void BlockWriter::read_into(Reg to, unsigned x) {
   if (x == 0)
     to_.alu(Alu::xor_, Width::dword, to, to);
   else if (pinned(x))
-    to_.mov(Width::qword, to, *kPinOf[x]);
+    to_.mov(Width::qword, to, pin(x));
   else
     to_.load(Width::qword, to, in_frame(offset_of_x(x)));
 }
 
-Reg BlockWriter::target_of(unsigned rd, Reg scratch) noexcept {
-  return kPinOf[rd].value_or(scratch);
+Reg BlockWriter::target_of(unsigned rd, Reg scratch) const noexcept {
+  return map_.x[rd].value_or(scratch);
 }
 
 /// `value` is rd now.
@@ -110,8 +111,8 @@ void BlockWriter::written(unsigned rd, Reg value) {
   MUT_ASSERT(rd != 0);
   if (!pinned(rd))
     to_.store(Width::qword, in_frame(offset_of_x(rd)), value);
-  else if (*kPinOf[rd] != value)
-    to_.mov(Width::qword, *kPinOf[rd], value);
+  else if (pin(rd) != value)
+    to_.mov(Width::qword, pin(rd), value);
 }
 
 /// to = to op x
@@ -119,31 +120,36 @@ void BlockWriter::alu_with(Alu op, Width width, Reg to, unsigned x) {
   if (x == 0)
     to_.alu(op, width, to, 0);
   else if (pinned(x))
-    to_.alu(op, width, to, *kPinOf[x]);
+    to_.alu(op, width, to, pin(x));
   else
     to_.alu(op, width, to, in_frame(offset_of_x(x)));
 }
 
 // --- Memory ------------------------------------------------------------------------------------
 
+namespace {
+
+std::size_t span_class_of(std::int32_t span) {
+  std::size_t n = 0;
+  while (TranslationState::kSpans[n] < span) ++n;
+  return n;
+}
+
+}  // namespace
+
 void BlockWriter::access(Site& site, std::int32_t size, bool is_store, Transfer transfer) {
+  if (block_.is_region) return access_of_region(site, is_store, transfer);
   auto const& i = site.instruction;
-  auto const pages = (is_store ? MUT_FRAME_OFFSET(translation.store_pages)
-                               : MUT_FRAME_OFFSET(translation.load_pages)) +
-                     8 * i.rs1;
-  auto const of = [&](std::size_t field) { return in_frame(pages + static_cast<int>(field)); };
-  auto const room = of(offsetof(TranslationState::Pages, room));
-  auto const begin = of(offsetof(TranslationState::Pages, begin));
-  auto const addend = of(offsetof(TranslationState::Pages, addend));
+  PageFields const page{block_.privilege, i.rs1, is_store};
   auto* const missed = scratch_.label();
   auto* const done = scratch_.label();
 
   auto const base = read(i.rs1, Reg::rcx);
   to_.lea(Width::qword, Reg::rdx, Mem{base, i.imm});
-  to_.alu(Alu::sub, Width::qword, Reg::rdx, begin);
-  to_.alu(Alu::cmp, Width::qword, Reg::rdx, room);
+  to_.alu(Alu::sub, Width::qword, Reg::rdx, page.begin());
+  to_.alu(Alu::cmp, Width::qword, Reg::rdx, page.room(0));
   to_.jump(Cond::above_equal, *missed);
-  to_.load(Width::qword, Reg::rax, addend);
+  to_.load(Width::qword, Reg::rax, page.addend());
   (this->*transfer)(site, Mem{base, i.imm, Reg::rax, 1});
   to_.bind(*done);
 
@@ -151,21 +157,104 @@ void BlockWriter::access(Site& site, std::int32_t size, bool is_store, Transfer 
     to_.bind(*missed);
     auto const& again = site.instruction;
     to_.lea(Width::qword, Reg::rax, Mem{read(again.rs1, Reg::rax), again.imm});
+    to_.mov(Reg::rdx, again.rs1);
     to_.mov(Reg::rcx, reinterpret_cast<std::uint64_t>(&site));
     auto const thunks = is_store ? MUT_FRAME_OFFSET(translation.store_missed)
                                  : MUT_FRAME_OFFSET(translation.load_missed);
     to_.call(in_frame(thunks + 8 * std::countr_zero(static_cast<unsigned>(size))));
     to_.jump(Cond::below, *done);
-    // The page is known from now on.
-    to_.store(Width::qword, addend, Reg::rdx);
-    to_.alu(Alu::and_, Width::qword, Reg::rax, -static_cast<std::int32_t>(kPageSize));
-    to_.store(Width::qword, begin, Reg::rax);
-    to_.store(Width::qword, room, static_cast<std::int32_t>(TranslationState::kRoom));
     auto const there = read(again.rs1, Reg::rcx);
-    to_.mov(Width::qword, Reg::rax, Reg::rdx);
+    to_.load(Width::qword, Reg::rax, page.addend());
     if (again.op == Op::flw || again.op == Op::fld) floating_point_dirty_ = false;  // here as well
     (this->*transfer)(site, Mem{there, again.imm, Reg::rax, 1});
     to_.jump(*done);
+  });
+}
+
+/// In a region, what has no page in the Tlb goes on in the plain block at the same place.
+void BlockWriter::access_of_region(Site& site, bool is_store, Transfer transfer) {
+  auto const& i = site.instruction;
+  auto const& check = site.check;
+  bool const leads = check.by == PageCheck::By::itself || check.by == PageCheck::By::leader;
+  bool const by_store = leads ? is_store : check.by == PageCheck::By::other_store;
+  if (leads && check.hops)
+    ask_tlb(site, by_store);
+  else if (leads)
+    check_page(site, by_store);
+  auto const base = read(i.rs1, Reg::rcx);
+  auto const addends = by_store ? MUT_FRAME_OFFSET(translation.store_addends)
+                                : MUT_FRAME_OFFSET(translation.load_addends);
+  if (!check.hops)
+    to_.load(Width::qword, Reg::rax, PageFields{block_.privilege, i.rs1, by_store}.addend());
+  else if (!leads)
+    to_.load(Width::qword, Reg::rax, in_frame(addends + 8 * i.rs1));
+  else if (check.by == PageCheck::By::leader)
+    to_.store(Width::qword, in_frame(addends + 8 * i.rs1), Reg::rax);
+  (this->*transfer)(site, Mem{base, i.imm, Reg::rax, 1});
+}
+
+/// That the page is the one of the last time.
+void BlockWriter::check_page(Site& site, bool is_store) {
+  PageFields const page{block_.privilege, site.instruction.rs1, is_store};
+  auto const& check = site.check;
+  auto* const missed = scratch_.label();
+  auto* const known = scratch_.label();
+  to_.lea(Width::qword, Reg::rdx, Mem{read(site.instruction.rs1, Reg::rdx), check.low});
+  to_.alu(Alu::sub, Width::qword, Reg::rdx, page.begin());
+  to_.alu(Alu::cmp, Width::qword, Reg::rdx, page.room(span_class_of(check.span)));
+  to_.jump(Cond::above_equal, *missed);
+  to_.bind(*known);
+
+  scratch_.later([=, this, &site] {
+    auto* const unknown = scratch_.label();
+    auto* const hops = scratch_.label();
+    to_.bind(*missed);
+    to_.mov(Reg::rcx, reinterpret_cast<std::uint64_t>(&site));
+    to_.alu(Alu::sub, Width::dword,
+            in_frame(MUT_FRAME_OFFSET(translation.patience) +
+                     4 * static_cast<std::int32_t>(TranslationState::patience_slot(site.pc))),
+            1);
+    to_.jump(Cond::sign, *hops);
+    to_.lea(Width::qword, Reg::rax, Mem{read(site.instruction.rs1, Reg::rax), site.check.low});
+    to_.mov(Reg::rdx, site.instruction.rs1);
+    to_.call(in_frame(is_store ? MUT_FRAME_OFFSET(translation.find_store)
+                               : MUT_FRAME_OFFSET(translation.find_load)));
+    to_.jump(Cond::below, *unknown);
+    to_.lea(Width::qword, Reg::rdx, Mem{read(site.instruction.rs1, Reg::rdx), site.check.low});
+    to_.alu(Alu::sub, Width::qword, Reg::rdx, page.begin());
+    to_.alu(Alu::cmp, Width::qword, Reg::rdx, page.room(span_class_of(site.check.span)));
+    to_.jump(Cond::below, *known);
+    to_.jump(*unknown);
+    to_.bind(*hops);
+    put_back();
+    to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.hopped)), Reg::rcx);
+    leave_at(site.pc, site.rest);
+    to_.bind(*unknown);
+    leave_to_plain(site);
+  });
+}
+
+/// For the page, which is not expected to be that of the last time; rax gets what leads to the
+/// host.
+void BlockWriter::ask_tlb(Site& site, bool is_store) {
+  auto const& check = site.check;
+  auto* const unknown = scratch_.label();
+  auto const base = read(site.instruction.rs1, Reg::rax);
+  to_.lea(Width::qword, Reg::rcx, Mem{base, check.low + check.span - 1});
+  to_.lea(Width::qword, Reg::rdx, Mem{base, check.low});
+  to_.alu(Alu::and_, Width::qword, Reg::rcx, -static_cast<std::int32_t>(kPageSize));
+  to_.shift(codegen::Shift::shr, Width::qword, Reg::rdx, kTlbShift);
+  to_.alu(Alu::or_, Width::qword, Reg::rcx, in_frame(MUT_FRAME_OFFSET(translation.data_context)));
+  to_.alu(Alu::and_, Width::dword, Reg::rdx, kTlbMask);
+  to_.load(Width::qword, Reg::rax,
+           in_frame(is_store ? MUT_FRAME_OFFSET(translation.stores)
+                             : MUT_FRAME_OFFSET(translation.loads)));
+  to_.alu(Alu::cmp, Width::qword, Reg::rcx, Mem{Reg::rax, 0, Reg::rdx, 1});
+  to_.jump(Cond::not_equal, *unknown);
+  to_.load(Width::qword, Reg::rax, Mem{Reg::rax, offsetof(Tlb::Entry, addend), Reg::rdx, 1});
+  scratch_.later([=, this, &site] {
+    to_.bind(*unknown);
+    leave_to_plain(site);
   });
 }
 
@@ -202,37 +291,86 @@ void BlockWriter::store(Site& site) {
 }
 
 void BlockWriter::call_out(Site& site) {
+  put_back();
   to_.mov(Reg::rcx, reinterpret_cast<std::uint64_t>(&site));
   to_.call(in_frame(MUT_FRAME_OFFSET(translation.call_out)));
+  take_in();
 }
 
 // --- Control -----------------------------------------------------------------------------------
 
-/// Back to the translator at `pc`; so many instructions of the block were counted and not begun.
-void BlockWriter::leave_at(std::uint64_t pc, std::int32_t unused) {
-  if (unused != 0)
-    to_.alu(Alu::add, Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)), unused);
+/// So many instructions were counted and not begun.
+void BlockWriter::return_unused(std::uint32_t count) {
+  if (count == 0) return;
+  to_.alu(Alu::add, Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)),
+          static_cast<std::int32_t>(count));
+}
+
+void BlockWriter::count_down(std::int32_t value) {
+  if (map_.budget)
+    to_.alu(Alu::sub, Width::qword, *map_.budget, value);
+  else
+    to_.alu(Alu::sub, Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)), value);
+}
+
+/// Back to the translator at `pc`.
+void BlockWriter::leave_at(std::uint64_t pc, std::uint32_t unused) {
+  return_unused(unused);
   to_.mov(Reg::rax, pc);
   to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(hart.pc)), Reg::rax);
   to_.jump(in_frame(MUT_FRAME_OFFSET(translation.leave)));
 }
 
+Label* BlockWriter::head_of(std::uint64_t pc) noexcept {
+  for (std::size_t n = 0; n < runs_.size(); ++n)
+    if (runs_[n].pc == pc) return &heads_[n];
+  return nullptr;
+}
+
 /// To an address that is known. In the same page it is led straight to its block, once there is
 /// one: that this page is where it was holds as long as code in it runs. Another page may have
-/// become another: that is looked up.
-void BlockWriter::go_to(std::uint64_t target) {
-  if (((target ^ block_.pc) & ~kPageMask) != 0) {
-    to_.mov(Reg::rax, target);
-    return look_up_target();
+/// become another: that is looked up. So many instructions were counted and not begun.
+void BlockWriter::go_to(std::uint64_t target, std::uint32_t unused) {
+  // A block goes to itself by a link too: that may lead to a region, later.
+  if (auto* const head = head_of(target); head != nullptr && block_.is_region) {
+    if (unused != 0) count_down(-static_cast<std::int32_t>(unused));
+    return to_.jump(*head);
   }
-  if (target == block_.pc) return to_.jump(head_);
+  put_back();
+  return_unused(unused);
+  bool const crosses = (target & kPageMask) == kPageSize - 2;  // if it is no short one
+  if (((target ^ block_.pc) & ~kPageMask) == 0 && !crosses) return link_to(target, false);
+  // The same as for any target, but where to look is known.
+  Label unknown;
+  auto const slot = MUT_FRAME_OFFSET(translation.targets) +
+                    static_cast<std::int32_t>(sizeof(TranslationState::Target) *
+                                              TranslationState::target_slot(target));
+  to_.mov(Reg::rax, target);
+  to_.mov(Width::qword, Reg::rdx, Reg::rax);
+  to_.alu(Alu::xor_, Width::qword, Reg::rdx, in_frame(MUT_FRAME_OFFSET(translation.context_key)));
+  to_.alu(Alu::cmp, Width::qword, Reg::rdx, in_frame(slot));
+  to_.jump(Cond::not_equal, unknown);
+  to_.jump(in_frame(slot + 8));
+  to_.bind(unknown);
+  leave_for_target();
+}
+
+void BlockWriter::link_to(std::uint64_t target, bool to_plain) {
   auto link = std::make_unique<Link>();
   link->target = target;
+  link->to_plain = to_plain;
   link->displacement = base_ + to_.jump_to_patch();
   to_.mov(Reg::rax, reinterpret_cast<std::uint64_t>(link.get()));
   to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.link)), Reg::rax);
   leave_at(target, 0);
   block_.links.push_back(std::move(link));
+}
+
+/// Out of a region, to the block that begins with the same instruction and has a way for all cases.
+void BlockWriter::leave_to_plain(Site const& site) {
+  put_back();
+  return_unused(site.rest);
+  link_to(site.pc, site.pc == block_.pc);
 }
 
 /// The address is in rax.
@@ -241,7 +379,9 @@ void BlockWriter::look_up_target() {
                 offsetof(TranslationState::Target, code) == 8);
   Label unknown;
   auto const targets = MUT_FRAME_OFFSET(translation.targets);
-  to_.mov(Width::dword, Reg::rcx, Reg::rax);
+  to_.mov(Width::qword, Reg::rcx, Reg::rax);
+  to_.shift(codegen::Shift::shr, Width::qword, Reg::rcx, TranslationState::kTargetShift);
+  to_.alu(Alu::xor_, Width::dword, Reg::rcx, Reg::rax);
   to_.alu(Alu::and_, Width::dword, Reg::rcx,
           static_cast<std::int32_t>(2 * (TranslationState::kTargets - 1)));
   to_.mov(Width::qword, Reg::rdx, Reg::rax);
@@ -251,6 +391,10 @@ void BlockWriter::look_up_target() {
   to_.jump(Cond::not_equal, unknown);
   to_.jump(Mem{kFrame, targets + 8, Reg::rcx, 8});
   to_.bind(unknown);
+  leave_for_target();
+}
+
+void BlockWriter::leave_for_target() {
   to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(hart.pc)), Reg::rax);
   to_.jump(in_frame(MUT_FRAME_OFFSET(translation.leave)));
 }
@@ -258,22 +402,21 @@ void BlockWriter::look_up_target() {
 void BlockWriter::branch(Site& site) {
   auto const& i = site.instruction;
   auto const target = site.pc + immediate(i);
-  auto const unused = static_cast<std::int32_t>(block_.count - site.index - 1);
-  auto cond = condition_of(i.op);
+  auto const unused = site.rest - 1;
+  auto const cond = condition_of(i.op);
   if (i.rs2 == 0 && pinned(i.rs1)) {
-    to_.test(Width::qword, *kPinOf[i.rs1], *kPinOf[i.rs1]);
+    to_.test(Width::qword, pin(i.rs1), pin(i.rs1));
     // test clears the carry: below is never, above_equal always, as they should be.
   } else {
     alu_with(Alu::cmp, Width::qword, read(i.rs1, Reg::rax), i.rs2);
   }
-  if (target == block_.pc && unused == 0) return to_.jump(cond, head_);
+  auto* const head = head_of(target);
+  if (head != nullptr && unused == 0 && block_.is_region) return to_.jump(cond, *head);
   auto* const taken = scratch_.label();
   to_.jump(cond, *taken);
   scratch_.later([=, this] {
     to_.bind(*taken);
-    if (unused != 0)
-      to_.alu(Alu::add, Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)), unused);
-    go_to(target);
+    go_to(target, unused);
   });
 }
 
@@ -294,12 +437,13 @@ void BlockWriter::jump_register(Site& site) {
   if (i.rd != 0) {
     auto const next = site.pc + i.length;
     if (pinned(i.rd)) {
-      to_.mov(*kPinOf[i.rd], next);
+      to_.mov(pin(i.rd), next);
     } else {
       to_.mov(Reg::rcx, next);
       to_.store(Width::qword, in_frame(offset_of_x(i.rd)), Reg::rcx);
     }
   }
+  put_back();
   look_up_target();
 }
 
@@ -315,16 +459,18 @@ void BlockWriter::instruction(Site& site) {
     floating_point_checked_ = floating_point_dirty_ = false;  // it may write what they stand on
     return call_out(site);
   }
-  if (is_atomic(i.op) || is_cache_block(i.op) || leaves(i)) return call_out(site);
+  if (is_atomic(i.op)) return atomic(site);
+  if (is_cache_block(i.op) || leaves(i)) return call_out(site);
   switch (i.op) {
     case Op::jal:
       if (i.rd != 0) constant(i.rd, site.pc + i.length);
-      return go_to(site.pc + immediate(i));
+      return go_to(site.pc + immediate(i), 0);
     case Op::jalr:
       return jump_register(site);
     case Op::fence:
       return fence(i);
-    case Op::fence_i:  // what is written is seen at once
+    case Op::fence_i:
+      return call_out(site);
     case Op::pause:
     case Op::wrs_nto:
     case Op::wrs_sto:
@@ -333,23 +479,64 @@ void BlockWriter::instruction(Site& site) {
       break;
   }
   if (i.rd == 0) return;  // it computes, and nobody sees what
-  bool const known = integer(i, site.pc);
+  bool const known = integer(site);
   MUT_ASSERT(known);
 }
 
-void BlockWriter::write(std::uint64_t next_pc) {
+/// From where the registers are between regions to where they are in this one.
+void BlockWriter::take_in() {
+  for (auto const& [guest, host] : kPins)
+    if (map_.x[guest] != host) to_.store(Width::qword, in_frame(offset_of_x(guest)), host);
+  for (unsigned n = 0; n < 32; ++n) {
+    if (pinned(n) && kCommonMap.x[n] != map_.x[n])
+      to_.load(Width::qword, pin(n), in_frame(offset_of_x(n)));
+    if (map_.f[n]) to_.load(codegen::Precision::double_, *map_.f[n], in_frame(offset_of_f(n)));
+  }
+  if (map_.budget)
+    to_.load(Width::qword, *map_.budget, in_frame(MUT_FRAME_OFFSET(translation.budget)));
+}
+
+/// And back. Leaves rax, rcx and rdx as they are.
+void BlockWriter::put_back() {
+  if (map_.budget)
+    to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)), *map_.budget);
+  for (unsigned n = 0; n < 32; ++n) {
+    if (pinned(n) && kCommonMap.x[n] != map_.x[n])
+      to_.store(Width::qword, in_frame(offset_of_x(n)), pin(n));
+    if (map_.f[n]) to_.store(codegen::Precision::double_, in_frame(offset_of_f(n)), *map_.f[n]);
+  }
+  for (auto const& [guest, host] : kPins)
+    if (map_.x[guest] != host) to_.load(Width::qword, host, in_frame(offset_of_x(guest)));
+}
+
+void BlockWriter::write(std::span<Run const> runs) {
   if (block_.count == 0) return leave_at(block_.pc, 0);
-  auto const count = static_cast<std::int32_t>(block_.count);
-  auto* const over = scratch_.label();
-  to_.bind(head_);
-  to_.alu(Alu::sub, Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)), count);
-  to_.jump(Cond::sign, *over);
-  for (std::uint32_t n = 0; n < block_.count; ++n) instruction(block_.sites[n]);
-  auto const& last = block_.sites[block_.count - 1].instruction;
-  if (last.op != Op::jal && last.op != Op::jalr && !leaves(last)) go_to(next_pc);
+  runs_ = runs;
+  heads_ = scratch_.labels(runs.size());
+  if (block_.unit == Block::Unit::checked_at_entry) check_unit_at_entry();
+  take_in();
+  for (std::size_t n = 0; n < runs.size(); ++n) {
+    auto const& run = runs[n];
+    auto const count = static_cast<std::uint32_t>(run.sites.size());
+    auto* const over = scratch_.label();
+    floating_point_checked_ = floating_point_dirty_ = block_.unit == Block::Unit::checked_at_entry;
+    boxed_ = 0;
+    other_half_known_ = nullptr;
+    to_.bind(heads_[n]);
+    count_down(static_cast<std::int32_t>(count));
+    to_.jump(Cond::sign, *over);
+    for (auto& site : run.sites) instruction(site);
+    auto const& last = run.sites.back().instruction;
+    if (last.op != Op::jal && last.op != Op::jalr && !leaves(last)) go_to(run.next_pc, 0);
+    scratch_.later([=, this, pc = run.pc] {
+      to_.bind(*over);
+      put_back();
+      if (block_.is_region)
+        to_.store(Width::dword, in_frame(MUT_FRAME_OFFSET(translation.in_region)), 1);
+      leave_at(pc, count);
+    });
+  }
   scratch_.write_later();
-  to_.bind(*over);
-  leave_at(block_.pc, count);
 }
 
 }  // namespace mutirao::machine

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "mutirao/codegen/assembler.h"
 
@@ -11,8 +12,8 @@
 
 namespace mutirao::machine {
 
-/// Translates the instructions of one block: for each a few of the host, in place, and what is
-/// seldom needed behind the last of them.
+/// Translates the instructions of one block or region: for each a few of the host, in place, and
+/// what is seldom needed behind the last of them.
 ///
 /// Exact: before each instruction that can fail, or that others must see executed, all registers of
 /// the guest are where they belong, so that nothing has to be undone.
@@ -20,9 +21,9 @@ class BlockWriter {
  public:
   /// Writes at the end of what `to` has; `base` is where that begins in the code memory. The sites
   /// of the block are there.
-  BlockWriter(codegen::Assembler& to, std::size_t base, Block& block,
-              BlockScratch& scratch) noexcept
-      : to_{to}, base_{base}, block_{block}, scratch_{scratch} {
+  BlockWriter(codegen::Assembler& to, std::size_t base, Block& block, BlockScratch& scratch,
+              RegisterMap const& map = kCommonMap) noexcept
+      : to_{to}, base_{base}, block_{block}, scratch_{scratch}, map_{map} {
     scratch_.clear();
   }
 
@@ -33,8 +34,8 @@ class BlockWriter {
   /// Whether translated code is left with it, always.
   [[nodiscard]] static bool leaves(Instruction const& instruction) noexcept;
 
-  /// `next_pc` is what comes after the last instruction, unless that jumps away.
-  void write(std::uint64_t next_pc);
+  /// The first is where it is entered. Jumps between them stay inside.
+  void write(std::span<Run const> runs);
 
  private:
   using Reg = codegen::Reg;
@@ -42,17 +43,19 @@ class BlockWriter {
   using Mem = codegen::Mem;
 
   // Operands
-  [[nodiscard]] static bool pinned(unsigned x) noexcept { return kPinOf[x].has_value(); }
+  [[nodiscard]] bool pinned(unsigned x) const noexcept { return map_.x[x].has_value(); }
+  [[nodiscard]] Reg pin(unsigned x) const noexcept { return *map_.x[x]; }
   Reg read(unsigned x, Reg scratch);
   void read_into(Reg to, unsigned x);
-  [[nodiscard]] static Reg target_of(unsigned rd, Reg scratch) noexcept;
+  [[nodiscard]] Reg target_of(unsigned rd, Reg scratch) const noexcept;
   void written(unsigned rd, Reg value);
   void alu_with(codegen::Alu op, Width width, Reg to, unsigned x);
 
   // Instructions; those that compute are in integer_writer.cc
   void instruction(Site& site);
-  bool integer(Instruction const& i, std::uint64_t pc);
+  bool integer(Site const& site);
   void constant(unsigned rd, std::uint64_t value);
+  void copy(unsigned rd, unsigned from);
   void commutative(Instruction const& i, codegen::Alu op, Width width);
   void subtract(Instruction const& i, Width width);
   void with_immediate(Instruction const& i, codegen::Alu op);
@@ -62,17 +65,24 @@ class BlockWriter {
   void set_if(Instruction const& i, codegen::Cond cond, bool immediate);
   void multiply(Instruction const& i, Width width);
   void multiply_high(Instruction const& i);
-  void divide(Instruction const& i, Width width, bool is_signed, bool remainder);
+  void divide(Site const& site, Width width, bool is_signed, bool remainder);
+  [[nodiscard]] static Op other_half(Op op) noexcept;
+  [[nodiscard]] static Site const* other_half_of(Site const& site) noexcept;
   void shifted_add(Instruction const& i, std::uint8_t scale, bool unsigned_word);
   void choose(Instruction const& i, codegen::Cond cond);
   /// Moves the value to or from where it is, and leaves rcx alone.
   using Transfer = void (BlockWriter::*)(Site const& site, Mem there);
   void access(Site& site, std::int32_t size, bool is_store, Transfer transfer);
+  void access_of_region(Site& site, bool is_store, Transfer transfer);
+  void check_page(Site& site, bool is_store);
+  void ask_tlb(Site& site, bool is_store);
   void load_from(Site const& site, Mem there);
   void store_to(Site const& site, Mem there);
   void load(Site& site);
   void store(Site& site);
   void call_out(Site& site);
+  void atomic(Site& site);  // atomics_writer.cc
+  void atomic_at(Site const& site, Op op, Width width);
   void fence(Instruction const& i);
   void branch(Site& site);
   void jump_register(Site& site);
@@ -83,8 +93,13 @@ class BlockWriter {
   using Precision = codegen::Precision;
   void floating_point(Site& site);
   void check_floating_point(Site const& site);
+  void check_unit_at_entry();
   void mark_floating_point_dirty();
   void check_boxed(unsigned f, Label& otherwise);
+  Xmm read_f(unsigned f, Precision precision, Xmm scratch);
+  void read_f_into(Xmm to, unsigned f, Precision precision);
+  void read_bits(Reg to, unsigned f);
+  void write_bits(unsigned f, Reg from);
   void write_f(unsigned f, Precision precision, Xmm value);
   void box(unsigned f, Precision precision);
   void load_f(Site& site);
@@ -102,15 +117,26 @@ class BlockWriter {
   void change_format(Site& site);
 
   // Ways out
-  void leave_at(std::uint64_t pc, std::int32_t unused);
-  void go_to(std::uint64_t target);
+  void return_unused(std::uint32_t count);
+  void leave_at(std::uint64_t pc, std::uint32_t unused);
+  void count_down(std::int32_t value);
+  void go_to(std::uint64_t target, std::uint32_t unused);
+  void link_to(std::uint64_t target, bool to_plain);
+  void leave_to_plain(Site const& site);
   void look_up_target();
+  void leave_for_target();
+  [[nodiscard]] Label* head_of(std::uint64_t pc) noexcept;
+  void take_in();
+  void put_back();
 
   codegen::Assembler& to_;
   std::size_t base_;
   Block& block_;
   BlockScratch& scratch_;
-  codegen::Label head_;
+  RegisterMap const& map_;
+  std::span<Run const> runs_;
+  std::span<codegen::Label> heads_;         // of the runs
+  Site const* other_half_known_ = nullptr;  // of a division, in the frame
   bool floating_point_checked_ = false;
   bool floating_point_dirty_ = false;
   std::uint32_t boxed_ = 0;  // registers that surely hold a single, boxed as it should be

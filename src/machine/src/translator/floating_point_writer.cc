@@ -59,11 +59,27 @@ void BlockWriter::check_floating_point(Site const& site) {
   to_.jump(Cond::equal, *refused);
   to_.alu(Alu::cmp, Width::byte, in_frame(MUT_FRAME_OFFSET(hart.frm)), kLastOfHost);
   to_.jump(Cond::above, *refused);
-  auto const unused = static_cast<std::int32_t>(block_.count - site.index);
-  scratch_.later([=, this, pc = site.pc] {
+  scratch_.later([=, this, &site] {
     to_.bind(*refused);
+    if (block_.is_region) return leave_to_plain(site);
     to_.store(Width::dword, in_frame(MUT_FRAME_OFFSET(translation.interpret)), 1);
-    leave_at(pc, unused);
+    leave_at(site.pc, site.rest);
+  });
+}
+
+/// For all of a region. What does not hold yet, the plain block sees to.
+void BlockWriter::check_unit_at_entry() {
+  auto* const refused = scratch_.label();
+  constexpr auto kFs = static_cast<std::int32_t>(status::kFs);
+  to_.load(Width::dword, Reg::rax, in_frame(MUT_FRAME_OFFSET(hart.mstatus)));
+  to_.alu(Alu::and_, Width::dword, Reg::rax, kFs);
+  to_.alu(Alu::cmp, Width::dword, Reg::rax, kFs);
+  to_.jump(Cond::not_equal, *refused);
+  to_.alu(Alu::cmp, Width::byte, in_frame(MUT_FRAME_OFFSET(hart.frm)), kLastOfHost);
+  to_.jump(Cond::above, *refused);
+  scratch_.later([=, this] {
+    to_.bind(*refused);
+    link_to(block_.pc, true);
   });
 }
 
@@ -82,9 +98,41 @@ void BlockWriter::check_boxed(unsigned f, Label& otherwise) {
   to_.jump(Cond::not_equal, otherwise);
 }
 
+/// Where the value of a register is, after loading it into `scratch` if it must be.
+Xmm BlockWriter::read_f(unsigned f, Precision precision, Xmm scratch) {
+  if (map_.f[f]) return *map_.f[f];
+  to_.load(precision, scratch, f_of(f));
+  return scratch;
+}
+
+void BlockWriter::read_f_into(Xmm to, unsigned f, Precision precision) {
+  if (map_.f[f])
+    to_.mov(to, *map_.f[f]);
+  else
+    to_.load(precision, to, f_of(f));
+}
+
+/// All 64 of them.
+void BlockWriter::read_bits(Reg to, unsigned f) {
+  if (map_.f[f])
+    to_.mov(Width::qword, to, *map_.f[f]);
+  else
+    to_.load(Width::qword, to, f_of(f));
+}
+
+void BlockWriter::write_bits(unsigned f, Reg from) {
+  if (map_.f[f])
+    to_.mov(Width::qword, *map_.f[f], from);
+  else
+    to_.store(Width::qword, f_of(f), from);
+}
+
 void BlockWriter::write_f(unsigned f, Precision precision, Xmm value) {
   mark_floating_point_dirty();
-  to_.store(precision, f_of(f), value);
+  if (map_.f[f])
+    to_.mov(*map_.f[f], value);
+  else
+    to_.store(precision, f_of(f), value);
   box(f, precision);
 }
 
@@ -109,6 +157,10 @@ void BlockWriter::load_f_from(Site const& site, Mem there) {
   auto const& i = site.instruction;
   bool const single = i.op == Op::flw;
   auto const width = single ? Width::dword : Width::qword;
+  if (map_.f[i.rd]) {
+    to_.load(Precision::double_, *map_.f[i.rd], there);
+    return mark_floating_point_dirty();
+  }
   to_.load(width, Reg::rax, there);
   mark_floating_point_dirty();
   to_.store(width, f_of(i.rd), Reg::rax);
@@ -123,6 +175,7 @@ void BlockWriter::store_f(Site& site) {
 void BlockWriter::store_f_to(Site const& site, Mem there) {
   auto const& i = site.instruction;
   auto const width = i.op == Op::fsw ? Width::dword : Width::qword;
+  if (map_.f[i.rs2]) return to_.store(Precision::double_, there, *map_.f[i.rs2]);
   to_.load(width, Reg::rdx, f_of(i.rs2));
   to_.store(width, there, Reg::rdx);
 }
@@ -147,14 +200,17 @@ void BlockWriter::arithmetic(Site& site, Op op, Precision precision) {
     if (op != Op::fsqrt_d) check_boxed(i.rs2, *slow);
   }
   if (op == Op::fsqrt_d) {
-    to_.sse(Sse::sqrt, precision, Xmm::xmm0, f_of(i.rs1));
+    to_.sse(Sse::sqrt, precision, Xmm::xmm0, read_f(i.rs1, precision, Xmm::xmm0));
   } else {
-    to_.load(precision, Xmm::xmm0, f_of(i.rs1));
+    read_f_into(Xmm::xmm0, i.rs1, precision);
     auto const sse = op == Op::fadd_d   ? Sse::add
                      : op == Op::fsub_d ? Sse::sub
                      : op == Op::fmul_d ? Sse::mul
                                         : Sse::div;
-    to_.sse(sse, precision, Xmm::xmm0, f_of(i.rs2));
+    if (map_.f[i.rs2])
+      to_.sse(sse, precision, Xmm::xmm0, *map_.f[i.rs2]);
+    else
+      to_.sse(sse, precision, Xmm::xmm0, f_of(i.rs2));
   }
   auto* const none = scratch_.label();
   to_.compare(precision, Xmm::xmm0, Xmm::xmm0, true);
@@ -168,7 +224,7 @@ void BlockWriter::arithmetic(Site& site, Op op, Precision precision) {
       to_.store(Width::dword, high_half_of_f(rd), -1);
     } else {
       to_.mov(Reg::rax, kCanonical);
-      to_.store(Width::qword, f_of(rd), Reg::rax);
+      write_bits(rd, Reg::rax);
     }
     // What write_f() may have done first in this block has to be done here as well.
     to_.alu(Alu::or_, Width::dword, in_frame(MUT_FRAME_OFFSET(hart.mstatus)),
@@ -188,10 +244,10 @@ void BlockWriter::multiply_add(Site& site, Op op, Precision precision) {
     for (auto const f : {i.rs1, i.rs2, i.rs3}) check_boxed(f, *slow);
   bool const negate = op == Op::fnmadd_d || op == Op::fnmsub_d;
   bool const subtract = op == Op::fmsub_d || op == Op::fnmadd_d;
-  to_.load(precision, Xmm::xmm0, f_of(i.rs1));
-  to_.load(precision, Xmm::xmm1, f_of(i.rs2));
-  to_.load(precision, Xmm::xmm2, f_of(i.rs3));
-  to_.fma(precision, Xmm::xmm0, Xmm::xmm1, Xmm::xmm2, negate, subtract);
+  read_f_into(Xmm::xmm0, i.rs1, precision);
+  auto const by = read_f(i.rs2, precision, Xmm::xmm1);
+  auto const plus = read_f(i.rs3, precision, Xmm::xmm2);
+  to_.fma(precision, Xmm::xmm0, by, plus, negate, subtract);
   to_.compare(precision, Xmm::xmm0, Xmm::xmm0, true);
   to_.jump(Cond::parity, *slow);
   write_f(i.rd, precision, Xmm::xmm0);
@@ -216,7 +272,9 @@ void BlockWriter::inject_sign(Site& site, Op op, Precision precision) {
     to_.bind(*back);
     return otherwise_call_out(site, slow, back);
   }
-  to_.load(Width::qword, Reg::rax, f_of(i.rs1));
+  if (op == Op::fsgnj_d && i.rs1 == i.rs2 && map_.f[i.rs1])  // fmv
+    return write_f(i.rd, precision, *map_.f[i.rs1]);
+  read_bits(Reg::rax, i.rs1);
   if (!(op == Op::fsgnj_d && i.rs1 == i.rs2)) {
     to_.mov(Reg::rcx, std::uint64_t{1} << 63);
     if (i.rs1 == i.rs2) {
@@ -225,7 +283,7 @@ void BlockWriter::inject_sign(Site& site, Op op, Precision precision) {
       else
         to_.andn(Width::qword, Reg::rax, Reg::rcx, Reg::rax);
     } else {
-      to_.load(Width::qword, Reg::rdx, f_of(i.rs2));
+      read_bits(Reg::rdx, i.rs2);
       if (op == Op::fsgnjn_d) to_.unary(codegen::Unary::not_, Width::qword, Reg::rdx);
       to_.alu(Alu::and_, Width::qword, Reg::rdx, Reg::rcx);
       if (op != Op::fsgnjx_d) to_.andn(Width::qword, Reg::rax, Reg::rcx, Reg::rax);
@@ -233,7 +291,7 @@ void BlockWriter::inject_sign(Site& site, Op op, Precision precision) {
     }
   }
   mark_floating_point_dirty();
-  to_.store(Width::qword, f_of(i.rd), Reg::rax);
+  write_bits(i.rd, Reg::rax);
   box(i.rd, precision);
 }
 
@@ -244,15 +302,15 @@ void BlockWriter::compare(Site& site, Op op, Precision precision) {
   bool const single = precision == Precision::single;
   if (single)
     for (auto const f : {i.rs1, i.rs2}) check_boxed(f, *slow);
-  to_.load(precision, Xmm::xmm0, f_of(i.rs1));
-  to_.load(precision, Xmm::xmm1, f_of(i.rs2));
+  auto const one = read_f(i.rs1, precision, Xmm::xmm0);
+  auto const other = read_f(i.rs2, precision, Xmm::xmm1);
   if (op == Op::feq_d) {
-    to_.compare(precision, Xmm::xmm0, Xmm::xmm1, true);
+    to_.compare(precision, one, other, true);
     to_.set(Cond::no_parity, Reg::rax);
     to_.set(Cond::equal, Reg::rcx);
     to_.alu(Alu::and_, Width::dword, Reg::rax, Reg::rcx);
   } else {  // with the operands the other way round, unordered is neither
-    to_.compare(precision, Xmm::xmm1, Xmm::xmm0, false);
+    to_.compare(precision, other, one, false);
     to_.set(op == Op::flt_d ? Cond::above : Cond::above_equal, Reg::rax);
   }
   if (i.rd != 0) {
@@ -272,8 +330,8 @@ void BlockWriter::to_integer(Site& site, Op op, Precision precision) {
   if (precision == Precision::single) check_boxed(i.rs1, *slow);
   bool const wide = op == Op::fcvt_l_d;
   auto const width = wide ? Width::qword : Width::dword;
-  to_.load(precision, Xmm::xmm0, f_of(i.rs1));
-  to_.convert(width, Reg::rax, precision, Xmm::xmm0, i.rm == kTowardsZero);
+  auto const value = read_f(i.rs1, precision, Xmm::xmm0);
+  to_.convert(width, Reg::rax, precision, value, i.rm == kTowardsZero);
   if (wide) {
     to_.mov(Reg::rcx, std::uint64_t{1} << 63);
     to_.alu(Alu::cmp, width, Reg::rax, Reg::rcx);
@@ -310,7 +368,7 @@ void BlockWriter::change_format(Site& site) {
   auto const from = to_single ? Precision::double_ : Precision::single;
   auto const to = to_single ? Precision::single : Precision::double_;
   if (!to_single) check_boxed(i.rs1, *slow);
-  to_.load(from, Xmm::xmm0, f_of(i.rs1));
+  read_f_into(Xmm::xmm0, i.rs1, from);
   to_.compare(from, Xmm::xmm0, Xmm::xmm0, true);
   to_.jump(Cond::parity, *slow);
   to_.convert(to, Xmm::xmm0, Xmm::xmm0);
@@ -385,7 +443,7 @@ void BlockWriter::floating_point(Site& site) {
       checked();
       if (i.rd == 0) return;
       if (i.op == Op::fmv_x_d)
-        to_.load(Width::qword, Reg::rax, f_of(i.rs1));
+        read_bits(Reg::rax, i.rs1);
       else
         to_.movsx(Width::dword, Reg::rax, f_of(i.rs1));
       return written(i.rd, Reg::rax);
@@ -395,7 +453,10 @@ void BlockWriter::floating_point(Site& site) {
       auto const from = read(i.rs1, Reg::rax);
       mark_floating_point_dirty();
       bool const single = i.op == Op::fmv_w_x;
-      to_.store(single ? Width::dword : Width::qword, f_of(i.rd), from);
+      if (single)
+        to_.store(Width::dword, f_of(i.rd), from);
+      else
+        write_bits(i.rd, from);
       return box(i.rd, single ? Precision::single : Precision::double_);
     }
     default:

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "hart/hart.h"
 #include "memory/tlb.h"
@@ -11,59 +14,121 @@
 namespace mutirao::machine {
 
 class Translator;
+struct Site;
+
+/// From an address to its place in a table of the Tlb, in bytes: shifted, and masked.
+inline constexpr unsigned kTlbShift =
+    std::countr_zero(kPageSize) - std::countr_zero(sizeof(Tlb::Entry));
+inline constexpr auto kTlbMask =
+    static_cast<std::int32_t>((Tlb::kEntries - 1) * sizeof(Tlb::Entry));
 
 /// What translated code keeps besides the hart. Plain data at fixed offsets.
 struct TranslationState {
   /// The page that a register pointed into when it was last used as the base of a load, or of a
   /// store: where it begins, what leads from there to the host, and below which distance from its
-  /// begin an access of up to eight bytes surely lies in it, aligned or not; 0 when no page is
-  /// known. Code that walks an array or uses the stack stays in a page, and the registers that it
+  /// begin an access of so many bytes surely lies in it, aligned or not; 0 when no page is known.
+  ///  Code that walks an array or uses the stack stays in a page, and the registers that it
   /// does so with are known when it is translated: so this cache needs no hash, and finding where a
   /// load goes is no part of the time that it takes.
+  static constexpr std::array<std::int32_t, 3> kSpans{8, 64, 512};
   struct Pages {
-    std::uint64_t room[32] = {};
+    std::uint64_t room[kSpans.size()][32] = {};
     std::uint64_t begin[32] = {};
     std::uint64_t addend[32] = {};
+
+    void forget() noexcept { std::memset(room, 0, sizeof room); }
+    /// Those in the lower half of the addresses, where a kernel has those of user mode.
+    void forget_lower_half() noexcept {
+      for (auto& each : room)
+        for (unsigned n = 0; n < 32; ++n) each[n] &= std::uint64_t{0} - (begin[n] >> 63);
+    }
   };
-  static constexpr std::uint64_t kRoom = kPageSize - 7;
+  /// Of a privilege.
+  struct PageSet {
+    Pages loads;
+    Pages stores;
+  };
+  enum PageSets : unsigned { kUserPages, kSupervisorPages, kMachinePages, kPageSets };
+  static constexpr unsigned kPatiences = 512;
+  static constexpr std::int32_t kPatience = 256;
+  static constexpr unsigned patience_slot(std::uint64_t pc) noexcept {
+    return (pc ^ pc >> 10) / 2 % kPatiences;
+  }
   /// Where the code of a virtual address is, in one context: for jumps whose target is not known.
   struct Target {
     std::uint64_t key = kNoKey;
     std::uint8_t const* code = nullptr;
   };
   static constexpr std::uint64_t kNoKey = 1;  // no instruction begins there
-  static constexpr unsigned kTargets = 16384;
-  static constexpr unsigned target_slot(std::uint64_t pc) noexcept { return pc / 2 % kTargets; }
+  static constexpr unsigned kTargets = 65536;
+  static constexpr unsigned kTargetShift = 15;  // functions lie at multiples of all kinds
+  static constexpr unsigned target_slot(std::uint64_t pc) noexcept {
+    return (pc ^ pc >> kTargetShift) / 2 % kTargets;
+  }
 
   Translator* translator = nullptr;   ///< whose code runs
-  std::int64_t budget = 0;            ///< instructions that may still be begun
+  std::int64_t budget = 0;            ///< instructions that may still be begun; see hurry()
   std::uint64_t context_key = 0;      ///< xor the address: the key of a Target
   std::uint64_t data_context = 0;     ///< as in the tags of the Tlb
   Tlb::Entry const* loads = nullptr;  ///< the tables of the Tlb
   Tlb::Entry const* stores = nullptr;
+  std::uint64_t host_to_physical = 0;  ///< added to where RAM lies in the host
   /// How floating point is done: the host's MXCSR in translated code, and around it.
   std::uint32_t guest_mxcsr = 0x1f80;
   std::uint32_t host_mxcsr = 0x1f80;
-  std::uint32_t interpret = 0;  ///< the instruction at pc is for the interpreter
-  void* link = nullptr;         ///< the Link by which code was left, if that can be led on
+  std::uint32_t interpret = 0;   ///< the instruction at pc is for the interpreter
+  std::uint64_t other_half = 0;  ///< of a division: the remainder, or the quotient
+  Site const* hopped = nullptr;  ///< a region was left: the base of this may hop between pages
+  std::uint32_t in_region = 0;   ///< a region was left because the budget was used up
+  void* link = nullptr;          ///< the Link by which code was left, if that can be led on
   // Code that is called from everywhere; see thunks.h.
   std::uint8_t const* leave = nullptr;
   std::uint8_t const* call_out = nullptr;
   std::array<std::uint8_t const*, 4> load_missed{};  ///< by the logarithm of the size
   std::array<std::uint8_t const*, 4> store_missed{};
+  std::uint8_t const* find_load = nullptr;
+  std::uint8_t const* find_store = nullptr;
 
-  Pages load_pages;
-  Pages store_pages;
+  /// Of bases that hop: what leads to the host, for those behind the leader.
+  std::uint64_t load_addends[32] = {};
+  std::uint64_t store_addends[32] = {};
+  /// Of the instruction at an address, in a region: so many times may its page not be that of the
+  /// last time, until it is looked at how long that took. Several share one.
+  std::int32_t patience[kPatiences];
+  std::uint64_t page_set = 0;  ///< of the privilege: so many words behind the first
+  PageSet pages[kPageSets];
   Target targets[kTargets];
 
-  void forget_pages() noexcept {
-    std::fill_n(load_pages.room, 32, 0);
-    std::fill_n(store_pages.room, 32, 0);
+  /// Lets the code that runs think that its budget is used up, so that it is left at the next
+  /// block. From any thread; what the code itself counts at that moment is never lost, but this may
+  /// be.
+  void hurry() noexcept {
+    std::atomic_ref<std::int64_t>{budget}.fetch_sub(kHurry, std::memory_order_relaxed);
   }
+  /// Of the budget, whether or not somebody was in a hurry.
+  [[nodiscard]] std::uint64_t left() noexcept {
+    auto const seen = std::atomic_ref<std::int64_t>{budget}.load(std::memory_order_relaxed);
+    return static_cast<std::uint64_t>(seen) & (static_cast<std::uint64_t>(kHurry) - 1);
+  }
+  static constexpr std::int64_t kHurry = std::int64_t{1} << 40;
+
   void forget_targets() noexcept {
     for (auto& each : targets) each.key = kNoKey;
   }
+  /// Those in the page of an address, and what crosses into it.
+  void forget_targets(std::uint64_t address) noexcept {
+    auto const page = address & ~kPageMask;
+    for (auto pc = page; pc < page + kPageSize; pc += 2) targets[target_slot(pc)].key = kNoKey;
+    targets[target_slot(page - 2)].key = kNoKey;
+  }
 };
+
+/// Of the code that is translated for a privilege.
+constexpr TranslationState::PageSets page_set_of(Privilege privilege) noexcept {
+  return privilege == Privilege::user         ? TranslationState::kUserPages
+         : privilege == Privilege::supervisor ? TranslationState::kSupervisorPages
+                                              : TranslationState::kMachinePages;
+}
 
 /// A hart as translated code sees it: one block of memory that a register points into.
 struct HartFrame {

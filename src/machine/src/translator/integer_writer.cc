@@ -1,4 +1,6 @@
 // Integers: what computes, with M and Zb*. Unpriv. 20240411, 2, 12 and 28.
+#include <utility>
+
 #include "mutirao/base/check.h"
 
 #include "translator/block_writer.h"
@@ -26,14 +28,25 @@ void BlockWriter::constant(unsigned rd, std::uint64_t value) {
   written(rd, to);
 }
 
+void BlockWriter::copy(unsigned rd, unsigned from) {
+  if (rd == from) return;
+  if (from == 0) return constant(rd, 0);
+  if (pinned(rd))
+    read_into(pin(rd), from);
+  else
+    written(rd, read(from, Reg::rax));
+}
+
 void BlockWriter::commutative(Instruction const& i, Alu op, Width width) {
-  auto to = target_of(i.rd, Reg::rax);
   auto first = i.rs1;
   auto second = i.rs2;
+  if (first == 0) std::swap(first, second);
+  if (second == 0 && op != Alu::and_ && width == Width::qword) return copy(i.rd, first);
+  auto to = target_of(i.rd, Reg::rax);
   if (pinned(i.rd) && i.rd == second) std::swap(first, second);
   if (op == Alu::add && width == Width::qword && pinned(i.rd) && pinned(first) && pinned(second) &&
       i.rd != first) {
-    to_.lea(width, to, Mem{*kPinOf[first], 0, *kPinOf[second], 1});
+    to_.lea(width, to, Mem{pin(first), 0, pin(second), 1});
     return;
   }
   if (width == Width::dword) to = Reg::rax;
@@ -49,7 +62,7 @@ void BlockWriter::commutative(Instruction const& i, Alu op, Width width) {
 
 void BlockWriter::subtract(Instruction const& i, Width width) {
   bool const in_place = pinned(i.rd) && width == Width::qword && (i.rd == i.rs1 || i.rd != i.rs2);
-  auto const to = in_place ? *kPinOf[i.rd] : Reg::rax;
+  auto const to = in_place ? pin(i.rd) : Reg::rax;
   if (!(in_place && i.rd == i.rs1)) read_into(to, i.rs1);
   alu_with(Alu::sub, width, to, i.rs2);
   if (width == Width::dword) to_.movsx(Width::dword, Reg::rax, Reg::rax);
@@ -78,7 +91,7 @@ void BlockWriter::add_immediate(Instruction const& i, Width width) {
   if (width == Width::dword) {
     if (i.imm == 0) {  // sext.w
       if (pinned(i.rs1))
-        to_.movsx(Width::dword, to, *kPinOf[i.rs1]);
+        to_.movsx(Width::dword, to, pin(i.rs1));
       else
         to_.movsx(Width::dword, to, in_frame(offset_of_x(i.rs1)));
     } else {
@@ -93,10 +106,7 @@ void BlockWriter::add_immediate(Instruction const& i, Width width) {
     if (pinned(i.rd)) return to_.alu(Alu::add, width, to, i.imm);
     return to_.alu(Alu::add, width, in_frame(offset_of_x(i.rd)), i.imm);
   }
-  if (i.imm == 0) {
-    read_into(to, i.rs1);
-    return written(i.rd, to);
-  }
+  if (i.imm == 0) return copy(i.rd, i.rs1);
   auto const from = read(i.rs1, Reg::rax);
   to_.lea(width, to, Mem{from, i.imm});
   written(i.rd, to);
@@ -116,12 +126,13 @@ void BlockWriter::shift_immediate(Instruction const& i, Shift op, Width width) {
   auto const count = static_cast<std::uint8_t>(i.imm);
   if (!(pinned(i.rd) && i.rd == i.rs1)) {
     if (width == Width::dword && pinned(i.rs1))
-      to_.mov(Width::dword, to, *kPinOf[i.rs1]);
+      to_.mov(Width::dword, to, pin(i.rs1));
     else
       read_into(to, i.rs1);
   }
   if (count != 0) to_.shift(op, width, to, count);
-  if (width == Width::dword) to_.movsx(Width::dword, to, to);
+  bool const is_positive = op == Shift::shr && count != 0;
+  if (width == Width::dword && !is_positive) to_.movsx(Width::dword, to, to);
   written(i.rd, to);
 }
 
@@ -141,7 +152,7 @@ void BlockWriter::set_if(Instruction const& i, Cond cond, bool is_immediate) {
 void BlockWriter::multiply(Instruction const& i, Width width) {
   auto const other = read(i.rs2, Reg::rcx);
   bool const in_place = pinned(i.rd) && i.rd == i.rs1 && width == Width::qword;
-  auto const to = in_place ? *kPinOf[i.rd] : Reg::rax;
+  auto const to = in_place ? pin(i.rd) : Reg::rax;
   if (!in_place) read_into(to, i.rs1);
   to_.imul(width, to, other);
   if (width == Width::dword) to_.movsx(Width::dword, to, to);
@@ -161,8 +172,50 @@ void BlockWriter::multiply_high(Instruction const& i) {
   written(i.rd, Reg::rdx);
 }
 
+/// The other half of a division: a compiler writes a remainder beside its quotient, and the host
+/// computes both at once.
+Op BlockWriter::other_half(Op op) noexcept {
+  switch (op) {
+    case Op::div:
+      return Op::rem;
+    case Op::divu:
+      return Op::remu;
+    case Op::divw:
+      return Op::remw;
+    case Op::divuw:
+      return Op::remuw;
+    case Op::rem:
+      return Op::div;
+    case Op::remu:
+      return Op::divu;
+    case Op::remw:
+      return Op::divw;
+    default:
+      return Op::divuw;
+  }
+}
+
+/// Where it follows with the same operands, if it does.
+Site const* BlockWriter::other_half_of(Site const& site) noexcept {
+  auto const& i = site.instruction;
+  for (auto const* next = &site + 1; next < &site + site.rest; ++next) {
+    auto const& later = next->instruction;
+    auto const changed = next[-1].instruction.rd;  // or not, if it has no rd: no harm
+    if (changed != 0 && (changed == i.rs1 || changed == i.rs2)) return nullptr;
+    if (later.op == other_half(i.op) && later.rs1 == i.rs1 && later.rs2 == i.rs2) return next;
+    if (later.op == i.op) return nullptr;  // it would leave its own half behind
+  }
+  return nullptr;
+}
+
 /// Neither a divisor of zero nor the one overflow traps (Unpriv. 12.2).
-void BlockWriter::divide(Instruction const& i, Width width, bool is_signed, bool remainder) {
+void BlockWriter::divide(Site const& site, Width width, bool is_signed, bool remainder) {
+  auto const& i = site.instruction;
+  auto const half = in_frame(MUT_FRAME_OFFSET(translation.other_half));
+  if (std::exchange(other_half_known_, nullptr) == &site) {
+    to_.load(Width::qword, Reg::rax, half);
+    return written(i.rd, Reg::rax);
+  }
   Label by_zero;
   Label by_minus_one;
   Label done;
@@ -179,20 +232,24 @@ void BlockWriter::divide(Instruction const& i, Width width, bool is_signed, bool
     to_.alu(Alu::xor_, Width::dword, Reg::rdx, Reg::rdx);
     to_.unary(Unary::div, width, Reg::rcx);
   }
-  if (remainder) to_.mov(width, Reg::rax, Reg::rdx);
   to_.jump(done);
   if (is_signed) {
     to_.bind(by_minus_one);
-    if (remainder)
-      to_.alu(Alu::xor_, Width::dword, Reg::rax, Reg::rax);
-    else
-      to_.unary(Unary::neg, width, Reg::rax);
+    to_.unary(Unary::neg, width, Reg::rax);
+    to_.alu(Alu::xor_, Width::dword, Reg::rdx, Reg::rdx);
     to_.jump(done);
   }
   to_.bind(by_zero);
-  if (!remainder) to_.mov(Reg::rax, ~std::uint64_t{0});
+  to_.mov(Width::qword, Reg::rdx, Reg::rax);
+  to_.mov(Reg::rax, ~std::uint64_t{0});
   to_.bind(done);
+  if (remainder) to_.xchg(Width::qword, Reg::rax, Reg::rdx);
   if (width == Width::dword) to_.movsx(Width::dword, Reg::rax, Reg::rax);
+  if (auto const* const other = other_half_of(site)) {
+    if (width == Width::dword) to_.movsx(Width::dword, Reg::rdx, Reg::rdx);
+    to_.store(Width::qword, half, Reg::rdx);
+    other_half_known_ = other;
+  }
   written(i.rd, Reg::rax);
 }
 
@@ -218,7 +275,9 @@ void BlockWriter::choose(Instruction const& i, Cond cond) {
 }
 
 /// False: it is none of the simple ones.
-bool BlockWriter::integer(Instruction const& i, std::uint64_t pc) {
+bool BlockWriter::integer(Site const& site) {
+  auto const& i = site.instruction;
+  auto const pc = site.pc;
   auto const unary = [&](auto const& write) {
     auto const from = read(i.rs1, Reg::rax);
     auto const to = target_of(i.rd, Reg::rax);
@@ -331,28 +390,28 @@ bool BlockWriter::integer(Instruction const& i, std::uint64_t pc) {
       multiply_high(i);
       break;
     case Op::div:
-      divide(i, Width::qword, true, false);
+      divide(site, Width::qword, true, false);
       break;
     case Op::divu:
-      divide(i, Width::qword, false, false);
+      divide(site, Width::qword, false, false);
       break;
     case Op::rem:
-      divide(i, Width::qword, true, true);
+      divide(site, Width::qword, true, true);
       break;
     case Op::remu:
-      divide(i, Width::qword, false, true);
+      divide(site, Width::qword, false, true);
       break;
     case Op::divw:
-      divide(i, Width::dword, true, false);
+      divide(site, Width::dword, true, false);
       break;
     case Op::divuw:
-      divide(i, Width::dword, false, false);
+      divide(site, Width::dword, false, false);
       break;
     case Op::remw:
-      divide(i, Width::dword, true, true);
+      divide(site, Width::dword, true, true);
       break;
     case Op::remuw:
-      divide(i, Width::dword, false, true);
+      divide(site, Width::dword, false, true);
       break;
     case Op::add_uw:
       shifted_add(i, 1, true);

@@ -28,10 +28,17 @@ inline constexpr std::array<Pin, 11> kPins{{{2, codegen::Reg::rbx},
                                             {16, codegen::Reg::r14},
                                             {18, codegen::Reg::r15}}};
 
-inline constexpr auto kPinOf = [] {
-  std::array<std::optional<codegen::Reg>, 32> pins{};
-  for (auto const& [guest, host] : kPins) pins[guest] = host;
-  return pins;
+/// Where the guest's registers are while translated code runs; nothing: in the frame.
+struct RegisterMap {
+  std::array<std::optional<codegen::Reg>, 32> x{};
+  std::array<std::optional<codegen::Xmm>, 32> f{};
+  std::optional<codegen::Reg> budget{};
+};
+/// Of blocks, and between regions.
+inline constexpr auto kCommonMap = [] {
+  RegisterMap map;
+  for (auto const& [guest, host] : kPins) map.x[guest] = host;
+  return map;
 }();
 
 /// Points into the frame; see kFrameBias.

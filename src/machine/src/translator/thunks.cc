@@ -48,35 +48,81 @@ void call_function(Assembler& to, std::uint64_t function, auto const& arguments)
   to.test(Width::dword, Reg::rax, Reg::rax);
 }
 
-/// The Tlb's direct-mapped table (tlb.h), then the function.
-std::size_t write_missed(Assembler& to, unsigned size, std::int32_t table, std::uint64_t function,
-                         Label& leave) {
-  auto const begin = to.size();
-  Label missed;
-  Label gone;
-  if (size > 1) {  // in two pages
-    to.lea(Width::qword, Reg::rdx, Mem{Reg::rax, static_cast<std::int32_t>(size - 1)});
-    to.alu(Alu::xor_, Width::qword, Reg::rdx, Reg::rax);
-    to.test(Width::qword, Reg::rdx, -static_cast<std::int32_t>(kPageSize));
-    to.jump(Cond::not_equal, missed);
-  }
-  static_assert(sizeof(Tlb::Entry) == 16 && offsetof(Tlb::Entry, addend) == 8);
-  to.push(Reg::rcx);
+/// The Tlb's direct-mapped table (tlb.h). The address is in rax; rcx and rdx are used. When it
+/// knows the page, ZF is set and rdx points at the entry.
+void find_entry(Assembler& to, std::int32_t table) {
   to.mov(Width::qword, Reg::rdx, Reg::rax);
-  to.shift(Shift::shr, Width::qword, Reg::rdx, std::countr_zero(kPageSize) - 4);
-  to.alu(Alu::and_, Width::dword, Reg::rdx, static_cast<std::int32_t>((Tlb::kEntries - 1) * 16));
+  to.shift(Shift::shr, Width::qword, Reg::rdx, kTlbShift);
+  to.alu(Alu::and_, Width::dword, Reg::rdx, kTlbMask);
   to.alu(Alu::add, Width::qword, Reg::rdx, in_frame(table));
   to.mov(Width::qword, Reg::rcx, Reg::rax);
   to.alu(Alu::and_, Width::qword, Reg::rcx, -static_cast<std::int32_t>(kPageSize));
   to.alu(Alu::or_, Width::qword, Reg::rcx, in_frame(MUT_FRAME_OFFSET(translation.data_context)));
   to.alu(Alu::cmp, Width::qword, Reg::rcx, Mem{Reg::rdx, 0});
+}
+
+/// The page of the entry at rdx is known from now on for the base register in rcx. Clears the
+/// carry.
+void remember_page(Assembler& to, std::int32_t pages) {
+  using Pages = TranslationState::Pages;
+  auto const field = [&](std::size_t offset) {
+    return Mem{kFrame, pages + static_cast<std::int32_t>(offset), Reg::rcx, 8};
+  };
+  auto const copy = [&](std::size_t from, std::size_t into) {
+    to.load(Width::qword, Reg::rax, Mem{Reg::rdx, static_cast<std::int32_t>(from)});
+    to.store(Width::qword, field(into), Reg::rax);
+  };
+  to.alu(Alu::add, Width::qword, Reg::rcx, in_frame(MUT_FRAME_OFFSET(translation.page_set)));
+  copy(offsetof(Tlb::Entry, addend), offsetof(Pages, addend));
+  copy(offsetof(Tlb::Entry, begin), offsetof(Pages, begin));
+  to.load(Width::qword, Reg::rax, Mem{Reg::rdx, offsetof(Tlb::Entry, bytes)});
+  std::int32_t before = 1;
+  for (std::size_t n = 0; n < TranslationState::kSpans.size(); ++n) {
+    to.alu(Alu::sub, Width::qword, Reg::rax, TranslationState::kSpans[n] - before);
+    to.store(Width::qword, field(offsetof(Pages, room) + n * sizeof Pages{}.room[0]), Reg::rax);
+    before = TranslationState::kSpans[n];
+  }
+}
+
+std::size_t write_find(Assembler& to, std::int32_t table, std::int32_t pages) {
+  auto const begin = to.size();
+  Label unknown;
+  to.push(Reg::rdx);
+  find_entry(to, table);
+  to.pop(Reg::rcx);
+  to.jump(Cond::not_equal, unknown);
+  remember_page(to, pages);
+  to.ret();
+  to.bind(unknown);
+  to.alu(Alu::xor_, Width::dword, Reg::rax, Reg::rax);
+  to.alu(Alu::cmp, Width::dword, Reg::rax, 1);  // sets the carry
+  to.ret();
+  return begin;
+}
+
+/// The table, then the function.
+std::size_t write_missed(Assembler& to, unsigned size, std::int32_t table, std::int32_t pages,
+                         std::uint64_t function, Label& leave) {
+  auto const begin = to.size();
+  Label missed;
+  Label gone;
+  to.push(Reg::rcx);
+  if (size > 1) {  // in two pages
+    to.lea(Width::qword, Reg::rcx, Mem{Reg::rax, static_cast<std::int32_t>(size - 1)});
+    to.alu(Alu::xor_, Width::qword, Reg::rcx, Reg::rax);
+    to.test(Width::qword, Reg::rcx, -static_cast<std::int32_t>(kPageSize));
+    to.jump(Cond::not_equal, missed);
+  }
+  to.push(Reg::rdx);
+  find_entry(to, table);
   to.pop(Reg::rcx);
   to.jump(Cond::not_equal, missed);
-  to.load(Width::qword, Reg::rdx, Mem{Reg::rdx, 8});
-  to.test(Width::dword, Reg::rax, Reg::rax);  // clears the carry
+  remember_page(to, pages);
+  to.alu(Alu::add, Width::qword, Reg::rsp, 8);  // without a carry
   to.ret();
 
   to.bind(missed);
+  to.pop(Reg::rcx);
   call_function(to, function, [&] {
     to.mov(Width::qword, Reg::rsi, Reg::rax);
     to.mov(Width::qword, Reg::rdx, Reg::rcx);
@@ -115,10 +161,17 @@ Thunks write_thunks(Assembler& to, AccessFunction access, CallOutFunction call_o
   auto const accessed = reinterpret_cast<std::uint64_t>(access);
   for (unsigned i = 0; i < 4; ++i) {
     thunks.load_missed[i] =
-        write_missed(to, 1u << i, MUT_FRAME_OFFSET(translation.loads), accessed, leave);
+        write_missed(to, 1u << i, MUT_FRAME_OFFSET(translation.loads),
+                     MUT_FRAME_OFFSET(translation.pages[0].loads), accessed, leave);
     thunks.store_missed[i] =
-        write_missed(to, 1u << i, MUT_FRAME_OFFSET(translation.stores), accessed, leave);
+        write_missed(to, 1u << i, MUT_FRAME_OFFSET(translation.stores),
+                     MUT_FRAME_OFFSET(translation.pages[0].stores), accessed, leave);
   }
+
+  thunks.find_load = write_find(to, MUT_FRAME_OFFSET(translation.loads),
+                                MUT_FRAME_OFFSET(translation.pages[0].loads));
+  thunks.find_store = write_find(to, MUT_FRAME_OFFSET(translation.stores),
+                                 MUT_FRAME_OFFSET(translation.pages[0].stores));
 
   thunks.call_out = to.size();
   call_function(to, reinterpret_cast<std::uint64_t>(call_out),

@@ -26,11 +26,15 @@ struct Thunks {
   std::size_t enter = 0;
   /// Jumped to. The state is put into the frame; pc is there already.
   std::size_t leave = 0;
-  /// Called with the address in rax and the Site in rcx. When the Tlb knows the page: carry clear,
-  /// rdx has the addend, rax the address still. Otherwise the access is made: carry set. All other
-  /// registers of the guest are as they have to be.
+  /// Called with the address in rax, the number of its base in rdx and the Site in rcx. When the
+  /// Tlb knows the page, the base is known to be in that page from now on: carry clear. Otherwise
+  /// the access is made: carry set. All registers of the guest are as they have to be.
   std::size_t load_missed[4] = {};
   std::size_t store_missed[4] = {};
+  /// Likewise, but nothing is done when the Tlb does not know it. For regions: no register but rax,
+  /// rcx and rdx is touched.
+  std::size_t find_load = 0;
+  std::size_t find_store = 0;
   /// Called with the Site in rcx: executes the instruction.
   std::size_t call_out = 0;
 };

@@ -7,6 +7,7 @@
 #include "hart/trap.h"
 #include "isa/decode.h"
 #include "translator/block_writer.h"
+#include "translator/region.h"
 
 namespace mutirao::machine {
 namespace {
@@ -18,6 +19,13 @@ constexpr unsigned kContextShift = 49;            // above the bits of an addres
 
 /// A run's budget in one piece: how long a request for attention may go unseen.
 constexpr std::uint64_t kSliceMax = 50'000;
+
+/// Of a slice, at its end: code left with less than that was left because the next block is longer.
+constexpr std::uint64_t kSampleRoom = kInstructionsMax;
+/// Rounds between two misses of a page by the same base, for which asking each time costs more.
+constexpr std::uint64_t kSeldom = 16;
+/// In the context of a block in whose place there is a region.
+constexpr std::uint64_t kPlainMode = 8;
 
 /// In bytes.
 unsigned size_of_access(Op op) noexcept {
@@ -51,7 +59,8 @@ constexpr std::size_t aligned(std::size_t bytes) noexcept { return (bytes + 15) 
 }  // namespace
 
 Result<std::unique_ptr<Translator>> Translator::make(HartFrame& frame, Bus& bus, HartHost& host,
-                                                     std::size_t code_bytes) {
+                                                     std::size_t code_bytes,
+                                                     std::uint32_t samples_of_hot) {
   if (__builtin_cpu_supports("bmi") == 0 || __builtin_cpu_supports("bmi2") == 0 ||
       __builtin_cpu_supports("lzcnt") == 0 || __builtin_cpu_supports("fma") == 0 ||
       __builtin_cpu_supports("popcnt") == 0)
@@ -59,16 +68,19 @@ Result<std::unique_ptr<Translator>> Translator::make(HartFrame& frame, Bus& bus,
                 "this processor has no BMI2, FMA and LZCNT, which translation needs",
                 "use the interpreter: --engine interp");
   auto code = MUT_TRY(codegen::CodeMemory::make(code_bytes));
-  return std::unique_ptr<Translator>{new Translator{frame, bus, host, std::move(code)}};
+  return std::unique_ptr<Translator>{
+      new Translator{frame, bus, host, std::move(code), samples_of_hot}};
 }
 
-Translator::Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::CodeMemory code)
+Translator::Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::CodeMemory code,
+                       std::uint32_t samples_of_hot)
     : frame_{frame},
       hart_{frame.hart},
       interpreter_{frame.hart, bus, host},
       core_{interpreter_.core()},
       memory_{bus.memory()},
-      code_{std::move(code)} {
+      code_{std::move(code)},
+      samples_of_hot_{samples_of_hot} {
   codegen::Assembler assembler{code_.writable()};
   thunks_ = write_thunks(assembler, &access_from_code, &call_out_from_code);
   MUT_ASSERT(!assembler.full());
@@ -82,12 +94,17 @@ Translator::Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::Code
     state.load_missed[i] = code_.executable() + thunks_.load_missed[i];
     state.store_missed[i] = code_.executable() + thunks_.store_missed[i];
   }
+  state.find_load = code_.executable() + thunks_.find_load;
+  state.find_store = code_.executable() + thunks_.find_store;
+  std::ranges::fill(state.patience, TranslationState::kPatience);
   auto const& tlb = core_.mmu.tlb();
   state.loads = tlb.load.entries.data();
   state.stores = tlb.store.entries.data();
-  memory_.watch(*this);
+  state.host_to_physical =
+      memory_.base() - reinterpret_cast<std::uint64_t>(memory_.host_page(memory_.base()));
+  memory_.watch(*this, static_cast<unsigned>(hart_.id));
   core_.mmu.watch(*this);
-  take_contexts();
+  context_changed();
 }
 
 Translator::~Translator() { memory_.unwatch(*this); }
@@ -102,18 +119,42 @@ void Translator::take_contexts() noexcept {
   state.context_key = context << kContextShift;
 }
 
-void Translator::data_mappings_changed() noexcept {
-  frame_.translation.forget_pages();
+/// Each privilege has pages of its own: what the others do meanwhile leaves them alone.
+void Translator::context_changed() noexcept {
   take_contexts();
+  auto& state = frame_.translation;
+  auto const set = page_set_of(hart_.privilege);
+  state.page_set = set * sizeof(TranslationState::PageSet) / 8;
+  auto& known = contexts_of_pages_[set];
+  auto const now = state.data_context;
+  if (known == now) return;
+  bool const of_space_alone = ((known ^ now) & kModeMask) == 0 &&
+                              set == TranslationState::kSupervisorPages &&
+                              !Mmu::may_touch_user_pages(now) && core_.mmu.supervisor_is_global();
+  for (auto* const pages : {&state.pages[set].loads, &state.pages[set].stores}) {
+    if (Mmu::only_adds_user_pages(known, now) || of_space_alone) continue;
+    // User pages that were found while they may be touched are no longer known.
+    if (Mmu::only_adds_user_pages(now, known) && core_.mmu.user_pages_are_low())
+      pages->forget_lower_half();
+    else
+      pages->forget();
+  }
+  known = now;
+}
+
+void Translator::data_mappings_changed() noexcept {
+  for (auto& set : frame_.translation.pages)
+    for (auto* const pages : {&set.loads, &set.stores}) pages->forget();
 }
 
 void Translator::code_mappings_changed(std::uint64_t const* address) noexcept {
   if (address != nullptr) {
-    if (!pages_with_code_.contains(*address / kPageSize)) return;
-  } else {
-    kernel_is_global_ = true;
-    take_contexts();
+    if (pages_with_code_.contains(*address / kPageSize))
+      frame_.translation.forget_targets(*address);
+    return;
   }
+  kernel_is_global_ = true;
+  take_contexts();
   frame_.translation.forget_targets();
 }
 
@@ -124,8 +165,10 @@ void Translator::code_was_written(GuestAddress address, std::uint64_t size) {
   for (auto at = address; at < address + size; at += kCodeLine)
     lines |= std::uint64_t{1} << (at & kPageMask) / kCodeLine;
   std::vector<Block*> touched;
-  for (auto* block : found->second)
-    if ((block->lines & lines) != 0) touched.push_back(block);
+  for (auto* block : found->second) {
+    bool const in_second = block->second == (address & ~kPageMask);
+    if (((in_second ? 1 : block->lines) & lines) != 0) touched.push_back(block);
+  }
   for (auto* block : touched) invalidate(*block);
   code_written_ = code_written_ || !touched.empty();
 }
@@ -160,9 +203,12 @@ void Translator::invalidate(Block& block) {
   }
   auto& target = frame_.translation.targets[TranslationState::target_slot(block.pc)];
   if (target.code == code_of(block)) target = {};
-  auto const page = blocks_of_page_.find(block.physical & ~kPageMask);
-  std::erase(page->second, &block);
-  if (page->second.empty()) blocks_of_page_.erase(page);
+  for (auto const physical : {block.physical & ~kPageMask, block.second}) {
+    auto const page = blocks_of_page_.find(physical);
+    if (page == blocks_of_page_.end()) continue;
+    std::erase(page->second, &block);
+    if (page->second.empty()) blocks_of_page_.erase(page);
+  }
   stale_.push_back(blocks_.take(block));
 }
 
@@ -185,9 +231,11 @@ void Translator::fill(Block& block, GuestAddress physical) {
   std::uint32_t count = 0;
   while (count < kInstructionsMax && offset < kPageSize) {
     auto const low = *memory_.load<std::uint16_t>(page + offset);
-    if (!is_compressed(low) && offset == kPageSize - 2) break;
-    auto const instruction =
-        is_compressed(low) ? decode(low) : decode(*memory_.load<std::uint32_t>(page + offset));
+    bool const crosses = !is_compressed(low) && offset == kPageSize - 2;
+    if (crosses && (count > 0 || block.second == 0)) break;
+    auto const bits = crosses ? low | *memory_.load<std::uint16_t>(block.second) << 16u
+                              : *memory_.load<std::uint32_t>(page + offset);
+    auto const instruction = is_compressed(low) ? decode(low) : decode(bits);
     if (!BlockWriter::translates(instruction.op)) break;
     found[count++] = instruction;
     offset += instruction.length;
@@ -196,9 +244,10 @@ void Translator::fill(Block& block, GuestAddress physical) {
   block.count = count;
   if (count == 0) offset += 4;  // what is there may become another
   block.sites = std::make_unique<Site[]>(count);
+  block.sites_count = count;
   auto pc = block.pc;
   for (std::uint32_t n = 0; n < count; ++n) {
-    block.sites[n] = {.instruction = found[n], .pc = pc, .block = &block, .index = n};
+    block.sites[n] = {.instruction = found[n], .pc = pc, .rest = count - n};
     pc += found[n].length;
   }
   auto const end = page + std::min(offset, kPageSize);
@@ -206,45 +255,119 @@ void Translator::fill(Block& block, GuestAddress physical) {
     block.lines |= std::uint64_t{1} << (at & kPageMask) / kCodeLine;
 }
 
+/// Where the second half of the instruction lies that begins in the last two bytes of a page and
+/// goes on in the next; 0 when it does not, or there is no such page.
+GuestAddress Translator::second_page(Key const& key) {
+  if ((key.physical & kPageMask) != kPageSize - 2) return 0;
+  if (is_compressed(*memory_.load<std::uint16_t>(key.physical))) return 0;
+  auto const second = core_.mmu.fetchable(key.pc + 2);
+  if (!second || !memory_.contains(*second, kPageSize)) return 0;
+  pages_with_code_.insert((key.pc + 2) / kPageSize);
+  return *second;
+}
+
+/// Nothing when the bytes may have changed meanwhile, or where they are.
 Block* Translator::translate(Key key) {
   auto block = std::make_unique<Block>();
   block->pc = key.pc;
   block->physical = key.physical;
   block->context = key.mode;
+  block->privilege = hart_.privilege;
+  block->second = second_page(key);
   fill(*block, key.physical);
-  if (used_ + kBlockBytesMax > code_.size()) flush();
   auto end = key.pc;
   if (block->count > 0) {
     auto const& last = block->sites[block->count - 1];
     end = last.pc + last.instruction.length;
   }
   auto const room = kPageSize - (key.physical & kPageMask);
-  memory_.mark_code(key.physical, std::min(std::max<std::uint64_t>(end - key.pc, 4), room));
+  auto const hart = static_cast<unsigned>(hart_.id);
+  bool settled = memory_.mark_code(key.physical,
+                                   std::min(std::max<std::uint64_t>(end - key.pc, 4), room), hart);
+  if (block->second != 0) settled = memory_.mark_code(block->second, 2, hart) && settled;
+  if (!settled) return nullptr;
 
-  block->begin = used_;
-  codegen::Assembler assembler{code_.writable().subspan(used_)};
-  BlockWriter{assembler, used_, *block, scratch_}.write(end);
-  MUT_ASSERT(!assembler.full());
-  block->bytes = assembler.size();
-  used_ += aligned(assembler.size());
-
+  if (used_ + kBlockBytesMax > code_.size()) flush();
+  Run const run{key.pc, {block->sites.get(), block->count}, end};
+  write(*block, {&run, 1}, kCommonMap);
   ++counts_.blocks;
-  counts_.instructions += block->count;
-  counts_.code_bytes += block->bytes;
-  blocks_of_page_[key.physical & ~kPageMask].push_back(block.get());
-  return &blocks_.add(std::move(block));
+  return &add(std::move(block));
+}
+
+void Translator::write(Block& block, std::span<Run const> runs, RegisterMap const& map) {
+  block.begin = used_;
+  codegen::Assembler assembler{code_.writable().subspan(used_)};
+  BlockWriter{assembler, used_, block, scratch_, map}.write(runs);
+  MUT_ASSERT(!assembler.full());
+  block.bytes = assembler.size();
+  used_ += aligned(assembler.size());
+  counts_.instructions += block.count;
+  counts_.code_bytes += block.bytes;
+}
+
+Block& Translator::add(std::unique_ptr<Block> block) {
+  blocks_of_page_[block->physical & ~kPageMask].push_back(block.get());
+  if (block->second != 0) blocks_of_page_[block->second].push_back(block.get());
+  return blocks_.add(std::move(block));
+}
+
+/// In the place of `block`, which is found only by those who ask for a plain one from now on.
+Block& Translator::make_region(Block& block) {
+  if (auto* const before = blocks_.find({block.physical, block.pc, block.context | kPlainMode}))
+    invalidate(*before);
+  auto plan = plan_region(block);
+  auto region = std::make_unique<Block>();
+  region->pc = block.pc;
+  region->physical = block.physical;
+  region->context = block.context;
+  region->privilege = block.privilege;
+  region->count = plan.count;
+  region->sites_count = plan.sites_count;
+  region->lines = plan.lines;
+  region->round = plan.round;
+  region->unit = plan.unit;
+  region->is_region = true;
+  region->plain = &block;
+  region->sites = std::move(plan.sites);
+  write(*region, plan.runs, plan.map);
+  ++counts_.regions;
+
+  auto kept = blocks_.take(block);
+  block.context |= kPlainMode;
+  blocks_.add(std::move(kept));
+  auto& made = add(std::move(region));
+  for (auto* link : std::exchange(block.incoming, {})) {
+    leave_to_stub(*link);
+    lead_on(*link, made);
+  }
+  auto const slot = TranslationState::target_slot(block.pc);
+  auto& target = frame_.translation.targets[slot];
+  if (target.code == code_of(block)) {
+    target.code = code_of(made);
+    target_blocks_[slot] = &made;
+  }
+  return made;
 }
 
 /// The block at hart.pc. Nothing when there is no such place.
-Block* Translator::find_block() {
+Block* Translator::find_block(bool plain) {
   auto& state = frame_.translation;
   auto const slot = TranslationState::target_slot(hart_.pc);
-  if (state.targets[slot].key == (hart_.pc ^ state.context_key)) return target_blocks_[slot];
-  auto const physical = core_.mmu.fetchable(hart_.pc);
-  if (!physical || !memory_.contains(*physical & ~kPageMask, kPageSize)) return nullptr;
-  Key const key{*physical, hart_.pc, core_.mmu.fetch_context() & kModeMask};
-  auto* block = blocks_.find(key);
-  if (block == nullptr) block = translate(key);
+  if (state.targets[slot].key == (hart_.pc ^ state.context_key) && !plain)
+    return target_blocks_[slot];
+  Block* block = nullptr;
+  while (block == nullptr) {
+    auto const physical = core_.mmu.fetchable(hart_.pc);
+    if (!physical || !memory_.contains(*physical & ~kPageMask, kPageSize)) return nullptr;
+    auto const mode = core_.mmu.fetch_context() & kModeMask;
+    Key const key{*physical, hart_.pc, plain ? mode | kPlainMode : mode};
+    block = blocks_.find(key);
+    if (block != nullptr && block->second != 0 && block->second != second_page(key)) {
+      invalidate(*block);
+      block = nullptr;
+    }
+    if (block == nullptr) block = translate(key);
+  }
   pages_with_code_.insert(hart_.pc / kPageSize);
   if (kernel_is_global_ && hart_.privilege == Privilege::supervisor &&
       !core_.mmu.tlb().global(core_.mmu.tlb().fetch, hart_.pc)) {
@@ -252,6 +375,7 @@ Block* Translator::find_block() {
     state.forget_targets();
     take_contexts();
   }
+  if (plain) return block;
   state.targets[slot] = {hart_.pc ^ state.context_key, code_of(*block)};
   target_blocks_[slot] = block;
   return block;
@@ -261,16 +385,14 @@ Block* Translator::find_block() {
 
 /// What looks at the hart from outside, or at its counters, finds the instruction begun.
 void Translator::show(Site const& site) noexcept {
-  auto const left =
-      static_cast<std::uint64_t>(frame_.translation.budget) + site.block->count - site.index;
+  auto const left = frame_.translation.left() + site.rest;
   hart_.pc = site.pc;
   hart_.steps = steps_at_end_ - left + 1;
 }
 
 /// Code is left before or after the instruction: those behind it in the block were not begun.
 void Translator::stop_at(Site const& site, bool after) noexcept {
-  auto const begun = site.index + (after ? 1 : 0);
-  frame_.translation.budget += site.block->count - begun;
+  frame_.translation.budget += site.rest - (after ? 1 : 0);
   hart_.pc = site.pc + (after ? site.instruction.length : 0);
 }
 
@@ -350,6 +472,7 @@ Next Translator::call_out(Site const& site) {
     admit_ = true;
     return executed(site);
   }
+  if (i.op == Op::fence_i) return executed(site);  // what others wrote is asked for
   if (is_atomic(i.op)) {
     auto const done = execute_atomic(core_, i);
     if (!done) return raise(site, done.error());
@@ -396,13 +519,63 @@ __attribute__((no_sanitize("function")))  // what is called was not compiled: it
   state.budget = static_cast<std::int64_t>(left);
   state.link = nullptr;
   state.interpret = 0;
+  state.in_region = 0;
   use_rounding_mode();
   ++counts_.left;
   auto const enter = reinterpret_cast<EnterFunction>(
       reinterpret_cast<std::uintptr_t>(code_.executable() + thunks_.enter));
   enter(&frame_, code_of(block));
   take_flags();
-  hart_.steps = steps_at_end_ - static_cast<std::uint64_t>(state.budget);
+  hart_.steps = steps_at_end_ - state.left();
+}
+
+/// Of the region that was left because of `hopped`: bases that did not keep to their pages are
+/// known now.
+void Translator::make_anew(Site const& hopped) {
+  auto const physical = core_.mmu.fetchable(hopped.pc);
+  auto const page = physical ? blocks_of_page_.find(*physical & ~kPageMask) : blocks_of_page_.end();
+  if (page == blocks_of_page_.end()) return;
+  auto const found = std::ranges::find_if(page->second, [&](Block const* block) {
+    auto const sites = block->all_sites();
+    return block->is_region && &hopped >= sites.data() && &hopped < sites.data() + sites.size();
+  });
+  if (found == page->second.end()) return;
+  auto& region = **found;
+  // Whoever walks through memory leaves a page behind now and then.
+  auto const slot = TranslationState::patience_slot(hopped.pc);
+  auto& patience = frame_.translation.patience;
+  patience[slot] = TranslationState::kPatience;
+  auto const since = std::exchange(patience_since_[slot], hart_.steps);
+  auto const seldom = kSeldom * region.round;
+  if (hart_.steps - since > TranslationState::kPatience * seldom) return;
+  auto const hops = [&](Site const& site) {
+    auto const other = TranslationState::patience_slot(site.pc);
+    auto const misses = static_cast<std::uint64_t>(TranslationState::kPatience - patience[other]);
+    return other == slot || (misses > TranslationState::kPatience / 4 &&
+                             hart_.steps - patience_since_[other] < misses * seldom);
+  };
+  for (auto const& site : region.all_sites()) {
+    if (!hops(site)) continue;
+    for (auto* block : page->second)
+      for (auto& same : block->all_sites())
+        if (same.pc == site.pc) same.check.hops = true;
+  }
+  auto& plain = *region.plain;
+  invalidate(region);
+  auto kept = blocks_.take(plain);
+  plain.context &= ~kPlainMode;
+  blocks_.add(std::move(kept));
+  if (used_ + kBlockBytesMax <= code_.size()) make_region(plain);
+}
+
+/// The slice is over: the block that would have gone on is likely one of those that run most.
+Block* Translator::sample() {
+  auto* const block = find_block(false);
+  if (block == nullptr || block->count == 0 || block->is_region ||
+      ++block->samples < samples_of_hot_)
+    return block;
+  if (used_ + kBlockBytesMax > code_.size()) return block;
+  return &make_region(*block);
 }
 
 Translator::Stop Translator::run(std::uint64_t budget) {
@@ -425,7 +598,7 @@ Translator::Stop Translator::run(std::uint64_t budget) {
     stale_.clear();
     code_written_ = false;
     steps_at_end_ = std::min(steps_at_end, hart_.steps + kSliceMax);
-    auto* const block = next != nullptr ? next : find_block();
+    auto* const block = next != nullptr ? next : find_block(false);
     next = nullptr;
     bool const hard = std::exchange(frame_.translation.interpret, 0) != 0;
     if (block == nullptr || block->count == 0 || hard) {
@@ -438,7 +611,9 @@ Translator::Stop Translator::run(std::uint64_t budget) {
       return interpreter_.go_on(steps_at_end - hart_.steps);
     if (block->count > steps_at_end_ - hart_.steps) continue;
     enter(*block);
-    if (exception_) {
+    if (auto const* const hopped = std::exchange(frame_.translation.hopped, nullptr)) {
+      make_anew(*hopped);
+    } else if (exception_) {
       ++hart_.steps;
       ++hart_.steps_trapped;
       take_exception(core_, *std::exchange(exception_, std::nullopt));
@@ -446,10 +621,14 @@ Translator::Stop Translator::run(std::uint64_t budget) {
     } else if (auto* const link = static_cast<Link*>(frame_.translation.link);
                link != nullptr && !code_written_) {
       auto const flushes = counts_.flushes;
-      next = find_block();
-      // Room for the next block may have been made by throwing all away, this jump too.
-      if (next != nullptr && flushes == counts_.flushes && link->to == nullptr)
+      next = find_block(link->to_plain);
+      // Room for the next block may have been made by throwing all away, this jump too; and while
+      // other harts were waited for, its block may have become stale.
+      if (next != nullptr && flushes == counts_.flushes && !code_written_ && link->to == nullptr)
         lead_on(*link, *next);
+    } else if (hart_.steps + kSampleRoom > steps_at_end_ && frame_.translation.in_region == 0 &&
+               !code_written_) {
+      next = sample();
     }
   }
 }

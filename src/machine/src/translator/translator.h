@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -20,6 +21,8 @@
 
 namespace mutirao::machine {
 
+struct RegisterMap;
+
 /// Runs a hart by translating its instructions to those of the host, block by block, as they are
 /// reached; the blocks are led to each other and stay until their instructions change.
 ///
@@ -28,16 +31,21 @@ namespace mutirao::machine {
 class Translator final : public HartEngine, private CodeWatcher, private MappingWatcher {
  public:
   static constexpr std::size_t kCodeBytes = 64 << 20;
+  /// How often a block has to be found about to run, when the hart is looked at, before a region is
+  /// made of it.
+  static constexpr std::uint32_t kSamplesOfHot = 3;
 
   /// All outlive this. Fails with unsupported on a host without BMI2 and LZCNT, else as CodeMemory.
   [[nodiscard]] static Result<std::unique_ptr<Translator>> make(
-      HartFrame& frame, Bus& bus, HartHost& host, std::size_t code_bytes = kCodeBytes);
+      HartFrame& frame, Bus& bus, HartHost& host, std::size_t code_bytes = kCodeBytes,
+      std::uint32_t samples_of_hot = kSamplesOfHot);
   ~Translator() override;
 
   Stop run(std::uint64_t budget) override;
 
   struct Counts {
     std::uint64_t blocks = 0;        ///< translated, of all times
+    std::uint64_t regions = 0;       ///< made of them
     std::uint64_t instructions = 0;  ///< in them
     std::uint64_t code_bytes = 0;    ///< that they became
     std::uint64_t invalidated = 0;   ///< blocks
@@ -51,11 +59,18 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
  private:
   using Key = BlockTable::Key;
 
-  Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::CodeMemory code);
+  Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::CodeMemory code,
+             std::uint32_t samples_of_hot);
 
   // Blocks
-  [[nodiscard]] Block* find_block();
+  [[nodiscard]] Block* find_block(bool plain);
   [[nodiscard]] Block* translate(Key key);
+  [[nodiscard]] GuestAddress second_page(Key const& key);
+  void write(Block& block, std::span<Run const> runs, RegisterMap const& map);
+  Block& add(std::unique_ptr<Block> block);
+  Block& make_region(Block& block);
+  [[nodiscard]] Block* sample();
+  void make_anew(Site const& hopped);
   void fill(Block& block, GuestAddress physical);
   void invalidate(Block& block);
   void flush();
@@ -82,6 +97,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
 
   void page_became_code(GuestAddress) override {}
   void code_was_written(GuestAddress address, std::uint64_t size) override;
+  void context_changed() noexcept override;
   void data_mappings_changed() noexcept override;
   void code_mappings_changed(std::uint64_t const* address) noexcept override;
   void take_contexts() noexcept;
@@ -94,6 +110,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
 
   codegen::CodeMemory code_;
   Thunks thunks_;
+  std::uint32_t samples_of_hot_;
   std::size_t thunk_bytes_ = 0;
   std::size_t used_ = 0;  // of the code memory
 
@@ -103,10 +120,14 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   std::array<Block*, TranslationState::kTargets> target_blocks_{};  // of the targets in the frame
   std::vector<std::unique_ptr<Block>> stale_;                       // that may still be executing
   std::unordered_set<std::uint64_t> pages_with_code_;               // virtual
+  /// In which what the frame knows of pages is known.
+  std::array<std::uint64_t, TranslationState::kPageSets> contexts_of_pages_{};
   /// All that was executed in supervisor mode is mapped the same in all spaces, as a kernel is:
   /// then its targets are known in all of them.
   bool kernel_is_global_ = true;
 
+  /// Instructions of the hart when the patience in the frame began.
+  std::array<std::uint64_t, TranslationState::kPatiences> patience_since_{};
   std::uint64_t steps_at_end_ = 0;  // of what is being run
   std::optional<Exception> exception_;
   bool code_written_ = false;

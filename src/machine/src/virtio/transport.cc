@@ -93,10 +93,11 @@ void VirtioPci::write_status(std::uint8_t value) {
       (driver_features_ & ~features()) == 0 && (driver_features_ & kVersion1) != 0;
   if (!acceptable) value &= static_cast<std::uint8_t>(~kFeaturesOk);
   status_ = value | (status_ & kNeedsReset);
-  if ((status_ & kDriverOk) != 0) poll();
+  if ((status_ & kFeaturesOk) != 0) device_.accept(driver_features_);
+  if ((status_ & kDriverOk) != 0) serve_all();
 }
 
-void VirtioPci::poll() {
+void VirtioPci::serve_all() {
   for (unsigned queue = 0; queue < queues_.size(); ++queue) serve(queue);
 }
 
@@ -199,6 +200,7 @@ void VirtioPci::write_common(std::uint64_t offset, unsigned size, std::uint64_t 
 }
 
 std::uint64_t VirtioPci::read(std::uint64_t offset, unsigned size) {
+  std::lock_guard const lock{mutex_};
   std::uint64_t const within = offset % kPartSize;
   switch (offset / kPartSize * kPartSize) {
     case kCommonAt:
@@ -222,6 +224,7 @@ std::uint64_t VirtioPci::read(std::uint64_t offset, unsigned size) {
 }
 
 void VirtioPci::write(std::uint64_t offset, unsigned size, std::uint64_t value) {
+  std::lock_guard const lock{mutex_};
   if (offset < kPartSize) return write_common(offset, size, value);
   if (offset < kNotifyAt) return;
   std::uint64_t const queue = (offset - kNotifyAt) / kNotifyStride;

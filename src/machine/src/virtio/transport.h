@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <vector>
+
+#include "mutirao/threads/mutex.h"
 
 #include "devices/pci.h"
 #include "virtio/queue.h"
@@ -9,6 +12,10 @@
 namespace mutirao::machine {
 
 /// What one kind of virtio device does; how a driver reaches it is the transport's matter.
+///
+/// Called by the transport, one call at a time, mostly on the thread of a hart, which stands still
+/// meanwhile. That may be a bound thread: a device may lock and notify there, but neither spawn nor
+/// wait for anything outside.
 class VirtioDevice {
  public:
   struct Kind {
@@ -24,6 +31,8 @@ class VirtioDevice {
     static_cast<void>(offset);
     return 0;
   }
+  /// What of `features` and of the transport's the driver takes part in, before it uses any queue.
+  virtual void accept(std::uint64_t features) { static_cast<void>(features); }
   /// The driver says that there is something new in a queue, or the device itself wants to look.
   virtual void serve(unsigned queue, VirtQueue& buffers) = 0;
   /// The driver starts anew: chains that were taken are gone.
@@ -38,8 +47,19 @@ class VirtioPci final : public PciFunction {
   /// Both outlive this.
   VirtioPci(VirtioDevice& device, GuestMemory& memory);
 
-  /// Lets the device look at its queues: it has got something to say.
-  void poll();
+  /// Lets the device look at its queues: it has got something to say. From any thread, but not from
+  /// within a call of the device.
+  void poll() {
+    poll([] {});
+  }
+  /// The same after `change`, which is to the device as if it had called it itself: from any
+  /// thread.
+  template <class Change>
+  void poll(Change const& change) {
+    std::lock_guard const lock{mutex_};
+    change();
+    serve_all();
+  }
 
   [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned size) override;
   void write(std::uint64_t offset, unsigned size, std::uint64_t value) override;
@@ -50,11 +70,13 @@ class VirtioPci final : public PciFunction {
   [[nodiscard]] std::uint64_t features() const noexcept;
   void write_status(std::uint8_t value);
   void serve(unsigned queue);
+  void serve_all();
   void reset();
   [[nodiscard]] VirtQueue* selected() noexcept {
     return queue_select_ < queues_.size() ? &queues_[queue_select_] : nullptr;
   }
 
+  threads::mutex mutex_;  // of all below, and of the device
   VirtioDevice& device_;
   VirtioDevice::Kind const kind_;
   std::vector<VirtQueue> queues_;

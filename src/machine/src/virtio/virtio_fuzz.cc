@@ -9,6 +9,7 @@
 #include "virtio/block.h"
 #include "virtio/console.h"
 #include "virtio/entropy.h"
+#include "virtio/net.h"
 #include "virtio/transport.h"
 
 namespace {
@@ -34,11 +35,12 @@ struct SmallSource final : BlockSource {
   Result<void> flush(Deadline) override { return {}; }
 };
 
-void drive(VirtioDevice& device, GuestMemory& memory, VirtioPci& function, ByteView script) {
+void drive(VirtioDevice& device, GuestMemory& memory, VirtioPci& function, ByteView script,
+           std::uint64_t features = 0) {
   function.write_config(0x10, 4, 0x40000000);
   function.write_config(4, 2, 6);
   function.write(8, 4, 0);
-  function.write(12, 4, std::uint64_t{(script[0] & 0x10u) != 0} << 29);
+  function.write(12, 4, std::uint64_t{(script[0] & 0x10u) != 0} << 29 | features);
   function.write(8, 4, 1);
   function.write(12, 4, 1);
   function.write(0x14, 1, 11);
@@ -63,6 +65,29 @@ void drive(VirtioDevice& device, GuestMemory& memory, VirtioPci& function, ByteV
     static_cast<void>(function.read(script[i + 1] * 64, 4));
     function.poll();
   }
+}
+
+/// A cable whose other end gives back what it gets, after a small and a large frame of its own.
+void drive_network(GuestMemory& memory, ByteView script) {
+  nat::FrameLink link{[] {}};
+  VirtioNet network{link, memory};
+  VirtioPci function{network, memory};
+  link.to_guest({Bytes(60)});
+  link.to_guest({.bytes = Bytes(3000), .missing_checksum = {{34, 16}}, .segment_bytes = 1460});
+  // With none, some or all of what makes frames large.
+  constexpr std::uint64_t kChecksums = 3, kTso = 1u << 7 | 1u << 11, kMerges = 1u << 15;
+  unsigned const chosen = script[0] >> 5;
+  drive(network, memory, function, script,
+        (chosen & 1 ? kChecksums : 0) | (chosen & 2 ? kTso : 0) | (chosen & 4 ? kMerges : 0));
+  MUT_ASSERT(link.abilities().checksums || !link.abilities().large_frames);
+  auto const frames = link.wait(Deadline::at(TimePoint{}));
+  if (frames) {
+    for (nat::Frame const& frame : *frames) {
+      MUT_ASSERT(frame.bytes.size() <= nat::kFrameBytesMax);
+      link.to_guest(frame);
+    }
+  }
+  function.poll();
 }
 
 }  // namespace
@@ -97,5 +122,6 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   drive(block, *memory, block_function, script);
   for (VirtioBlock::Job& job : late) block.answer(std::move(job));
   block_function.poll();
+  drive_network(*memory, script);
   return 0;
 }

@@ -7,8 +7,10 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -22,12 +24,42 @@ namespace mutirao::world::jail {
 namespace {
 /// Something that surely is a folder: the empty file system is mounted over it for a moment.
 constexpr char kAnyFolder[] = "/proc";
+constexpr unsigned long kBarren = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+constexpr std::size_t kKeptBytesMax = 64 << 10;
 
 std::unexpected<Error> no_empty_files(int error, std::string_view step) {
   return std::unexpected{Error{
       Fault::refused, fmt::format("no empty file system: {}", base::system_error(error, step).what),
       "allow user namespaces (sysctl user.max_user_namespaces, "
       "kernel.apparmor_restrict_unprivileged_userns)"}};
+}
+
+struct Copy {
+  std::string path;
+  std::string content;
+};
+
+/// What there is of the files, before they are out of reach.
+std::vector<Copy> contents_of(std::span<std::string const> paths) {
+  std::vector<Copy> copies;
+  for (auto const& path : paths) {
+    Descriptor const file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    std::string content(kKeptBytesMax, '\0');
+    auto const got = file ? ::read(file.get(), content.data(), content.size()) : -1;
+    if (got < 0) continue;
+    content.resize(static_cast<std::size_t>(got));
+    copies.push_back({path, std::move(content)});
+  }
+  return copies;
+}
+
+/// Below the working folder, where the path was below the root. What fails is missed by whoever
+/// looks for it.
+void put_copy(Copy const& copy) {
+  for (auto at = copy.path.find('/', 1); at != std::string::npos; at = copy.path.find('/', at + 1))
+    ::mkdir(("." + copy.path.substr(0, at)).c_str(), 0755);
+  Descriptor const file{::open(("." + copy.path).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644)};
+  if (file) static_cast<void>(!::write(file.get(), copy.content.data(), copy.content.size()));
 }
 
 void write_map(char const* path, std::string const& text) {
@@ -49,7 +81,8 @@ int own_mounts() {
 }
 }  // namespace
 
-Result<void> leave_files() {
+Result<void> leave_files(std::span<std::string const> kept) {
+  auto const files = contents_of(kept);
   if (int const error = own_mounts(); error != 0) return no_empty_files(error, "unshare");
   auto const must = [](bool done, std::string_view step) -> Result<void> {
     if (!done) return no_empty_files(threads::last_error_number(), step);
@@ -57,15 +90,16 @@ Result<void> leave_files() {
   };
   // What happens here is seen by nobody else.
   MUT_TRY(must(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "mount /"));
-  MUT_TRY(must(::mount("tmpfs", kAnyFolder, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                       "size=4k,mode=0555") == 0,
+  MUT_TRY(must(::mount("tmpfs", kAnyFolder, "tmpfs", kBarren, "size=512k,mode=0755") == 0,
                "mount tmpfs"));
   MUT_TRY(must(::chdir(kAnyFolder) == 0, "chdir"));
+  for (auto const& each : files) put_copy(each);
   // Over itself: then the old root lies on top, and goes (pivot_root(2), "pivot_root(".", ".")").
   MUT_TRY(must(::syscall(SYS_pivot_root, ".", ".") == 0, "pivot_root"));
   MUT_TRY(must(::umount2(".", MNT_DETACH) == 0, "umount2"));
   MUT_TRY(must(::chdir("/") == 0, "chdir"));
-  return {};
+  unsigned long const read_only = MS_REMOUNT | MS_BIND | MS_RDONLY | kBarren;
+  return must(::mount(nullptr, "/", nullptr, read_only, nullptr) == 0, "mount /");
 }
 
 Result<void> give_up_privileges() {

@@ -1,10 +1,12 @@
 // The filter of system calls, by libseccomp, and the end of a process that is caught by it.
 #include <cerrno>
 #include <csignal>
+#include <linux/netlink.h>
 #include <memory>
 #include <sched.h>
 #include <seccomp.h>
 #include <set>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -90,6 +92,17 @@ void allow_threads(Filter& filter) {
     filter.rule(SCMP_ACT_ALLOW, SYS_prctl, SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(option)));
 }
 
+/// The C library looks for name servers by sockets of other families, and can do without.
+void allow_sockets(Filter& filter) {
+  for (auto const family : {AF_INET, AF_INET6})
+    filter.rule(SCMP_ACT_ALLOW, SYS_socket,
+                SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family)));
+  filter.rule(SCMP_ACT_ALLOW, SYS_socket, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
+              SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE));
+  filter.rule(SCMP_ACT_ERRNO(EAFNOSUPPORT), SYS_socket, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+  filter.rule(SCMP_ACT_ALLOW, SYS_ioctl, SCMP_A1(SCMP_CMP_EQ, FIONREAD));
+}
+
 void allow_mappings(Filter& filter, bool of_code) {
   // The filter that will end this says first that there is no way back.
   if (of_code) filter.rule(SCMP_ACT_ALLOW, SYS_prctl, SCMP_A0(SCMP_CMP_EQ, PR_SET_NO_NEW_PRIVS));
@@ -116,10 +129,7 @@ Result<void> allow_only(std::span<Calls const> sets, int report) {
     allow_threads(filter);
     allow_mappings(filter, wanted.contains(Calls::code));
   }
-  if (wanted.contains(Calls::network))
-    for (auto const family : {AF_INET, AF_INET6})
-      filter.rule(SCMP_ACT_ALLOW, SYS_socket,
-                  SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family)));
+  if (wanted.contains(Calls::network)) allow_sockets(filter);
   report_to = report;
   struct sigaction action{};
   action.sa_sigaction = end_violator;

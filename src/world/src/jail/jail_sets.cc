@@ -71,6 +71,8 @@ std::span<int const> calls_of(Calls set) noexcept {
       return kStreams;
     case Calls::network:
       return kNetwork;
+    case Calls::names:
+      return kNameFiles;
     case Calls::folders:
       return kFolders;
   }

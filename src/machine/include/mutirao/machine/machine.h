@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "mutirao/base/time.h"
 #include "mutirao/base/units.h"
 #include "mutirao/machine/block_source.h"
+#include "mutirao/machine/network.h"
 #include "mutirao/world/world.h"
 
 /// A whole computer of another architecture, as one object: harts, RAM, devices and firmware of a
@@ -48,6 +50,9 @@ struct MachineOptions {
   /// Runs in machine mode in place of the built-in SBI, and finds the kernel at 0x80200000.
   Bytes firmware{};
   std::vector<std::unique_ptr<BlockSource>> disks{};  ///< vda, vdb and so on; 8 at most
+  /// None: the machine has no network card. A seeded machine with one lets as much time of the
+  /// world pass as its instructions take.
+  std::optional<NetworkOptions> network{};
   Engine engine = Engine::translator;
   ConsoleDevice console = ConsoleDevice::serial;
   Timebase timebase = Timebase::host;
@@ -70,15 +75,19 @@ struct MachineExit {
   std::string what{};
 };
 
-/// One machine, from power on. `run` is called on one user thread at a time and computes on it,
-/// giving way to others; `type` and the counters may be used from others meanwhile.
+/// One machine, from power on. `run` is called on one user thread at a time; `type` and the
+/// counters may be used from others meanwhile. By the world's time each hart computes on an LWP of
+/// its own and the calling thread serves console and disks; a machine that follows its
+/// instructions, or is in a simulated world, computes on the calling thread, hart by hart, giving
+/// way to others.
 class Machine {
  public:
-  /// Gets what the guest sends to its console, in pieces, on the thread that runs it. Must not park
-  /// for long: the guest stands still.
+  /// Gets what the guest sends to its console, in pieces, on the thread that called `run`. Should
+  /// not park for long: the guest's disks wait, and who has said a megabyte waits too.
   using Console = std::function<void(std::string_view)>;
 
-  /// `world` outlives the machine. Fails when the kernel is none, or does not fit.
+  /// `world` outlives the machine. Fails when the kernel is none, or does not fit, or the network
+  /// cannot be had. The machine goes on the thread that made it.
   [[nodiscard]] static Result<std::unique_ptr<Machine>> create(MachineOptions options,
                                                                Console console,
                                                                world::World& world);

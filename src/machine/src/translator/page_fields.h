@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "mutirao/codegen/assembler.h"
+
+#include "translator/frame.h"
+#include "translator/registers.h"
+
+namespace mutirao::machine {
+
+/// The fields of the page that a base register points into.
+struct PageFields {
+  PageFields(Privilege privilege, unsigned base, bool is_store)
+      : at{(is_store ? MUT_FRAME_OFFSET(translation.pages[0].stores)
+                     : MUT_FRAME_OFFSET(translation.pages[0].loads)) +
+           static_cast<std::int32_t>(page_set_of(privilege) * sizeof(TranslationState::PageSet)) +
+           8 * static_cast<std::int32_t>(base)} {}
+  [[nodiscard]] codegen::Mem room(std::size_t span_class) const {
+    return of(offsetof(TranslationState::Pages, room) + 8 * 32 * span_class);
+  }
+  [[nodiscard]] codegen::Mem begin() const { return of(offsetof(TranslationState::Pages, begin)); }
+  [[nodiscard]] codegen::Mem addend() const {
+    return of(offsetof(TranslationState::Pages, addend));
+  }
+  [[nodiscard]] codegen::Mem of(std::size_t field) const {
+    return in_frame(at + static_cast<std::int32_t>(field));
+  }
+  std::int32_t at;
+};
+
+}  // namespace mutirao::machine

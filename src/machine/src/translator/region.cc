@@ -1,0 +1,317 @@
+#include "translator/region.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <span>
+
+#include "hart/atomics.h"
+#include "hart/floating_point.h"
+#include "translator/block_writer.h"
+#include "translator/frame.h"
+
+namespace mutirao::machine {
+namespace {
+
+constexpr std::size_t kBlocksMax = 24;
+constexpr std::size_t kRegionInstructionsMax = 320;
+
+bool holds(std::vector<Block*> const& blocks, Block const* block) {
+  return std::ranges::find(blocks, block) != blocks.end();
+}
+
+Block& plain(Block& block) { return block.is_region ? *block.plain : block; }
+
+/// The blocks that `block` has led to, in its page.
+std::vector<Block*> successors(Block const& block) {
+  std::vector<Block*> found;
+  for (auto const& link : block.links)
+    if (link->to != nullptr && link->to->count > 0) found.push_back(&plain(*link->to));
+  return found;
+}
+
+/// A way from a block back to itself, and all others that cross it.
+struct Loop {
+  std::vector<Block*> blocks;    // the first is the one that was asked for
+  std::vector<Block*> shortest;  // those on the shortest way round
+};
+
+Loop loop_around(Block& entry) {
+  std::vector<Block*> reached{&entry};
+  std::vector<std::size_t> from{0};
+  Loop loop{.blocks = {&entry}, .shortest = {&entry}};
+  bool closed = false;
+  for (std::size_t n = 0; n < reached.size() && reached.size() < 4 * kBlocksMax; ++n)
+    for (auto* next : successors(*reached[n])) {
+      if (next == &entry && !closed) {
+        closed = true;
+        for (auto at = n; at != 0; at = from[at]) loop.shortest.push_back(reached[at]);
+      }
+      if (holds(reached, next)) continue;
+      reached.push_back(next);
+      from.push_back(n);
+    }
+  if (!closed) return loop;
+  // Backwards from the entry, until nothing is added.
+  for (bool added = true; added;) {
+    added = false;
+    for (auto* block : reached) {
+      if (holds(loop.blocks, block)) continue;
+      auto const next = successors(*block);
+      if (std::ranges::none_of(next, [&](auto* to) { return holds(loop.blocks, to); })) continue;
+      loop.blocks.push_back(block);
+      added = true;
+    }
+  }
+  std::size_t instructions = 0;
+  for (auto const* block : loop.blocks) instructions += block->count;
+  if (loop.blocks.size() > kBlocksMax || instructions > kRegionInstructionsMax)
+    loop.blocks = loop.shortest;
+  if (loop.blocks.size() > kBlocksMax) loop.blocks = {&entry};
+  return loop;
+}
+
+// --- What an instruction does with registers ----------------------------------------------------
+
+bool is_memory_access(Op op) {
+  return (op >= Op::lb && op <= Op::sd) || op == Op::flw || op == Op::fld || op == Op::fsw ||
+         op == Op::fsd;
+}
+bool is_store_access(Op op) {
+  return (op >= Op::sb && op <= Op::sd) || op == Op::fsw || op == Op::fsd;
+}
+std::int32_t size_of(Op op) {
+  switch (op) {
+    case Op::lb:
+    case Op::lbu:
+    case Op::sb:
+      return 1;
+    case Op::lh:
+    case Op::lhu:
+    case Op::sh:
+      return 2;
+    case Op::lw:
+    case Op::lwu:
+    case Op::sw:
+    case Op::flw:
+    case Op::fsw:
+      return 4;
+    default:
+      return 8;
+  }
+}
+
+/// What the instruction does not touch memory with, it may: then nothing is known of pages after.
+bool calls_out(Op op) {
+  return is_csr(op) || is_atomic(op) || is_cache_block(op) || changes_context(op);
+}
+
+/// Whether rd is one of x.
+bool writes_x(Instruction const& i) {
+  if (is_store_access(i.op) || (i.op >= Op::beq && i.op <= Op::bgeu)) return false;
+  if (!is_floating_point(i.op)) return true;
+  switch (i.op) {
+    case Op::fcvt_w_s:
+    case Op::fcvt_wu_s:
+    case Op::fcvt_l_s:
+    case Op::fcvt_lu_s:
+    case Op::fmv_x_w:
+    case Op::feq_s:
+    case Op::flt_s:
+    case Op::fle_s:
+    case Op::fclass_s:
+    case Op::fcvt_w_d:
+    case Op::fcvt_wu_d:
+    case Op::fcvt_l_d:
+    case Op::fcvt_lu_d:
+    case Op::fmv_x_d:
+    case Op::feq_d:
+    case Op::flt_d:
+    case Op::fle_d:
+    case Op::fclass_d:
+      return true;
+    default:
+      return false;
+  }
+}
+/// Whether rs1 is one of x.
+bool reads_x(Instruction const& i) {
+  if (!is_floating_point(i.op) || is_memory_access(i.op)) return true;
+  switch (i.op) {
+    case Op::fcvt_s_w:
+    case Op::fcvt_s_wu:
+    case Op::fcvt_s_l:
+    case Op::fcvt_s_lu:
+    case Op::fmv_w_x:
+    case Op::fcvt_d_w:
+    case Op::fcvt_d_wu:
+    case Op::fcvt_d_l:
+    case Op::fcvt_d_lu:
+    case Op::fmv_d_x:
+      return true;
+    default:
+      return false;
+  }
+}
+bool is_single(Op op) {
+  return (op >= Op::flw && op <= Op::fmv_w_x) || op == Op::fcvt_s_d || op == Op::fcvt_d_s;
+}
+
+// --- Registers -----------------------------------------------------------------------------------
+
+/// How often registers are used, and which of the unit never hold a single.
+struct Uses {
+  std::array<unsigned, 32> x{};
+  std::array<unsigned, 32> f{};
+  std::array<bool, 32> single{};
+
+  void count(Instruction const& i, unsigned weight) {
+    bool const unit = is_floating_point(i.op);
+    auto const use_f = [&](unsigned n) {
+      f[n] += weight;
+      if (is_single(i.op)) single[n] = true;
+    };
+    if (reads_x(i)) x[i.rs1] += weight;
+    if (writes_x(i)) x[i.rd] += weight;
+    if (!unit) {
+      x[i.rs2] += weight;
+      return;
+    }
+    if (!reads_x(i)) use_f(i.rs1);
+    if (!writes_x(i) && !is_store_access(i.op)) use_f(i.rd);
+    if (!reads_x(i) || is_store_access(i.op)) use_f(i.rs2);
+    use_f(i.rs3);
+  }
+};
+
+/// The registers that are used most get those of the host. What keeps its place costs nothing to
+/// take in, so another has to be worth its way.
+RegisterMap map_for(Uses const& uses) {
+  constexpr unsigned kWorth = 6;
+  RegisterMap map = kCommonMap;
+  while (true) {
+    unsigned best = 0;
+    for (unsigned n = 1; n < 32; ++n)
+      if (!map.x[n] && uses.x[n] > (best == 0 ? 0 : uses.x[best])) best = n;
+    if (best == 0) break;
+    unsigned worst = 0;
+    for (unsigned n = 1; n < 32; ++n)
+      if (map.x[n] && (worst == 0 || uses.x[n] < uses.x[worst])) worst = n;
+    if (uses.x[best] < uses.x[worst] + kWorth) break;
+    map.x[best] = map.x[worst];
+    map.x[worst].reset();
+  }
+  // What no instruction uses can count instructions.
+  for (unsigned n = 1; n < 32 && !map.budget; ++n)
+    if (map.x[n] && uses.x[n] == 0) std::swap(map.budget, map.x[n]);
+  constexpr unsigned kFirst = 3;  // those before are for intermediate results
+  constexpr unsigned kCount = 13;
+  for (unsigned taken = 0; taken < kCount; ++taken) {
+    int best = -1;
+    for (int n = 0; n < 32; ++n)
+      if (!map.f[n] && !uses.single[n] && uses.f[n] > kWorth &&
+          (best < 0 || uses.f[n] > uses.f[best]))
+        best = n;
+    if (best < 0) break;
+    map.f[best] = static_cast<codegen::Xmm>(kFirst + taken);
+  }
+  return map;
+}
+
+// --- Pages ---------------------------------------------------------------------------------------
+
+/// Accesses with the same base look once where its page is.
+void share_checks(std::span<Site> sites) {
+  struct Leaders {
+    Site* load = nullptr;
+    Site* store = nullptr;
+  };
+  std::array<Leaders, 32> leaders{};
+  std::vector<std::pair<Site*, Site*>> followers;
+  auto const joined = [](Site* leader, Site const& site) {
+    if (leader == nullptr) return false;
+    auto& check = leader->check;
+    auto const low = std::min(check.low, site.instruction.imm);
+    auto const end =
+        std::max(check.low + check.span, site.instruction.imm + size_of(site.instruction.op));
+    if (end - low > TranslationState::kSpans.back()) return false;
+    check.by = PageCheck::By::leader;
+    check.hops = check.hops || site.check.hops;
+    check.low = low;
+    check.span = end - low;
+    return true;
+  };
+  for (auto& site : sites) {
+    auto const& i = site.instruction;
+    if (is_memory_access(i.op)) {
+      auto& own = leaders[i.rs1];
+      bool const is_store = is_store_access(i.op);
+      if (joined(own.store, site)) {
+        site.check.by = PageCheck::By::other_store;
+        followers.emplace_back(&site, own.store);
+      } else if (!is_store && joined(own.load, site)) {
+        site.check.by = PageCheck::By::other_load;
+        followers.emplace_back(&site, own.load);
+      } else {
+        site.check = {PageCheck::By::itself, site.check.hops, i.imm, size_of(i.op)};
+        (is_store ? own.store : own.load) = &site;
+      }
+    }
+    if (calls_out(i.op)) leaders = {};
+    if (writes_x(i)) leaders[i.rd] = {};
+  }
+  for (auto const& [site, leader] : followers) site->check.hops = leader->check.hops;
+}
+
+[[nodiscard]] bool jumps_to_itself(Block const& block) {
+  return std::ranges::any_of(std::span{block.sites.get(), block.count}, [&](Site const& site) {
+    auto const& i = site.instruction;
+    bool const direct = i.op == Op::jal || (i.op >= Op::beq && i.op <= Op::bgeu);
+    return direct && site.pc + immediate(i) == block.pc;
+  });
+}
+
+/// Whether the unit is used, its registers are written, and no CSR changes between.
+bool checks_unit_once(RegionPlan const& plan) {
+  bool used = false;
+  for (auto const& run : plan.runs)
+    for (auto const& site : run.sites) {
+      auto const& i = site.instruction;
+      if (is_csr(i.op)) return false;
+      used = used || (is_floating_point(i.op) && !is_store_access(i.op) && !writes_x(i));
+    }
+  return used;
+}
+
+}  // namespace
+
+RegionPlan plan_region(Block& entry) {
+  auto const loop = loop_around(entry);
+  std::size_t count = 0;
+  for (auto const* block : loop.blocks) count += block->count;
+
+  RegionPlan plan;
+  plan.count = entry.count;
+  for (auto const* block : loop.shortest) plan.round += block->count;
+  plan.sites = std::make_unique<Site[]>(count);
+  plan.sites_count = count;
+  std::span left{plan.sites.get(), count};
+  Uses uses;
+  for (auto const* block : loop.blocks) {
+    auto const sites = left.first(block->count);
+    left = left.subspan(block->count);
+    std::copy_n(block->sites.get(), block->count, sites.begin());
+    share_checks(sites);
+    bool const inner = holds(loop.shortest, block);
+    for (auto const& site : sites) uses.count(site.instruction, inner ? 8 : 1);
+    auto const& last = sites.back();
+    plan.runs.push_back({block->pc, sites, last.pc + last.instruction.length});
+    plan.lines |= block->lines;
+  }
+  bool const is_loop = loop.blocks.size() > 1 || jumps_to_itself(entry);
+  plan.map = is_loop ? map_for(uses) : kCommonMap;
+  if (checks_unit_once(plan)) plan.unit = Block::Unit::checked_at_entry;
+  return plan;
+}
+
+}  // namespace mutirao::machine
