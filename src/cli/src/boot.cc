@@ -143,7 +143,7 @@ class Boot {
   Result<MachineEnd> run(bool shows_console, bool leaves, threads::signal_set& signals);
 
  private:
-  Result<MonitorParts> prepare(world::OpenedSocket socket);
+  Result<MonitorParts> prepare(world::OpenedSocket socket, std::int64_t parent);
   Result<void> follow(world::World& world, bool shows_console, bool leaves);
   void read_reports();
   void end_by_hand(MachineClient& machine);
@@ -156,8 +156,9 @@ class Boot {
   std::string told_;
 };
 
-/// Opens all that the machine will ever have, and writes down that it begins.
-Result<MonitorParts> Boot::prepare(world::OpenedSocket socket) {
+/// Opens all that the machine will ever have, and writes down that it begins. In the monitor,
+/// before there are walls.
+Result<MonitorParts> Boot::prepare(world::OpenedSocket socket, std::int64_t parent) {
   std::optional<Result<MonitorParts>> parts;
   with_world([&](world::World& world) {
     parts.emplace([&]() -> Result<MonitorParts> {
@@ -168,7 +169,7 @@ Result<MonitorParts> Boot::prepare(world::OpenedSocket socket) {
                           .info = std::move(info),
                           .socket = std::move(socket),
                           .report = report_.ends[1],
-                          .parent = ::getpid(),
+                          .parent = parent,
                           .must_be_isolated = context_.options.isolation == "required"};
     }());
     return 0;
@@ -179,11 +180,16 @@ Result<MonitorParts> Boot::prepare(world::OpenedSocket socket) {
 Result<MachineEnd> Boot::run(bool shows_console, bool leaves, threads::signal_set& signals) {
   MUT_TRY(folder_.make());
   {
-    auto parts = MUT_TRY(prepare(MUT_TRY(world::OpenedSocket::listen_local(folder_.socket()))));
+    auto socket = MUT_TRY(world::OpenedSocket::listen_local(folder_.socket()));
+    auto const parent = ::getpid();
     process_.emplace(MUT_TRY(Process::copy([&] {
       ::close(report_.ends[0]);
       if (ready_ >= 0) ::close(ready_);
-      return run_monitor(std::move(parts));
+      auto parts = prepare(std::move(socket), parent);
+      if (parts) return run_monitor(*std::move(parts));
+      auto const told = node::to_json(parts.error());
+      static_cast<void>(!::write(report_.ends[1], told.data(), told.size()));
+      return static_cast<int>(kFailed);
     })));
   }
   report_.close_writer();

@@ -46,12 +46,13 @@ constexpr std::array kNetwork{SYS_connect,    SYS_bind,        SYS_listen,     S
                               SYS_recvfrom,   SYS_sendto,      SYS_shutdown,   SYS_getsockopt,
                               SYS_setsockopt, SYS_getsockname, SYS_getpeername};
 
-constexpr std::array kFolders{
-    SYS_openat,     SYS_openat2,   SYS_newfstatat, SYS_statx,      SYS_getdents64,
-    SYS_readlinkat, SYS_mkdirat,   SYS_mknodat,    SYS_unlinkat,   SYS_renameat,
-    SYS_renameat2,  SYS_linkat,    SYS_symlinkat,  SYS_faccessat,  SYS_faccessat2,
-    SYS_fchmod,     SYS_fchmodat,  SYS_fchown,     SYS_fchownat,   SYS_utimensat,
-    SYS_fstatfs,    SYS_fgetxattr, SYS_fsetxattr,  SYS_flistxattr, SYS_fremovexattr};
+constexpr std::array kFolders{SYS_openat,       SYS_openat2,    SYS_newfstatat,      SYS_statx,
+                              SYS_getdents64,   SYS_readlinkat, SYS_mkdirat,         SYS_mknodat,
+                              SYS_unlinkat,     SYS_renameat,   SYS_renameat2,       SYS_linkat,
+                              SYS_symlinkat,    SYS_faccessat,  SYS_faccessat2,      SYS_fchmod,
+                              SYS_fchmodat,     SYS_fchown,     SYS_fchownat,        SYS_utimensat,
+                              SYS_fstatfs,      SYS_fgetxattr,  SYS_fsetxattr,       SYS_flistxattr,
+                              SYS_fremovexattr, SYS_syncfs,     SYS_copy_file_range, SYS_fallocate};
 
 constexpr std::array kNameFiles{SYS_open,      SYS_openat,    SYS_openat2,    SYS_creat,
                                 SYS_stat,      SYS_lstat,     SYS_newfstatat, SYS_statx,
