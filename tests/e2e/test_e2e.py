@@ -768,17 +768,22 @@ class Story(unittest.TestCase):
             self.skipTest(f"no guest to boot: {fetched.stderr.strip()}")
         files = dict(line.split(" ", 1) for line in fetched.stdout.splitlines())
         (ana.work / "told").write_text("what the host has\n")
+        (ana.work / "shared").mkdir()
+        (ana.work / "shared/note").write_text("what is shared\n")
         server = subprocess.Popen([sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"], cwd=ana.work, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             port = int(re.search(r"port (\d+)", server.stdout.readline()).group(1))
             booted = ana.start("boot", "--isolation", "required", "--kernel", files["kernel"], "--initrd", files["initrd"],
-                               "--append", "console=ttyS0 quiet guest_modules", "--memory", "256", "--allow", f"localhost:{port}", stdin=subprocess.PIPE)
+                               "--append", "console=ttyS0 quiet guest_modules", "--memory", "256", "--allow", f"localhost:{port}", "--share", "shared:here", stdin=subprocess.PIPE)
             self.until_output(booted.stdout, "~ # ")
-            rest, errors = booted.communicate(f"udhcpc -i eth0 -n -q >/dev/null 2>&1; wget -q -O - http://10.0.2.2:{port}/told; nslookup nowhere.invalid 10.0.2.3; poweroff -f\n", timeout=TIMEOUT_S)
+            rest, errors = booted.communicate(f"udhcpc -i eth0 -n -q >/dev/null 2>&1; wget -q -O - http://10.0.2.2:{port}/told; nslookup nowhere.invalid 10.0.2.3; mount -t virtiofs here /mnt; cat /mnt/note; mkdir /mnt/new; echo said >/mnt/new/answer; ls -R /mnt; rm /mnt/note; umount /mnt; poweroff -f\n", timeout=TIMEOUT_S)
         finally:
             server.kill()
             server.communicate()
         self.assertIn("what the host has", rest)
+        self.assertIn("what is shared", rest)
+        self.assertEqual((ana.work / "shared/new/answer").read_text(), "said\n")
+        self.assertFalse((ana.work / "shared/note").exists())
         self.assertEqual(booted.returncode, 0, errors)
 
     def test_demo_boots_a_machine_or_says_why_not(self):

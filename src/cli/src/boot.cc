@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "mutirao/base/units.h"
-#include "mutirao/machine/block_source.h"
+#include "mutirao/machine/block_qcow2.h"
 #include "mutirao/machine/machine.h"
 #include "mutirao/node/json.h"
 #include "mutirao/threads/blocking.h"
@@ -83,7 +83,13 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
   std::vector<std::unique_ptr<machine::BlockSource>> disks;
   for (auto const& path : options.disks) {
     auto file = MUT_TRY(open_file(world, context, path, true));
-    disks.push_back(MUT_TRY(machine::open_block_file(std::move(file), true)));
+    disks.push_back(MUT_TRY(machine::open_block_image(std::move(file), true)));
+  }
+  std::vector<machine::Share> shares;
+  for (auto const& text : options.shares) {
+    auto const share = MUT_TRY(machine::parse_share(text));
+    auto const folder = absolute_path(share.folder, context.environment.working_folder);
+    shares.push_back({MUT_TRY(world.disk().open_tree(folder)), share.tag, share.read_only});
   }
   return machine::MachineOptions{
       .memory_bytes = std::uint64_t{options.memory_mb} << 20,
@@ -94,6 +100,7 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
       .firmware = MUT_TRY(read_image(world, context, options.firmware)),
       .disks = std::move(disks),
       .network = MUT_TRY(network_options(options)),
+      .shares = std::move(shares),
       .engine = options.engine == "interp"  ? machine::Engine::interpreter
                 : options.engine == "audit" ? machine::Engine::audit
                                             : machine::Engine::translator,
@@ -306,6 +313,7 @@ std::vector<std::string> words_of(Context const& context) {
   add_file("--initrd", options.initrd);
   add_file("--firmware", options.firmware);
   for (auto const& disk : options.disks) add_file("--disk", disk);
+  for (auto const& share : options.shares) add_file("--share", share);  // a tag has no slash
   add("--append", options.append);
   add("--name", options.name);
   add("--cpus", std::to_string(options.cpus));
@@ -359,6 +367,7 @@ int command_boot(Context const& context) {
   auto const& options = context.options;
   // Or the machine would have open what somebody forgot to close.
   close_inherited(options.ready_fd);
+  raise_open_file_limit();  // a shared folder holds each file that its guest knows
   if (options.kernel.empty() && options.firmware.empty())
     return report({Fault::invalid, "nothing to boot", "mutirao boot --kernel FILE --initrd FILE"},
                   options.json);

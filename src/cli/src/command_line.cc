@@ -122,9 +122,16 @@ void add_boot(CLI::App& app, Options& options) {
   boot->add_option("--firmware", options.firmware,
                    "Runs first, in machine mode, in place of what is built in: OpenSBI")
       ->type_name("FILE");
-  boot->add_option("--disk", options.disks,
-                   "A raw image that it reads and writes, as vda; may be repeated")
+  boot->add_option(
+          "--disk", options.disks,
+          "A raw image that it reads and writes, as vda, or one in qcow2 that it only reads; "
+          "may be repeated")
       ->type_name("FILE")
+      ->allow_extra_args(false);
+  boot->add_option("--share", options.shares,
+                   "A folder, as FOLDER:TAG, that it mounts by its tag as virtiofs; FOLDER:TAG:ro "
+                   "only to read; may be repeated")
+      ->type_name("FOLDER")
       ->allow_extra_args(false);
   boot->add_option("--cpus", options.cpus, "Processors (default 1)")
       ->type_name("N")

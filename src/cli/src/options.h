@@ -61,6 +61,7 @@ struct Options {
   std::string append;
   std::string firmware;
   std::vector<std::string> disks;
+  std::vector<std::string> shares;  ///< FOLDER:TAG[:ro]
   std::string engine = "jit";
   unsigned cpus = 1;
   std::uint32_t memory_mb = 1024;

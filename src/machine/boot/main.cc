@@ -4,15 +4,17 @@
 //              [--profile FILE]]... [--snapshot] [--network off|internet|lan]
 //              [--allow HOST:PORT]... [--publish [HOST_ADDRESS:]PORT:GUEST_PORT[/udp]]...
 //              [--simulated-network SEED]
+//              [--share FOLDER:TAG[:ro]]...
 //
 // Boots a guest with its console on standard output. With --until it types TEXT of --type (a line)
-// when that text appeared, and without --type ends there with 0. Exits as the guest does; 3 when
-// the instructions ran out, 4 when an audit found a difference. For developers: the command for
-// people is `mutirao boot`.
+// when that text appeared, and without --type ends there with 0; several wait one after the other.
+// Exits as the guest does; 3 when the instructions ran out, 4 when an audit found a difference. For
+// developers: the command for people is `mutirao boot`.
 //
 // A disk is written to, unless it has an overlay: then what the guest writes goes there. --snapshot
-// gives each disk without one an overlay that is gone when the program ends. --profile is written
-// at the end: a line for each part of the disk that the guest read, first one first.
+// gives each disk without one an overlay that is gone when the program ends. An image in qcow2 is
+// only read, so it wants one. --profile is written at the end: a line for each part of the disk
+// that the guest read, first one first.
 //
 // --simulated-network puts the host into a network that is made up (simulated_network.h). With
 // --deterministic, runs that reach for it are the same as well.
@@ -23,12 +25,14 @@
 #include <iterator>
 #include <optional>
 #include <string>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <vector>
 
 #include "mutirao/base/log.h"
 #include "mutirao/machine/block_overlay.h"
 #include "mutirao/machine/block_profile.h"
+#include "mutirao/machine/block_qcow2.h"
 #include "mutirao/machine/machine.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/world/real_world.h"
@@ -55,13 +59,19 @@ struct DiskRequest {
   machine::BlockProfile* profile = nullptr;  // the machine's
 };
 
+/// What is waited for on the console, and the line that is typed then.
+struct Cue {
+  std::string text;
+  std::string line{};  // empty: it ends there
+};
+
 struct BootRequest {
   machine::MachineOptions options;
   std::uint64_t instructions_max = machine::Machine::kNoLimit;
   std::vector<DiskRequest> disks;
   bool snapshot = false;
-  std::string until;
-  std::string line;
+  std::vector<Cue> cues;
+  std::vector<machine::ShareText> shares;
   std::optional<std::uint64_t> simulated_network{};
 };
 
@@ -89,9 +99,12 @@ BootRequest parse(int argc, char** argv) {
       continue;
     }
     bool const of_disk = name == "--overlay" || name == "--profile";
-    if (i + 1 == argc || (of_disk && request.disks.empty())) {
+    bool const of_cue = name == "--type";
+    if (i + 1 == argc || (of_disk && request.disks.empty()) || (of_cue && request.cues.empty())) {
       std::fprintf(stderr, "machine_boot: %s: %s\n", name.c_str(),
-                   of_disk ? "behind a --disk" : "what?");
+                   of_disk  ? "behind a --disk"
+                   : of_cue ? "behind an --until"
+                            : "what?");
       std::exit(2);
     }
     std::string const value = argv[i + 1];
@@ -114,9 +127,9 @@ BootRequest parse(int argc, char** argv) {
                                : value == "audit" ? machine::Engine::audit
                                                   : machine::Engine::translator;
     else if (name == "--until")
-      request.until = value;
+      request.cues.push_back({value});
     else if (name == "--type")
-      request.line = value + "\n";
+      request.cues.back().line = value + "\n";
     else if (name == "--disk")
       request.disks.push_back({value});
     else if (name == "--overlay")
@@ -131,6 +144,8 @@ BootRequest parse(int argc, char** argv) {
       network_of(request).allowed.push_back(parsed(machine::parse_allowed(value)));
     else if (name == "--publish")
       network_of(request).published.push_back(parsed(machine::parse_published(value)));
+    else if (name == "--share")
+      request.shares.push_back(parsed(machine::parse_share(value)));
     else if (name == "--console")
       request.options.console =
           value == "virtio" ? machine::ConsoleDevice::virtio : machine::ConsoleDevice::serial;
@@ -176,7 +191,7 @@ Result<std::unique_ptr<machine::BlockSource>> open_disk(world::World& world, Dis
   bool const direct = request.overlay.empty() && !snapshot;
   auto const place = MUT_TRY(place_of(world, request.path));
   auto file = MUT_TRY(place.folder->open(place.name, {.writable = direct}));
-  auto disk = MUT_TRY(machine::open_block_file(std::move(file), direct));
+  auto disk = MUT_TRY(machine::open_block_image(std::move(file), direct));
   if (!request.profile_path.empty()) {
     auto profile = std::make_unique<machine::BlockProfile>(std::move(disk));
     request.profile = profile.get();
@@ -207,8 +222,17 @@ int boot(BootRequest request, world::World& world) {
     }
     request.options.disks.push_back(std::move(*disk));
   }
+  for (machine::ShareText const& wanted : request.shares) {
+    auto folder = world.disk().open_tree(wanted.folder);
+    if (!folder) {
+      std::fprintf(stderr, "machine_boot: %s\n", folder.error().what.c_str());
+      return 2;
+    }
+    request.options.shares.push_back({std::move(*folder), wanted.tag, wanted.read_only});
+  }
   std::string seen;
-  bool found = false;
+  auto cue = request.cues.begin();
+  bool over = false;
   machine::Machine* running = nullptr;
   bool const follows_host = request.options.timebase == machine::Timebase::host;
   auto created = machine::Machine::create(
@@ -216,11 +240,14 @@ int boot(BootRequest request, world::World& world) {
       [&](std::string_view text) {
         std::fwrite(text.data(), 1, text.size(), stdout);
         std::fflush(stdout);
-        if (request.until.empty() || found) return;
+        if (cue == request.cues.end()) return;
         seen += text;
-        found = seen.find(request.until) != std::string::npos;
+        if (!seen.contains(cue->text)) return;
         // From here, so that the guest finds it after the same instruction each time.
-        if (found) running->type(request.line);
+        running->type(cue->line);
+        over = cue->line.empty();
+        seen.clear();
+        ++cue;
       },
       world);
   if (!created) {
@@ -246,7 +273,7 @@ int boot(BootRequest request, world::World& world) {
       code = 4;
       break;
     }
-    if (found && request.line.empty()) {
+    if (over) {
       code = 0;
       break;
     }
@@ -262,6 +289,11 @@ int boot(BootRequest request, world::World& world) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A shared folder holds each file that its guest knows.
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
   BootRequest request = parse(argc, argv);
   int code = 1;
   if (request.simulated_network) {

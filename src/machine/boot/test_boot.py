@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """test_boot.py MACHINE_BOOT STORY | --list: boots Debian's unmodified kernel, and says what must happen.
 
-The kernel and the initramfs come from packaging/guests/fetch; without them a story is skipped (exit
-code 77).
+The kernel and the initramfs come from packaging/guests/fetch, and a whole Debian from packaging/guests/rootfs if
+that has made one; without them a story is skipped (exit code 77).
 """
 import hashlib
 import http.server
@@ -21,12 +21,20 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 PROMPT = "~ # "
 
 
-def guest():
-    fetched = subprocess.run([ROOT / "packaging/guests/fetch"], capture_output=True, text=True)
-    if fetched.returncode != 0:
-        print(f"no guest to boot: {fetched.stderr.strip()}")
+def told_by(*command):
+    told = subprocess.run(command, capture_output=True, text=True)
+    if told.returncode != 0:
+        print(f"no guest to boot: {told.stderr.strip()}")
         sys.exit(77)
-    return dict(line.split(" ", 1) for line in fetched.stdout.splitlines())
+    return dict(line.split(" ", 1) for line in told.stdout.splitlines())
+
+
+def guest():
+    return told_by(ROOT / "packaging/guests/fetch")
+
+
+def debian():
+    return told_by(ROOT / "packaging/guests/rootfs", "--cached")
 
 
 def boot(program, line, *options, append="console=ttyS0"):
@@ -132,6 +140,72 @@ def leaves_a_disk_as_it_is_under_an_overlay(program):
         assert overlay.stat().st_blocks * 512 < 2 << 20, "the overlay is not sparse"
         parts = profile.read_text().split()
         assert "0" in parts and len(parts) == len(set(parts)) < 1024
+
+
+def log_in(program, append, *options):
+    """Boots Debian with systemd, logs in, and powers off; gives what it said to a few questions."""
+    files = guest()
+    # The other console of the machine would say "login:" too.
+    append = f"console=ttyS0 quiet panic=-1 systemd.mask=serial-getty@hvc0.service {append}"
+    ask = "echo; cat /proc/mounts; echo state: $(systemctl is-system-running --wait); systemctl --failed --no-pager; poweroff"
+    command = [program, "--kernel", files["kernel"], "--append", append, "--memory", "1024", "--instructions", "60000",
+               "--until", "login: ", "--type", "root", "--until", ":~# ", "--type", ask, *options]
+    run = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    print(run.stdout[-5000:], run.stderr)
+    assert run.returncode == 0, f"it ended with {run.returncode}"
+    said = run.stdout.replace("\r", "")
+    assert "\nstate: running\n" in said, "some unit failed"
+    assert "Call trace" not in said
+    return said
+
+
+def boots_debian_to_its_login(program):
+    said = log_in(program, "root=/dev/vda", "--initrd", guest()["initrd"], "--disk", debian()["image"], "--snapshot")
+    assert "\n/dev/vda / ext4 rw" in said
+    # And without a disk, an initramfs or a module.
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder) / "root"
+        subprocess.run(["cp", "-a", debian()["folder"], root], check=True)
+        said = log_in(program, "root=debian rootfstype=virtiofs rw", "--share", f"{root}:debian")
+        assert "\ndebian / virtiofs rw" in said
+        assert any((root / "var/log/journal").glob("*/system.journal")), "its journal is not in the folder"
+
+
+def shares_folders_with_the_host(program):
+    with tempfile.TemporaryDirectory() as folder:
+        shared, given = pathlib.Path(folder) / "shared", pathlib.Path(folder) / "given"
+        for each in (shared, given):
+            each.mkdir()
+        (given / "file").write_text("from the host\n")
+        (given / "out").symlink_to("/")
+        run = boot(program, "mkdir /mnt/a /mnt/b; mount -t virtiofs one /mnt/a; mount -t virtiofs two /mnt/b; cat /mnt/b/file;"
+                   "echo no > /mnt/b/file; ls /mnt/b/out/init; dd if=/dev/urandom of=/mnt/a/data bs=64k count=40 2>/dev/null;"
+                   "mkdir /mnt/a/deep; md5sum /mnt/a/data; poweroff -f",
+                   "--share", f"{shared}:one", "--share", f"{given}:two:ro")
+        said = run.stdout.replace("\r", "")
+        assert "\nfrom the host\n" in said
+        assert "Read-only file system" in said and (given / "file").read_text() == "from the host\n"
+        assert "\n/mnt/b/out/init\n" in said, "a link of the folder leads the guest through its own files"
+        told = re.search(r"^([0-9a-f]{32})  /mnt/a/data", said, re.MULTILINE)
+        content = (shared / "data").read_bytes()
+        assert len(content) == 40 << 16 and hashlib.md5(content).hexdigest() == told.group(1)
+        assert (shared / "deep").is_dir()
+
+
+def reads_images_in_qcow2(program):
+    with tempfile.TemporaryDirectory() as folder:
+        image = make_disk(folder)
+        content = random.Random(1).randbytes(1 << 20) + b"text " * 100000
+        (pathlib.Path(folder) / "content").write_bytes(content)
+        subprocess.run(["debugfs", "-w", "-R", f"write {folder}/content file", image], check=True, capture_output=True)
+        for options in ([], ["-c"], ["-c", "-o", "compression_type=zstd,cluster_size=4k"]):
+            converted = pathlib.Path(folder) / "disk.qcow2"
+            subprocess.run(["qemu-img", "convert", "-O", "qcow2", *options, image, converted], check=True)
+            before = hashlib.sha256(converted.read_bytes()).digest()
+            run = boot(program, "mount /dev/vda /mnt && md5sum /mnt/file && echo more > /mnt/other && umount /mnt; poweroff -f",
+                       "--disk", converted, "--snapshot", append="console=ttyS0 guest_modules")
+            assert f"{hashlib.md5(content).hexdigest()}  /mnt/file" in run.stdout, options
+            assert hashlib.sha256(converted.read_bytes()).digest() == before
 
 
 def merged(image, overlay, output):
@@ -292,6 +366,7 @@ STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, 
                                                reaches_over_its_network_what_was_allowed_and_nothing_else,
                                                is_reached_through_a_published_port,
                                                reaches_a_simulated_network_the_same_way_for_the_same_seed,
+                                               boots_debian_to_its_login, shares_folders_with_the_host, reads_images_in_qcow2,
                                                is_the_same_to_the_last_byte_for_the_same_seed)}
 
 if __name__ == "__main__":

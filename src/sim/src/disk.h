@@ -100,6 +100,9 @@ class DiskView final : public world::Disk {
   DiskView(SimulatedDisk& disk, LifeRef life) noexcept : disk_{disk}, life_{std::move(life)} {}
   Result<std::unique_ptr<world::Directory>> open_directory(std::string_view path,
                                                            bool create) override;
+  Result<std::unique_ptr<world::TreeNode>> open_tree(std::string_view) override {
+    return world::make_memory_tree();
+  }
 
  private:
   SimulatedDisk& disk_;

@@ -16,6 +16,7 @@
 #include "mutirao/threads/io.h"
 
 #include "beneath.h"
+#include "real_tree.h"
 #include "system_errors.h"
 
 namespace mutirao::world {
@@ -194,6 +195,17 @@ Result<std::unique_ptr<Directory>> RealDisk::open_directory(std::string_view pat
   Descriptor folder{::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (!folder) return system_failure(step);
   return std::make_unique<RealDirectory>(std::move(folder), std::move(name));
+}
+
+Result<std::unique_ptr<TreeNode>> RealDisk::open_tree(std::string_view path) {
+  threads::blocking_section const may_wait_for_the_device;
+  std::string const name{path};
+  auto const step = fmt::format("open folder {}", name);
+  if (name.find('\0') != name.npos)
+    return fail(Fault::invalid, fmt::format("{}: no such name", step));
+  Descriptor folder{::open(name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  if (!folder) return system_failure(step);
+  return make_real_tree(std::move(folder));
 }
 
 }  // namespace mutirao::world

@@ -12,6 +12,7 @@ namespace mutirao::world {
 class RealDisk final : public Disk {
  public:
   Result<std::unique_ptr<Directory>> open_directory(std::string_view path, bool create) override;
+  Result<std::unique_ptr<TreeNode>> open_tree(std::string_view path) override;
 };
 
 /// An open regular file; `name` appears in errors.

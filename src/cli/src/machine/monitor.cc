@@ -28,11 +28,12 @@ using machine::MachineExit;
 using world::jail::Calls;
 
 /// What a machine needs of the kernel once all that it uses is open: more with a network, whose
-/// names are looked up with the help of a few files.
-std::vector<Calls> calls_of_a_machine(bool network, bool files_left) {
+/// names are looked up with the help of a few files, and with shared folders.
+std::vector<Calls> calls_of_a_machine(machine::MachineOptions const& options, bool files_left) {
   std::vector calls{Calls::compute, Calls::code, Calls::files, Calls::streams};
-  if (network) calls.push_back(Calls::network);
-  if (network && files_left) calls.push_back(Calls::names);
+  if (options.network) calls.push_back(Calls::network);
+  if (options.network && files_left) calls.push_back(Calls::names);
+  if (!options.shares.empty()) calls.push_back(Calls::folders);
   return calls;
 }
 std::vector<std::string> files_of_a_machine(bool network) {
@@ -111,8 +112,7 @@ Result<void> Monitor::make_machine() {
   bool const must = parts_.must_be_isolated;
   auto& info = parts_.info;
   // Before it looks into what a stranger made: the kernel, and then all that the guest does.
-  auto const calls =
-      calls_of_a_machine(parts_.options.network.has_value(), info.isolation.starts_with(kNoFiles));
+  auto const calls = calls_of_a_machine(parts_.options, info.isolation.starts_with(kNoFiles));
   MUT_TRY(wall(world::jail::allow_only(calls, parts_.report), must, info, "system calls filtered"));
   machine_ = MUT_TRY(machine::Machine::create(
       std::move(parts_.options), [this](std::string_view text) { console_.append(text); }, world_));

@@ -127,6 +127,9 @@ Result<std::unique_ptr<Machine>> make_audited_machine(MachineOptions options,
   if (options.network)
     return fail(Fault::unsupported, "two machines cannot have one network",
                 "audit a system that needs none");
+  if (!options.shares.empty())
+    return fail(Fault::unsupported, "two machines cannot share one folder",
+                "audit a system that lives in its initrd");
   options.timebase = Timebase::instructions;
   MachineOptions other{.memory_bytes = options.memory_bytes,
                        .cpus = options.cpus,

@@ -34,6 +34,7 @@
 #include "virtio/console.h"
 #include "virtio/entropy.h"
 #include "virtio/net.h"
+#include "virtio/shared_folder.h"
 #include "virtio/transport.h"
 
 namespace mutirao::machine {
@@ -43,7 +44,8 @@ using namespace board;
 
 constexpr unsigned kCpusMax = 16;
 constexpr std::size_t kDisksMax = 8;
-constexpr unsigned kNetworkSlot = 3, kFirstDiskSlot = 4;
+constexpr std::size_t kSharesMax = 8;
+constexpr unsigned kNetworkSlot = 3, kFirstDiskSlot = 4, kFirstShareSlot = 16;
 // What a source does not give in so long is an error of the disk to the guest, whose own patience
 // ends after 30 s and with less grace.
 constexpr Duration kBlockPatience = 25s;
@@ -109,6 +111,7 @@ class VirtMachine final : public InspectedMachine,
     pci_.add(1, fast_console_function_);
     pci_.add(2, entropy_function_);
     for (std::unique_ptr<BlockSource>& source : options.disks) add_disk(std::move(source));
+    for (Share& share : options.shares) add_share(std::move(share));
     power_on_ = world_.clock().now();
   }
 
@@ -130,6 +133,10 @@ class VirtMachine final : public InspectedMachine,
   struct DiskSlot {
     std::unique_ptr<BlockSource> source;
     std::unique_ptr<VirtioBlock> device;
+    std::unique_ptr<VirtioPci> function;
+  };
+  struct ShareSlot {
+    std::unique_ptr<VirtioSharedFolder> device;
     std::unique_ptr<VirtioPci> function;
   };
   /// A card, its cable, and what it leads to.
@@ -181,6 +188,8 @@ class VirtMachine final : public InspectedMachine,
   MachineExit run_apart(std::uint64_t instructions_max, Deadline deadline);
   std::uint64_t due_of(HartUnit const& hart) const;
   void begin_job(VirtioBlock::Job job);
+  void begin_job(VirtioSharedFolder::Job job);
+  void begin(std::move_only_function<void()> job);
   void write_console(ByteView bytes);
   void flush_console();
   void leave(MachineExit exit);
@@ -191,6 +200,8 @@ class VirtMachine final : public InspectedMachine,
   void fill_random(MutableBytes bytes);
   void add_disk(std::unique_ptr<BlockSource> source);
   void submit(VirtioBlock::Job job);
+  void add_share(Share share);
+  void submit(VirtioSharedFolder::Job job);
   void flush_disks();
   bool take_answers();
   bool take_frames();
@@ -222,20 +233,23 @@ class VirtMachine final : public InspectedMachine,
   VirtioPci fast_console_function_;
   VirtioPci entropy_function_;
   std::vector<DiskSlot> disks_;
+  std::vector<ShareSlot> shares_;
 
-  // What comes from other threads, until the machine takes it: what was typed, what disks did; and
-  // from harts that run apart: what they say, what they want of disks, and why they end.
+  // What comes from other threads, until the machine takes it: what was typed, what disks and
+  // shared folders did; and from harts that run apart: what they say, what they want done, and why
+  // they end.
   threads::mutex outside_mutex_;
   threads::condition_variable outside_came_;
   threads::condition_variable console_taken_;
   bool news_ = false;
   std::optional<MachineExit> exit_;
   std::string console_text_;
-  std::vector<VirtioBlock::Job> wanted_;
+  std::vector<std::move_only_function<void()>> wanted_;
   std::deque<std::uint8_t> typed_;
   std::optional<std::uint8_t> request_key_;
   std::vector<VirtioBlock::Job> answers_;
   bool frames_came_ = false;
+  std::vector<VirtioSharedFolder::Job> share_answers_;
   std::vector<VirtioBlock::Job> postponed_;  // whose threads were stopped with the last run
   threads::scope* block_threads_ = nullptr;  // while `run` is under way
   TimePoint pace_begin_;  // of a seeded machine with a network: when its time would have been zero
@@ -392,7 +406,11 @@ bool VirtMachine::idle(Deadline deadline) {
   Deadline const until = Deadline::at(world_.clock().now() + wait);
   std::unique_lock lock{outside_mutex_};
   auto const waited = outside_came_.wait(
-      lock, [this] { return !typed_.empty() || request_key_ || !answers_.empty() || frames_came_; },
+      lock,
+      [this] {
+        return !typed_.empty() || request_key_ || !answers_.empty() || !share_answers_.empty() ||
+               frames_came_;
+      },
       earlier(until, deadline));
   if (paced) ticks_idle_ += std::max(ticks_of(world_.clock().now() - pace_begin_), now) - now;
   if (!waited && waited.error().fault == Fault::cancelled) return false;
@@ -416,7 +434,13 @@ void VirtMachine::submit(VirtioBlock::Job job) {
     job.device->carry_out(job, Deadline::at(world_.clock().now() + kBlockPatience));
     return job.device->answer(std::move(job));
   }
-  if (!harts_.apart()) return begin_job(std::move(job));
+  begin([this, job = std::move(job)]() mutable { begin_job(std::move(job)); });
+}
+
+/// Something that spawns a thread: a hart that runs apart leaves that to the thread that sees to
+/// the outside.
+void VirtMachine::begin(std::move_only_function<void()> job) {
+  if (!harts_.apart()) return job();
   std::lock_guard const lock{outside_mutex_};
   wanted_.push_back(std::move(job));
   news_ = true;
@@ -434,20 +458,59 @@ void VirtMachine::begin_job(VirtioBlock::Job job) {
   });
 }
 
-/// Gives the disks what their sources did; false if that was nothing.
+void VirtMachine::add_share(Share share) {
+  auto const number = static_cast<unsigned>(shares_.size());
+  auto device = std::make_unique<VirtioSharedFolder>(
+      std::move(share.folder), FuseServer::Options{.read_only = share.read_only},
+      std::move(share.tag), [this](VirtioSharedFolder::Job job) { submit(std::move(job)); },
+      *memory_);
+  auto function = std::make_unique<VirtioPci>(*device, *memory_);
+  pci_.add(kFirstShareSlot + number, *function);
+  shares_.push_back({std::move(device), std::move(function)});
+}
+
+/// As with disks; but what a folder does is not interrupted, so that nothing has to be done again.
+void VirtMachine::submit(VirtioSharedFolder::Job job) {
+  if (timebase_ == Timebase::instructions) {
+    job.carry_out();
+    return job.device->answer(std::move(job));
+  }
+  begin([this, job = std::move(job)]() mutable { begin_job(std::move(job)); });
+}
+
+void VirtMachine::begin_job(VirtioSharedFolder::Job job) {
+  MUT_ASSERT(block_threads_ != nullptr);
+  block_threads_->spawn("machine-share", [this, job = std::move(job)]() mutable {
+    job.carry_out();
+    std::lock_guard const lock{outside_mutex_};
+    share_answers_.push_back(std::move(job));
+    news_ = true;
+    outside_came_.notify_all();
+  });
+}
+
+/// Gives the disks and shared folders what was done for them; false if that was nothing.
 bool VirtMachine::take_answers() {
   std::vector<VirtioBlock::Job> answers;
+  std::vector<VirtioSharedFolder::Job> share_answers;
   {
     std::lock_guard const lock{outside_mutex_};
     answers.swap(answers_);
+    share_answers.swap(share_answers_);
   }
-  if (answers.empty()) return false;
-  for (DiskSlot& disk : disks_)
-    disk.function->poll([&] {
-      for (VirtioBlock::Job& job : answers)
-        if (job.device == disk.device.get()) disk.device->answer(std::move(job));
-    });
-  return true;
+  if (!answers.empty())
+    for (DiskSlot& disk : disks_)
+      disk.function->poll([&] {
+        for (VirtioBlock::Job& job : answers)
+          if (job.device == disk.device.get()) disk.device->answer(std::move(job));
+      });
+  if (!share_answers.empty())
+    for (ShareSlot& share : shares_)
+      share.function->poll([&] {
+        for (VirtioSharedFolder::Job& job : share_answers)
+          if (job.device == share.device.get()) share.device->answer(std::move(job));
+      });
+  return !answers.empty() || !share_answers.empty();
 }
 
 Result<void> VirtMachine::connect(NetworkOptions const& options) {
@@ -526,7 +589,7 @@ void VirtMachine::submit_jobs() {
   std::unique_lock lock{outside_mutex_};
   auto jobs = std::exchange(wanted_, {});
   lock.unlock();
-  for (VirtioBlock::Job& job : jobs) begin_job(std::move(job));
+  for (auto& job : jobs) job();
 }
 
 /// While harts run apart: hands on what came from outside and what they want there, and waits for
@@ -693,6 +756,14 @@ Result<std::unique_ptr<InspectedMachine>> make_machine(MachineOptions options,
   if (options.disks.size() > kDisksMax)
     return fail(Fault::invalid, fmt::format("a machine with {} disks", options.disks.size()),
                 fmt::format("give at most {}", kDisksMax));
+  if (options.shares.size() > kSharesMax)
+    return fail(Fault::invalid,
+                fmt::format("a machine with {} shared folders", options.shares.size()),
+                fmt::format("give at most {}", kSharesMax));
+  for (Share const& share : options.shares)
+    if (share.tag.empty() || share.tag.size() > VirtioSharedFolder::kTagMax)
+      return fail(Fault::invalid, fmt::format("a shared folder with the tag '{}'", share.tag),
+                  fmt::format("give a tag of 1 to {} characters", VirtioSharedFolder::kTagMax));
   auto memory = MUT_TRY(GuestMemory::create(kRam, options.memory_bytes));
   auto machine =
       std::make_unique<VirtMachine>(options, std::move(console), world, std::move(memory));

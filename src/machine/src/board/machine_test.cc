@@ -321,6 +321,17 @@ TEST(Machine, refuses_what_cannot_be_a_machine) {
     EXPECT_EQ(fault({.memory_bytes = 1_MiB, .kernel = kernel}), Fault::exhausted);
     EXPECT_EQ(fault({.memory_bytes = 8_MiB, .kernel = kernel, .initrd = Bytes(7 << 20)}),
               Fault::exhausted);
+    auto const sharing = [&](std::size_t folders, std::string const& tag, Engine engine) {
+      MachineOptions options{.kernel = kernel, .engine = engine};
+      for (std::size_t i = 0; i < folders; ++i)
+        options.shares.push_back({*host.world().disk().open_tree("/"), tag});
+      return fault(std::move(options));
+    };
+    EXPECT_EQ(sharing(1, "tag", Engine::translator), Fault::cancelled);  // it is none
+    EXPECT_EQ(sharing(9, "tag", Engine::translator), Fault::invalid);
+    EXPECT_EQ(sharing(1, "", Engine::translator), Fault::invalid);
+    EXPECT_EQ(sharing(1, std::string(37, 'x'), Engine::translator), Fault::invalid);
+    EXPECT_EQ(sharing(1, "tag", Engine::audit), Fault::unsupported);
   });
 }
 

@@ -14,6 +14,7 @@
 #include "mutirao/base/units.h"
 #include "mutirao/machine/block_source.h"
 #include "mutirao/machine/network.h"
+#include "mutirao/machine/share.h"
 #include "mutirao/world/world.h"
 
 /// A whole computer of another architecture, as one object: harts, RAM, devices and firmware of a
@@ -53,6 +54,7 @@ struct MachineOptions {
   /// None: the machine has no network card. A seeded machine with one lets as much time of the
   /// world pass as its instructions take.
   std::optional<NetworkOptions> network{};
+  std::vector<Share> shares{};  ///< 8 at most
   Engine engine = Engine::translator;
   ConsoleDevice console = ConsoleDevice::serial;
   Timebase timebase = Timebase::host;

@@ -9,6 +9,7 @@
 
 #include "mutirao/base/bytes.h"
 #include "mutirao/base/result.h"
+#include "mutirao/world/file_tree.h"
 
 namespace mutirao::world {
 
@@ -90,6 +91,9 @@ class Disk {
   virtual ~Disk() = default;
   /// `path` is absolute or relative to the process; links in it are followed.
   virtual Result<std::unique_ptr<Directory>> open_directory(std::string_view path, bool create) = 0;
+  /// A folder as file servers need it; about `path` as above. Simulated hosts have empty ones, in
+  /// memory, anew each time.
+  virtual Result<std::unique_ptr<TreeNode>> open_tree(std::string_view path) = 0;
 };
 
 }  // namespace mutirao::world
