@@ -680,6 +680,18 @@ class Story(unittest.TestCase):
         watcher.communicate(timeout=TIMEOUT_S)
         ended = ana.json("machine", "show", "web")["machine"]
         self.assertEqual((ended["state"], ended["end"]), ("ended", "powered off with 0"))
+        # Who is asked to end takes its machine along, and writes that down.
+        keeper = json.loads(ana.run(*words, "--name", "web", "--detach", "--json").stdout)["booted"]["process_id"]
+        os.kill(keeper, signal.SIGTERM)
+        wait_for(lambda: ana.json("machine", "show", "web")["machine"]["end"] == "left", "it was left")
+        # A guest that asks for a reset begins anew, in another process.
+        ana.run(*words, "--name", "web", "--detach")
+        first = ana.json("machine", "show", "web")["machine"]["process_id"]
+        typist = ana.start("machine", "console", "web", stdin=subprocess.PIPE)
+        self.until_output(typist.stdout, "~ # ")
+        typist.communicate("reboot -f\n", timeout=TIMEOUT_S)
+        wait_for(lambda: ana.json("machine", "show", "web")["machine"]["process_id"] not in (first, 0), "it began anew")
+        ana.run("machine", "stop", "web", "--patience", "0")
         # A monitor that was killed leaves a socket on which nobody answers.
         ana.run(*words, "--name", "web", "--detach")
         victim = ana.json("machine", "show", "web")["machine"]["process_id"]
@@ -752,6 +764,31 @@ class Story(unittest.TestCase):
         self.assertTrue(told["ok"], told)
         self.assertEqual(told["copies_verified"], 4)
         self.assertEqual(told["delivered_bytes"], 4 * 60_000_000)
+
+    def test_a_machine_behind_walls_reaches_what_it_was_allowed_by_name(self):
+        ana = self.home("ana")
+        fetched = subprocess.run([ROOT / "packaging/guests/fetch"], capture_output=True, text=True)
+        if fetched.returncode != 0:
+            self.skipTest(f"no guest to boot: {fetched.stderr.strip()}")
+        files = dict(line.split(" ", 1) for line in fetched.stdout.splitlines())
+        (ana.work / "told").write_text("what the host has\n")
+        (ana.work / "shared").mkdir()
+        (ana.work / "shared/note").write_text("what is shared\n")
+        server = subprocess.Popen([sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"], cwd=ana.work, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            port = int(re.search(r"port (\d+)", server.stdout.readline()).group(1))
+            booted = ana.start("boot", "--isolation", "required", "--kernel", files["kernel"], "--initrd", files["initrd"],
+                               "--append", "console=ttyS0 quiet guest_modules", "--memory", "256", "--allow", f"localhost:{port}", "--share", "shared:here", stdin=subprocess.PIPE)
+            self.until_output(booted.stdout, "~ # ")
+            rest, errors = booted.communicate(f"udhcpc -i eth0 -n -q >/dev/null 2>&1; wget -q -O - http://10.0.2.2:{port}/told; nslookup nowhere.invalid 10.0.2.3; mount -t virtiofs here /mnt; cat /mnt/note; mkdir /mnt/new; echo said >/mnt/new/answer; ls -R /mnt; rm /mnt/note; umount /mnt; poweroff -f\n", timeout=TIMEOUT_S)
+        finally:
+            server.kill()
+            server.communicate()
+        self.assertIn("what the host has", rest)
+        self.assertIn("what is shared", rest)
+        self.assertEqual((ana.work / "shared/new/answer").read_text(), "said\n")
+        self.assertFalse((ana.work / "shared/note").exists())
+        self.assertEqual(booted.returncode, 0, errors)
 
     def test_demo_boots_a_machine_or_says_why_not(self):
         ana = self.home("ana")

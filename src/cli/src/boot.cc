@@ -12,6 +12,7 @@
 #include "mutirao/machine/machine.h"
 #include "mutirao/node/json.h"
 #include "mutirao/threads/blocking.h"
+#include "mutirao/threads/latch.h"
 #include "mutirao/threads/runtime.h"
 #include "mutirao/threads/signals.h"
 #include "mutirao/threads/this_thread.h"
@@ -35,6 +36,7 @@ namespace {
 
 constexpr std::uint64_t kImageBytesMax = 2_GiB;
 constexpr std::chrono::seconds kMonitorStartMax{60};
+constexpr std::size_t kToldBytesMax = 64 << 10;
 /// A machine that was left ends by itself in so long, or else by force.
 constexpr std::chrono::seconds kLeaveMax{3};
 
@@ -140,26 +142,30 @@ struct ReportPipe {
 /// One life of a machine, from power on to its end: its process, and what this one does meanwhile.
 class Boot {
  public:
-  Boot(Context const& context, MachineFolder const& folder) : context_{context}, folder_{folder} {}
+  /// `ready` is where a detached machine tells that it begins, and -1 once it has told.
+  Boot(Context const& context, MachineFolder const& folder, int& ready)
+      : context_{context}, folder_{folder}, ready_{ready} {}
 
   /// With its console on the terminal, or with none. While this process has one thread.
   Result<MachineEnd> run(bool shows_console, bool leaves, threads::signal_set& signals);
 
  private:
-  Result<MonitorParts> prepare(world::OpenedSocket socket);
+  Result<MonitorParts> prepare(world::OpenedSocket socket, std::int64_t parent);
   Result<void> follow(world::World& world, bool shows_console, bool leaves);
   void read_reports();
   void end_by_hand(MachineClient& machine);
 
   Context const& context_;
   MachineFolder const& folder_;
+  int& ready_;
   ReportPipe report_;
   std::optional<Process> process_;
   std::string told_;
 };
 
-/// Opens all that the machine will ever have, and writes down that it begins.
-Result<MonitorParts> Boot::prepare(world::OpenedSocket socket) {
+/// Opens all that the machine will ever have, and writes down that it begins. In the monitor,
+/// before there are walls.
+Result<MonitorParts> Boot::prepare(world::OpenedSocket socket, std::int64_t parent) {
   std::optional<Result<MonitorParts>> parts;
   with_world([&](world::World& world) {
     parts.emplace([&]() -> Result<MonitorParts> {
@@ -170,7 +176,7 @@ Result<MonitorParts> Boot::prepare(world::OpenedSocket socket) {
                           .info = std::move(info),
                           .socket = std::move(socket),
                           .report = report_.ends[1],
-                          .parent = ::getpid(),
+                          .parent = parent,
                           .must_be_isolated = context_.options.isolation == "required"};
     }());
     return 0;
@@ -181,11 +187,16 @@ Result<MonitorParts> Boot::prepare(world::OpenedSocket socket) {
 Result<MachineEnd> Boot::run(bool shows_console, bool leaves, threads::signal_set& signals) {
   MUT_TRY(folder_.make());
   {
-    auto parts = MUT_TRY(prepare(MUT_TRY(world::OpenedSocket::listen_local(folder_.socket()))));
+    auto socket = MUT_TRY(world::OpenedSocket::listen_local(folder_.socket()));
+    auto const parent = ::getpid();
     process_.emplace(MUT_TRY(Process::copy([&] {
       ::close(report_.ends[0]);
-      if (context_.options.ready_fd >= 0) ::close(context_.options.ready_fd);
-      return run_monitor(std::move(parts));
+      if (ready_ >= 0) ::close(ready_);
+      auto parts = prepare(std::move(socket), parent);
+      if (parts) return run_monitor(*std::move(parts));
+      auto const told = node::to_json(parts.error());
+      static_cast<void>(!::write(report_.ends[1], told.data(), told.size()));
+      return static_cast<int>(kFailed);
     })));
   }
   report_.close_writer();
@@ -209,18 +220,17 @@ Result<MachineEnd> Boot::run(bool shows_console, bool leaves, threads::signal_se
   return end;
 }
 
-/// Until the monitor has closed its end of the pipe: it ended.
+/// Until the monitor has closed its end of the pipe: it ended. However much it tells, the last of
+/// it is what counts.
 void Boot::read_reports() {
-  bool answered = false;
   for (;;) {
     std::array<char, 4096> bytes;
     auto const got =
         threads::blocking([&] { return ::read(report_.ends[0], bytes.data(), bytes.size()); });
     if (got <= 0) return;
     told_.append(bytes.data(), static_cast<std::size_t>(got));
-    if (answered || !told_.contains('\n')) continue;
-    answered = true;
-    if (told_.starts_with("ready\n")) tell_ready(context_.options.ready_fd, nullptr);
+    if (ready_ >= 0 && told_.starts_with("ready\n")) tell_ready(std::exchange(ready_, -1), nullptr);
+    if (told_.size() > kToldBytesMax) told_.erase(0, told_.size() - kToldBytesMax);
   }
 }
 
@@ -231,13 +241,20 @@ void Boot::end_by_hand(MachineClient& machine) {
 
 Result<void> Boot::follow(world::World& world, bool shows_console, bool leaves) {
   threads::scope reports;
-  reports.spawn("reports", [this] { read_reports(); });
+  threads::latch ended{1};
+  reports.spawn("reports", [&] {
+    read_reports();
+    ended.count_down();
+  });
   if (shows_console) {
     MachineClient machine{world, folder_.socket()};
     auto const shown = show_on_terminal(machine, {.types = true, .leaves = leaves});
     if (shown && *shown == ConsoleEnd::left) end_by_hand(machine);
-    if (threads::stop_requested()) process_->kill();
+    // Nobody could reach a machine whose console is lost.
+    if (!shown && !ended.wait(threads::within(kLeaveMax))) process_->kill();
   }
+  // Who is asked to stop takes the monitor along; only then its reports end.
+  if (!ended.wait()) process_->kill();
   return reports.join();
 }
 
@@ -266,17 +283,18 @@ int told_end(Context const& context, MachineEnd const& end) {
 /// In this process and its monitor, until the machine ends.
 int boot_here(Context const& context, MachineFolder const& folder) {
   threads::signal_set signals{SIGINT, SIGTERM};
-  bool const shows_console = context.options.ready_fd < 0;
+  int ready = context.options.ready_fd;
+  bool const shows_console = ready < 0;
   std::optional<RawTerminal> terminal;
   if (shows_console) terminal.emplace();
   bool const leaves = terminal && terminal->changed();
   if (leaves && !context.options.quiet) fmt::print(stderr, "Ctrl-] leaves the machine\r\n");
   for (;;) {
-    auto const end = Boot{context, folder}.run(shows_console, leaves, signals);
+    auto const end = Boot{context, folder, ready}.run(shows_console, leaves, signals);
     if (end && end->ended == "reset") continue;  // it asked to begin anew
     terminal.reset();
     if (end) return told_end(context, *end);
-    tell_ready(context.options.ready_fd, &end.error());
+    tell_ready(ready, &end.error());
     return report(end.error(), context.options.json);
   }
 }
@@ -295,12 +313,16 @@ std::vector<std::string> words_of(Context const& context) {
   add_file("--initrd", options.initrd);
   add_file("--firmware", options.firmware);
   for (auto const& disk : options.disks) add_file("--disk", disk);
+  for (auto const& share : options.shares) add_file("--share", share);  // a tag has no slash
   add("--append", options.append);
   add("--name", options.name);
   add("--cpus", std::to_string(options.cpus));
   add("--memory", std::to_string(options.memory_mb));
   add("--engine", options.engine);
   add("--isolation", options.isolation);
+  add("--network", options.network);
+  for (auto const& each : options.allowed) add("--allow", each);
+  for (auto const& each : options.published) add("--publish", each);
   if (options.deterministic) {
     words.push_back("--deterministic");
     add("--seed", std::to_string(options.seed));
@@ -346,6 +368,7 @@ int command_boot(Context const& context) {
   raise_open_file_limit();  // a shared folder holds each file that its guest knows
   // Or the machine would have open what somebody forgot to close.
   close_inherited(options.ready_fd);
+  raise_open_file_limit();  // a shared folder holds each file that its guest knows
   if (options.kernel.empty() && options.firmware.empty())
     return report({Fault::invalid, "nothing to boot", "mutirao boot --kernel FILE --initrd FILE"},
                   options.json);

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <unistd.h>
-#include <vector>
 
 #include <fmt/format.h>
 
@@ -28,13 +27,20 @@ namespace {
 using machine::MachineExit;
 using world::jail::Calls;
 
-/// What a machine needs of the kernel once all that it uses is open.
-std::vector<Calls> calls_of(machine::MachineOptions const& options) {
-  std::vector<Calls> calls{Calls::compute, Calls::code, Calls::files, Calls::streams};
+/// What a machine needs of the kernel once all that it uses is open: more with a network, whose
+/// names are looked up with the help of a few files, and with shared folders.
+std::vector<Calls> calls_of_a_machine(machine::MachineOptions const& options, bool files_left) {
+  std::vector calls{Calls::compute, Calls::code, Calls::files, Calls::streams};
   if (options.network) calls.push_back(Calls::network);
+  if (options.network && files_left) calls.push_back(Calls::names);
   if (!options.shares.empty()) calls.push_back(Calls::folders);
   return calls;
 }
+std::vector<std::string> files_of_a_machine(bool network) {
+  if (!network) return {};
+  return {"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf"};
+}
+constexpr std::string_view kNoFiles = "no files";
 
 /// Magic SysRq: sync, remount read-only, power off. Each is done a moment after it was asked for.
 constexpr std::string_view kEndInOrder = "suo";
@@ -106,8 +112,8 @@ Result<void> Monitor::make_machine() {
   bool const must = parts_.must_be_isolated;
   auto& info = parts_.info;
   // Before it looks into what a stranger made: the kernel, and then all that the guest does.
-  MUT_TRY(wall(world::jail::allow_only(calls_of(parts_.options), parts_.report), must, info,
-               "system calls filtered"));
+  auto const calls = calls_of_a_machine(parts_.options, info.isolation.starts_with(kNoFiles));
+  MUT_TRY(wall(world::jail::allow_only(calls, parts_.report), must, info, "system calls filtered"));
   machine_ = MUT_TRY(machine::Machine::create(
       std::move(parts_.options), [this](std::string_view text) { console_.append(text); }, world_));
   return wall(world::jail::allow_no_new_code(), must, info, "no new code");
@@ -199,9 +205,8 @@ Result<void> Monitor::run() {
 /// What has to be done while there is one thread.
 Result<void> go_behind_walls(MonitorParts& parts) {
   bool const must = parts.must_be_isolated;
-  MUT_TRY(wall(parts.options.network ? world::jail::leave_files(world::jail::kFilesOfNames)
-                                     : world::jail::leave_files(),
-               must, parts.info, "no files"));
+  auto const kept = files_of_a_machine(parts.options.network.has_value());
+  MUT_TRY(wall(world::jail::leave_files(kept), must, parts.info, kNoFiles));
   MUT_TRY(wall(world::jail::give_up_privileges(), must, parts.info, "no privileges"));
   die_with(parts.parent);  // the change of privileges made it forget
   return {};

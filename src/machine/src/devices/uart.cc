@@ -32,6 +32,7 @@ std::size_t Uart::type(std::string_view bytes) {
 }
 
 void Uart::send_break(std::uint8_t byte) {
+  std::lock_guard const lock{mutex_};
   if (bytes_before_break_ || input_.size() + 2 > kInputMax) return;
   bytes_before_break_ = input_.size();
   input_.push_back(0);

@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -25,12 +24,42 @@ namespace mutirao::world::jail {
 namespace {
 /// Something that surely is a folder: the empty file system is mounted over it for a moment.
 constexpr char kAnyFolder[] = "/proc";
+constexpr unsigned long kBarren = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+constexpr std::size_t kKeptBytesMax = 64 << 10;
 
 std::unexpected<Error> no_empty_files(int error, std::string_view step) {
   return std::unexpected{Error{
       Fault::refused, fmt::format("no empty file system: {}", base::system_error(error, step).what),
       "allow user namespaces (sysctl user.max_user_namespaces, "
       "kernel.apparmor_restrict_unprivileged_userns)"}};
+}
+
+struct Copy {
+  std::string path;
+  std::string content;
+};
+
+/// What there is of the files, before they are out of reach.
+std::vector<Copy> contents_of(std::span<std::string const> paths) {
+  std::vector<Copy> copies;
+  for (auto const& path : paths) {
+    Descriptor const file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    std::string content(kKeptBytesMax, '\0');
+    auto const got = file ? ::read(file.get(), content.data(), content.size()) : -1;
+    if (got < 0) continue;
+    content.resize(static_cast<std::size_t>(got));
+    copies.push_back({path, std::move(content)});
+  }
+  return copies;
+}
+
+/// Below the working folder, where the path was below the root. What fails is missed by whoever
+/// looks for it.
+void put_copy(Copy const& copy) {
+  for (auto at = copy.path.find('/', 1); at != std::string::npos; at = copy.path.find('/', at + 1))
+    ::mkdir(("." + copy.path.substr(0, at)).c_str(), 0755);
+  Descriptor const file{::open(("." + copy.path).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644)};
+  if (file) static_cast<void>(!::write(file.get(), copy.content.data(), copy.content.size()));
 }
 
 void write_map(char const* path, std::string const& text) {
@@ -50,33 +79,10 @@ int own_mounts() {
   write_map("/proc/self/gid_map", fmt::format("{0} {0} 1", group));
   return 0;
 }
-
-/// The beginning of a file, if it can be read.
-std::optional<std::string> text_of(std::string const& path) {
-  constexpr std::size_t kBytesMax = 64 << 10;
-  Descriptor const file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (!file) return std::nullopt;
-  std::string text(kBytesMax, '\0');
-  auto const got = ::read(file.get(), text.data(), text.size());
-  if (got < 0) return std::nullopt;
-  text.resize(static_cast<std::size_t>(got));
-  return text;
-}
-
-/// Below the working folder: "/etc/hosts" as "etc/hosts".
-bool put_copy(std::string const& path, std::string const& text) {
-  auto const below = path.substr(1);
-  for (auto at = below.find('/'); at != below.npos; at = below.find('/', at + 1))
-    static_cast<void>(::mkdir(below.substr(0, at).c_str(), 0755));
-  Descriptor const file{::open(below.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444)};
-  return file && ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
-}
 }  // namespace
 
-Result<void> leave_files(std::span<std::string_view const> kept) {
-  std::vector<std::pair<std::string, std::string>> copies;
-  for (auto const path : kept)
-    if (auto text = text_of(std::string{path})) copies.emplace_back(path, *std::move(text));
+Result<void> leave_files(std::span<std::string const> kept) {
+  auto const files = contents_of(kept);
   if (int const error = own_mounts(); error != 0) return no_empty_files(error, "unshare");
   auto const must = [](bool done, std::string_view step) -> Result<void> {
     if (!done) return no_empty_files(threads::last_error_number(), step);
@@ -84,19 +90,16 @@ Result<void> leave_files(std::span<std::string_view const> kept) {
   };
   // What happens here is seen by nobody else.
   MUT_TRY(must(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "mount /"));
-  constexpr unsigned long kNothingSpecial = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-  MUT_TRY(must(::mount("tmpfs", kAnyFolder, "tmpfs", kNothingSpecial, "size=1m,mode=0555") == 0,
+  MUT_TRY(must(::mount("tmpfs", kAnyFolder, "tmpfs", kBarren, "size=512k,mode=0755") == 0,
                "mount tmpfs"));
   MUT_TRY(must(::chdir(kAnyFolder) == 0, "chdir"));
-  for (auto const& [path, text] : copies) MUT_TRY(must(put_copy(path, text), path));
-  MUT_TRY(must(
-      ::mount(nullptr, kAnyFolder, nullptr, MS_REMOUNT | MS_RDONLY | kNothingSpecial, nullptr) == 0,
-      "mount tmpfs to be read"));
+  for (auto const& each : files) put_copy(each);
   // Over itself: then the old root lies on top, and goes (pivot_root(2), "pivot_root(".", ".")").
   MUT_TRY(must(::syscall(SYS_pivot_root, ".", ".") == 0, "pivot_root"));
   MUT_TRY(must(::umount2(".", MNT_DETACH) == 0, "umount2"));
   MUT_TRY(must(::chdir("/") == 0, "chdir"));
-  return {};
+  unsigned long const read_only = MS_REMOUNT | MS_BIND | MS_RDONLY | kBarren;
+  return must(::mount(nullptr, "/", nullptr, read_only, nullptr) == 0, "mount /");
 }
 
 Result<void> give_up_privileges() {

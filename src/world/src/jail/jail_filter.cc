@@ -29,8 +29,9 @@ constexpr unsigned kOfProcesses = CLONE_VFORK | CLONE_PTRACE | CLONE_PARENT | CL
 int report_to = -1;
 
 /// Runs in the thread whose call was refused. It can't be replaced: the filter lets nobody change
-/// what happens with SIGSYS, and where it is blocked the kernel ends the process.
-void end_violator(int, siginfo_t* info, void*) {
+/// what happens with SIGSYS, and where it is blocked the kernel ends the process. Sanitizers have
+/// nothing to do in it: they would look for the limits of its stack in a file.
+[[gnu::no_sanitize_address]] void end_violator(int, siginfo_t* info, void*) {
   auto number = static_cast<unsigned>(info->si_syscall);
   char text[12];
   std::size_t at = sizeof text;
@@ -91,6 +92,17 @@ void allow_threads(Filter& filter) {
     filter.rule(SCMP_ACT_ALLOW, SYS_prctl, SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(option)));
 }
 
+/// The C library looks for name servers by sockets of other families, and can do without.
+void allow_sockets(Filter& filter) {
+  for (auto const family : {AF_INET, AF_INET6})
+    filter.rule(SCMP_ACT_ALLOW, SYS_socket,
+                SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family)));
+  filter.rule(SCMP_ACT_ALLOW, SYS_socket, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
+              SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE));
+  filter.rule(SCMP_ACT_ERRNO(EAFNOSUPPORT), SYS_socket, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+  filter.rule(SCMP_ACT_ALLOW, SYS_ioctl, SCMP_A1(SCMP_CMP_EQ, FIONREAD));
+}
+
 void allow_mappings(Filter& filter, bool of_code) {
   // The filter that will end this says first that there is no way back.
   if (of_code) filter.rule(SCMP_ACT_ALLOW, SYS_prctl, SCMP_A0(SCMP_CMP_EQ, PR_SET_NO_NEW_PRIVS));
@@ -101,18 +113,6 @@ void allow_mappings(Filter& filter, bool of_code) {
       filter.rule(SCMP_ACT_ALLOW, static_cast<int>(call),
                   SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
   }
-}
-
-void allow_sockets(Filter& filter) {
-  for (auto const family : {AF_INET, AF_INET6})
-    filter.rule(SCMP_ACT_ALLOW, SYS_socket,
-                SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family)));
-  // Which addresses this machine has: without a privilege there is nothing else to do with it.
-  filter.rule(SCMP_ACT_ALLOW, SYS_socket, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
-              SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE));
-  // Who looks names up asks for a cache of this machine, and does without.
-  filter.rule(SCMP_ACT_ERRNO(EAFNOSUPPORT), SYS_socket, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-  filter.rule(SCMP_ACT_ALLOW, SYS_ioctl, SCMP_A1(SCMP_CMP_EQ, FIONREAD));
 }
 }  // namespace
 

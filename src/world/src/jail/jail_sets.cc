@@ -40,20 +40,19 @@ constexpr std::array kStreams{SYS_accept4,     SYS_recvmsg,    SYS_sendmsg,    S
                               SYS_sendto,      SYS_shutdown,   SYS_getsockopt, SYS_setsockopt,
                               SYS_getsockname, SYS_getpeername};
 
-// socket() itself, for IPv4 and IPv6, and what ioctl() may do to one, is in jail_filter.cc.
-constexpr std::array kNetwork{SYS_connect, SYS_bind, SYS_listen, SYS_accept4, SYS_recvmsg,
-                              SYS_sendmsg, SYS_recvmmsg, SYS_sendmmsg, SYS_recvfrom, SYS_sendto,
-                              SYS_shutdown, SYS_getsockopt, SYS_setsockopt, SYS_getsockname,
-                              SYS_getpeername,
-                              // The files that names are looked up with
-                              SYS_openat, SYS_newfstatat, SYS_lseek};
+// socket() itself, for IPv4 and IPv6, is in jail_filter.cc.
+constexpr std::array kNetwork{SYS_connect,    SYS_bind,        SYS_listen,     SYS_accept4,
+                              SYS_recvmsg,    SYS_sendmsg,     SYS_recvmmsg,   SYS_sendmmsg,
+                              SYS_recvfrom,   SYS_sendto,      SYS_shutdown,   SYS_getsockopt,
+                              SYS_setsockopt, SYS_getsockname, SYS_getpeername};
 
-constexpr std::array kFolders{
-    SYS_openat,     SYS_openat2,   SYS_newfstatat, SYS_statx,      SYS_getdents64,
-    SYS_readlinkat, SYS_mkdirat,   SYS_mknodat,    SYS_unlinkat,   SYS_renameat,
-    SYS_renameat2,  SYS_linkat,    SYS_symlinkat,  SYS_faccessat,  SYS_faccessat2,
-    SYS_fchmod,     SYS_fchmodat,  SYS_fchown,     SYS_fchownat,   SYS_utimensat,
-    SYS_fstatfs,    SYS_fgetxattr, SYS_fsetxattr,  SYS_flistxattr, SYS_fremovexattr};
+constexpr std::array kFolders{SYS_openat,       SYS_openat2,    SYS_newfstatat,      SYS_statx,
+                              SYS_getdents64,   SYS_readlinkat, SYS_mkdirat,         SYS_mknodat,
+                              SYS_unlinkat,     SYS_renameat,   SYS_renameat2,       SYS_linkat,
+                              SYS_symlinkat,    SYS_faccessat,  SYS_faccessat2,      SYS_fchmod,
+                              SYS_fchmodat,     SYS_fchown,     SYS_fchownat,        SYS_utimensat,
+                              SYS_fstatfs,      SYS_fgetxattr,  SYS_fsetxattr,       SYS_flistxattr,
+                              SYS_fremovexattr, SYS_syncfs,     SYS_copy_file_range, SYS_fallocate};
 
 constexpr std::array kNameFiles{SYS_open,      SYS_openat,    SYS_openat2,    SYS_creat,
                                 SYS_stat,      SYS_lstat,     SYS_newfstatat, SYS_statx,
@@ -73,6 +72,8 @@ std::span<int const> calls_of(Calls set) noexcept {
       return kStreams;
     case Calls::network:
       return kNetwork;
+    case Calls::names:
+      return kNameFiles;
     case Calls::folders:
       return kFolders;
   }

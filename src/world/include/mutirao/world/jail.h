@@ -1,11 +1,9 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 
 #include "mutirao/base/result.h"
 
@@ -15,7 +13,7 @@
 ///
 /// Three walls, each of which stands without the others, and in this order:
 ///
-///   leave_files()        an empty file system takes the place of all others; what is open stays
+///   leave_files(kept)    an empty file system takes the place of all others; what is open stays
 ///   give_up_privileges() no capability is left and none can be had, by no program
 ///   allow_only(sets)     the kernel answers the system calls of the sets, and no others
 ///
@@ -28,27 +26,23 @@ enum class Calls : std::uint8_t {
   code,     ///< memory that is executed, until allow_no_new_code()
   files,    ///< reads and writes of what is open
   streams,  ///< connections of sockets that are open: accepts them, and waits for them
-  network,  ///< sockets of its own to other machines: IPv4 and IPv6; looks their names up
+  network,  ///< sockets of its own to other machines: IPv4 and IPv6; and to learn its addresses
+  names,    ///< opens files by name: for a process that has left all but a few
   folders,  ///< opens, names and removes below folders that are open
 };
 
-/// Puts an empty, read-only file system in the place of all that the process sees. Where this needs
+/// Puts a read-only file system in the place of all that the process sees, with nothing in it but
+/// copies of the files `kept` that there are: absolute paths, at most 64 KiB each. Where this needs
 /// a right that the process does not have, a user namespace lends it. Call it while the process has
 /// one thread. Fails with refused where the system forbids it; then it sees what it saw.
-///
-/// Copies of the small files in `kept`, absolute paths, are in the new one: those that there are.
-[[nodiscard]] Result<void> leave_files(std::span<std::string_view const> kept = {});
-
-/// What the C library looks names of hosts up with (resolver(3)).
-inline constexpr std::array<std::string_view, 5> kFilesOfNames{
-    "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf"};
+[[nodiscard]] Result<void> leave_files(std::span<std::string const> kept = {});
 
 /// Drops all capabilities, of now and of programs that would be started (capabilities(7)), and sets
 /// no_new_privs. While the process has one thread.
 [[nodiscard]] Result<void> give_up_privileges();
 
 /// From now on the kernel answers these calls, to all threads that there are and will be. One that
-/// looks for a file by name finds none (EACCES), unless `folders` allows it. Any other call ends
+/// looks for a file by name finds none (EACCES), unless a set allows it. Any other call ends
 /// the process with kViolated, after the number of the call was written to `report`, a descriptor,
 /// as a decimal and a new line. Fails with unsupported where the kernel can't filter.
 [[nodiscard]] Result<void> allow_only(std::span<Calls const> sets, int report);
