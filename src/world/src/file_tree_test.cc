@@ -8,6 +8,7 @@
 #include <set>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -348,6 +349,24 @@ TEST_F(RealTree, gives_what_it_makes_away_where_it_may) {
     auto const team = *root.make("team", S_IFDIR | 02775, {0, 77});
     EXPECT_EQ(team->create("file", 0644, kReadWrite, somebody)->node->info()->group, 77u);
     EXPECT_EQ((*team->make("below", S_IFDIR | 0755, somebody))->info()->mode, S_IFDIR | 02755u);
+  });
+}
+
+// A monitor opens folders, forks, and leaves the files of the host behind.
+TEST_F(RealTree, is_there_after_a_fork) {
+  with_tree([this](TreeNode& root) {
+    std::ofstream{shared() + "/file"} << "content";
+    pid_t const child = ::fork();
+    if (child == 0) {
+      auto const file = root.find("file");
+      bool const good = file && (*file)->open({}) && (*file)->change({.mode = 0600}) &&
+                        root.create("new", 0640, kReadWrite, us());
+      ::_exit(good ? 0 : 1);
+    }
+    int status = -1;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ((*root.find("new"))->info()->mode, S_IFREG | 0640u);
   });
 }
 

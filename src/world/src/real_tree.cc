@@ -183,7 +183,10 @@ class RealNode final : public TreeNode {
   TreeResult<void> sync_all() override;
 
  private:
-  [[nodiscard]] static std::string link_of(int descriptor) { return std::to_string(descriptor); }
+  /// Below /proc, whose "self" is whoever asks: the process may have forked since.
+  [[nodiscard]] static std::string link_of(int descriptor) {
+    return "self/fd/" + std::to_string(descriptor);
+  }
   /// The same file, opened with other flags. Only of what is safe to open.
   [[nodiscard]] TreeResult<Descriptor> reopen(int flags) const {
     if (kind_ != S_IFREG && kind_ != S_IFDIR) return tree_error(ENXIO);
@@ -442,9 +445,9 @@ TreeResult<void> RealNode::sync_all() {
 
 Result<std::unique_ptr<TreeNode>> make_real_tree(Descriptor folder) {
   // Kept open: links of descriptors are found also when /proc is out of reach later.
-  Descriptor links{::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  Descriptor links{::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC)};
   if (!links) {
-    auto failure = system_failure("open /proc/self/fd");
+    auto failure = system_failure("open /proc");
     failure.error().mend = "mount /proc";
     return failure;
   }
