@@ -286,7 +286,10 @@ TreeResult<void> RealNode::give(std::uint32_t mode, NodeOwner owner) {
       us == 0 && (owner.owner != info.st_uid || (group_is_ours && owner.group != info.st_gid));
   if (to_other) {
     gid_t const group = group_is_ours ? owner.group : info.st_gid;
-    TREE_TRY(done(::fchownat(path_.get(), "", owner.owner, group, AT_EMPTY_PATH)));
+    int const given = ::fchownat(path_.get(), "", owner.owner, group, AT_EMPTY_PATH);
+    // A root that has given up its rights, or has none of those users, keeps what it makes.
+    int const number = given == 0 ? 0 : threads::last_error_number();
+    if (number != 0 && number != EPERM && number != EINVAL) return tree_error(number);
   }
   if (kind_ == S_IFLNK) return {};
   auto const wanted = (mode & ALLPERMS) | (kind_ == S_IFDIR ? info.st_mode & S_ISGID : 0u);
