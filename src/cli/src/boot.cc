@@ -71,9 +71,9 @@ Result<std::optional<machine::NetworkOptions>> network_options(Options const& op
     network.published.push_back(MUT_TRY(machine::parse_published(text)));
   bool const none = network.reach == machine::NetworkOptions::Reach::nothing &&
                     network.allowed.empty() && network.published.empty();
-  if (options.deterministic && (!none || !options.vsock.empty()))
+  if (options.deterministic && !none)
     return fail(Fault::invalid, "what comes from outside is never the same twice",
-                "leave out --deterministic, or the network and --vsock");
+                "leave out --deterministic, or the network");
   if (none) return std::nullopt;
   return network;
 }
