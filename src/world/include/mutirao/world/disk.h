@@ -44,8 +44,8 @@ class File {
   virtual Result<void> map_copy(std::uint64_t offset, MutableBytes memory) {
     return read_exactly(offset, memory);
   }
-  /// Nobody needs these bytes any more: their place goes back to the disk where that can be. What is
-  /// read there is zeros or what it was, until it is written again.
+  /// Nobody needs these bytes any more: their place goes back to the disk where that can be. What
+  /// is read there is zeros or what it was, until it is written again.
   virtual Result<void> discard(std::uint64_t offset, std::uint64_t size) {
     static_cast<void>(offset), static_cast<void>(size);
     return {};
