@@ -626,7 +626,9 @@ Translator::Stop Translator::run(std::uint64_t budget) {
       next = find_block(link->to_plain);
       // Room for the next block may have been made by throwing all away, this jump too; and while
       // other harts were waited for, its block may have become stale.
-      if (next != nullptr && flushes == counts_.flushes && !code_written_ && link->to == nullptr)
+      // And what crosses into another page is looked up each time.
+      if (next != nullptr && flushes == counts_.flushes && !code_written_ && link->to == nullptr &&
+          next->second == 0)
         lead_on(*link, *next);
     } else if (hart_.steps + kSampleRoom > steps_at_end_ && frame_.translation.in_region == 0 &&
                !code_written_) {
