@@ -128,6 +128,32 @@ class Comparison {
     return {};
   }
 
+  /// An instruction that adds lies across the end of a page, and says in the second page what it
+  /// adds. That page is mapped to others, one after the other; gives what was added.
+  std::vector<std::uint64_t> run_across(std::vector<std::int32_t> const& addends) {
+    constexpr GuestAddress kBegin = kCode + 4096 - 2;
+    constexpr GuestAddress kSecond = kCode + 4096;
+    std::vector<std::uint64_t> added;
+    auto& memory = translated_.memory();
+    constexpr std::uint64_t kSlot = (kSecond - kRam) / 4096;
+    for (auto const addend : addends) {
+      auto const word = assembler::addi(5, 0, addend);
+      auto const page = kRam + 0x40000 + 4096 * static_cast<GuestAddress>(addend % 7);
+      EXPECT_TRUE(memory.store(kBegin, static_cast<std::uint16_t>(word)));
+      EXPECT_TRUE(memory.store(page, static_cast<std::uint16_t>(word >> 16)));
+      EXPECT_TRUE(memory.store(page + 2, assembler::j(0)));
+      EXPECT_TRUE(memory.store(kTables + 8192 + 8 * kSlot, page >> 2 | kLeaf));
+      translated_.core().mmu.fence(&kSecond, nullptr);
+      enter_supervisor(translated_);
+      for (int times = 0; times < 3; ++times) {
+        translated_.hart().pc = kBegin;
+        translated_.run(5);
+      }
+      added.push_back(translated_.hart().x[5]);
+    }
+    return added;
+  }
+
   /// The same for a loop that walks through memory, across the ends of pages.
   std::string run_loop(std::uint64_t seed) {
     RandomProgram program{seed, {.code = kCode, .data = kData, .nowhere = 0x1000}};
@@ -238,6 +264,12 @@ TEST(Translator, executes_random_programs_as_the_interpreter_does) {
   EXPECT_GT(counts.blocks, count);
   EXPECT_GT(counts.regions, count / 4);
   EXPECT_GT(counts.invalidated, count);
+}
+
+TEST(Translator, sees_that_the_second_page_of_an_instruction_became_another) {
+  Comparison comparison{true};
+  EXPECT_EQ(comparison.run_across({100, 200, 100, 300}),
+            (std::vector<std::uint64_t>{100, 200, 100, 300}));
 }
 
 TEST(Translator, walks_through_memory_as_the_interpreter_does) {
