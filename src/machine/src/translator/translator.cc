@@ -315,6 +315,7 @@ Block& Translator::add(std::unique_ptr<Block> block) {
 Block& Translator::make_region(Block& block) {
   if (auto* const before = blocks_.find({block.physical, block.pc, block.context | kPlainMode}))
     invalidate(*before);
+  MUT_ASSERT(block.second == 0);  // a region lies in one page
   auto plan = plan_region(block);
   auto region = std::make_unique<Block>();
   region->pc = block.pc;
@@ -573,7 +574,7 @@ void Translator::make_anew(Site const& hopped) {
 /// The slice is over: the block that would have gone on is likely one of those that run most.
 Block* Translator::sample() {
   auto* const block = find_block(false);
-  if (block == nullptr || block->count == 0 || block->is_region ||
+  if (block == nullptr || block->count == 0 || block->is_region || block->second != 0 ||
       ++block->samples < samples_of_hot_)
     return block;
   if (used_ + kBlockBytesMax > code_.size()) return block;
