@@ -8,7 +8,6 @@
 #include <set>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -353,23 +352,6 @@ TEST_F(RealTree, gives_what_it_makes_away_where_it_may) {
 }
 
 // A monitor opens folders, forks, and leaves the files of the host behind.
-TEST_F(RealTree, is_there_after_a_fork) {
-  with_tree([this](TreeNode& root) {
-    std::ofstream{shared() + "/file"} << "content";
-    pid_t const child = ::fork();
-    if (child == 0) {
-      auto const file = root.find("file");
-      bool const good = file && (*file)->open({}) && (*file)->change({.mode = 0600}) &&
-                        root.create("new", 0640, kReadWrite, us());
-      ::_exit(good ? 0 : 1);
-    }
-    int status = -1;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    EXPECT_EQ(status, 0);
-    EXPECT_EQ((*root.find("new"))->info()->mode, S_IFREG | 0640u);
-  });
-}
-
 TEST_F(RealTree, says_what_is_wrong_with_a_folder) {
   run([this](World& world) {
     auto const none = world.disk().open_tree(folder_ + "/none");
