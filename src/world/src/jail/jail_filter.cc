@@ -17,6 +17,10 @@
 
 #include "jail/jail_sets.h"
 
+#if defined(__clang__)
+#pragma clang diagnostic ignored "-Wc99-extensions"  // compound literals in the macros of seccomp.h
+#endif
+
 namespace mutirao::world::jail {
 
 namespace {
