@@ -18,7 +18,9 @@
 #include "jail/jail_sets.h"
 
 #if defined(__clang__)
-#pragma clang diagnostic ignored "-Wc99-extensions"  // compound literals in the macros of seccomp.h
+// The macros of seccomp.h
+#pragma clang diagnostic ignored "-Wc99-extensions"
+#pragma clang diagnostic ignored "-Wmissing-field-initializers"
 #endif
 
 namespace mutirao::world::jail {
