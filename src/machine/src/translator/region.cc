@@ -11,6 +11,7 @@
 #include "hart/floating_point.h"
 #include "translator/block_writer.h"
 #include "translator/frame.h"
+#include "translator/operands.h"
 
 namespace mutirao::machine {
 namespace {
@@ -73,90 +74,9 @@ Loop loop_around(Block& entry) {
   return loop;
 }
 
-// --- What an instruction does with registers ----------------------------------------------------
-
-bool is_memory_access(Op op) {
-  return (op >= Op::lb && op <= Op::sd) || op == Op::flw || op == Op::fld || op == Op::fsw ||
-         op == Op::fsd;
-}
-bool is_store_access(Op op) {
-  return (op >= Op::sb && op <= Op::sd) || op == Op::fsw || op == Op::fsd;
-}
-std::int32_t size_of(Op op) {
-  switch (op) {
-    case Op::lb:
-    case Op::lbu:
-    case Op::sb:
-      return 1;
-    case Op::lh:
-    case Op::lhu:
-    case Op::sh:
-      return 2;
-    case Op::lw:
-    case Op::lwu:
-    case Op::sw:
-    case Op::flw:
-    case Op::fsw:
-      return 4;
-    default:
-      return 8;
-  }
-}
-
-/// What the instruction does not touch memory with, it may: then nothing is known of pages after.
+/// What is executed by a function, which may change what is known of pages.
 bool calls_out(Op op) {
   return is_csr(op) || is_atomic(op) || is_cache_block(op) || changes_context(op);
-}
-
-/// Whether rd is one of x.
-bool writes_x(Instruction const& i) {
-  if (is_store_access(i.op) || (i.op >= Op::beq && i.op <= Op::bgeu)) return false;
-  if (!is_floating_point(i.op)) return true;
-  switch (i.op) {
-    case Op::fcvt_w_s:
-    case Op::fcvt_wu_s:
-    case Op::fcvt_l_s:
-    case Op::fcvt_lu_s:
-    case Op::fmv_x_w:
-    case Op::feq_s:
-    case Op::flt_s:
-    case Op::fle_s:
-    case Op::fclass_s:
-    case Op::fcvt_w_d:
-    case Op::fcvt_wu_d:
-    case Op::fcvt_l_d:
-    case Op::fcvt_lu_d:
-    case Op::fmv_x_d:
-    case Op::feq_d:
-    case Op::flt_d:
-    case Op::fle_d:
-    case Op::fclass_d:
-      return true;
-    default:
-      return false;
-  }
-}
-/// Whether rs1 is one of x.
-bool reads_x(Instruction const& i) {
-  if (!is_floating_point(i.op) || is_memory_access(i.op)) return true;
-  switch (i.op) {
-    case Op::fcvt_s_w:
-    case Op::fcvt_s_wu:
-    case Op::fcvt_s_l:
-    case Op::fcvt_s_lu:
-    case Op::fmv_w_x:
-    case Op::fcvt_d_w:
-    case Op::fcvt_d_wu:
-    case Op::fcvt_d_l:
-    case Op::fcvt_d_lu:
-    case Op::fmv_d_x:
-      return true;
-    default:
-      return false;
-  }
-}
-bool is_single(Op op) {
-  return (op >= Op::flw && op <= Op::fmv_w_x) || op == Op::fcvt_s_d || op == Op::fcvt_d_s;
 }
 
 // --- Registers -----------------------------------------------------------------------------------
@@ -234,8 +154,8 @@ void share_checks(std::span<Site> sites) {
     if (leader == nullptr) return false;
     auto& check = leader->check;
     auto const low = std::min(check.low, site.instruction.imm);
-    auto const end =
-        std::max(check.low + check.span, site.instruction.imm + size_of(site.instruction.op));
+    auto const end = std::max(check.low + check.span,
+                              site.instruction.imm + size_of_access(site.instruction.op));
     if (end - low > TranslationState::kSpans.back()) return false;
     check.by = PageCheck::By::leader;
     check.hops = check.hops || site.check.hops;
@@ -255,7 +175,7 @@ void share_checks(std::span<Site> sites) {
         site.check.by = PageCheck::By::other_load;
         followers.emplace_back(&site, own.load);
       } else {
-        site.check = {PageCheck::By::itself, site.check.hops, i.imm, size_of(i.op)};
+        site.check = {PageCheck::By::itself, site.check.hops, i.imm, size_of_access(i.op)};
         (is_store ? own.store : own.load) = &site;
       }
     }
@@ -320,7 +240,7 @@ void plan_walks(RegionPlan& plan, Uses const& uses) {
     if (is_memory_access(i.op) && i.rs1 != 0 && ways[i.rs1].regular && !site.check.hops) {
       bool const stores = is_store_access(i.op);
       auto const low = moved[i.rs1] + i.imm;
-      auto const end = low + size_of(i.op);
+      auto const end = low + size_of_access(i.op);
       auto found = std::ranges::find_if(plan.walks, [&](Walk const& walk) {
         return walk.base == i.rs1 && walk.stores == stores;
       });
@@ -333,7 +253,7 @@ void plan_walks(RegionPlan& plan, Uses const& uses) {
         found->span = to - from;
         site.check.by = PageCheck::By::walk;
       } else {
-        site.check = {PageCheck::By::itself, false, i.imm, size_of(i.op)};
+        site.check = {PageCheck::By::itself, false, i.imm, size_of_access(i.op)};
       }
     }
     if (i.op == Op::addi && i.rd == i.rs1 && i.rd != 0) moved[i.rd] += i.imm;

@@ -7,6 +7,7 @@
 #include "hart/trap.h"
 #include "isa/decode.h"
 #include "translator/block_writer.h"
+#include "translator/operands.h"
 #include "translator/region.h"
 
 namespace mutirao::machine {
@@ -26,28 +27,6 @@ constexpr std::uint64_t kSampleRoom = kInstructionsMax;
 constexpr std::uint64_t kSeldom = 16;
 /// In the context of a block in whose place there is a region.
 constexpr std::uint64_t kPlainMode = 8;
-
-/// In bytes.
-unsigned size_of_access(Op op) noexcept {
-  switch (op) {
-    case Op::lb:
-    case Op::lbu:
-    case Op::sb:
-      return 1;
-    case Op::lh:
-    case Op::lhu:
-    case Op::sh:
-      return 2;
-    case Op::lw:
-    case Op::lwu:
-    case Op::sw:
-    case Op::flw:
-    case Op::fsw:
-      return 4;
-    default:
-      return 8;
-  }
-}
 
 template <class T>
 std::uint64_t extended(std::uint64_t value) noexcept {
@@ -427,9 +406,9 @@ Next Translator::admitted(Site const& site) {
 Next Translator::access(std::uint64_t address, Site const& site) {
   auto const& i = site.instruction;
   show(site);
-  auto const size = size_of_access(i.op);
+  auto const size = static_cast<unsigned>(size_of_access(i.op));
   bool const of_f = is_floating_point(i.op);
-  if ((i.op >= Op::sb && i.op <= Op::sd) || i.op == Op::fsw || i.op == Op::fsd) {
+  if (is_store_access(i.op)) {
     auto const stored = core_.mmu.store(address, size, of_f ? hart_.f[i.rs2] : hart_.x[i.rs2]);
     if (!stored) return raise(site, stored.error());
     return executed(site);
@@ -632,7 +611,7 @@ Translator::Stop Translator::run(std::uint64_t budget) {
           next->second == 0)
         lead_on(*link, *next);
     } else if (hart_.steps + kSampleRoom > steps_at_end_ && frame_.translation.in_region == 0 &&
-               !code_written_) {
+               !code_written_ && !admit_) {  // an interrupt may lead it elsewhere first
       next = sample();
     }
   }

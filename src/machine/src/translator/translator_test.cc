@@ -128,6 +128,25 @@ class Comparison {
     return {};
   }
 
+  /// Machine mode returns to code that adds, and lets a timer's interrupt in that waits; gives the
+  /// first difference after so many instructions.
+  std::string return_into_interrupt(std::uint64_t slice) {
+    using namespace assembler;  // NOLINT(google-build-using-namespace)
+    for (auto* side : {&interpreted_, &translated_}) {
+      side->put(kCode, {mret()});
+      side->put(kCode + 64, {addi(5, 5, 1), j(-4)});
+      auto& hart = side->hart();
+      hart.privilege = Privilege::machine;
+      hart.pc = kCode;
+      hart.mepc = kCode + 64;
+      hart.mtvec = kHandler;
+      hart.mstatus |= status::kMpie | status::kMpp;
+      hart.mie = hart.lines = interrupt::kMtip;
+      EXPECT_EQ(side->run(slice), Interpreter::Stop::budget);
+    }
+    return difference(interpreted_.hart(), translated_.hart());
+  }
+
   /// An instruction that adds lies across the end of a page, and says in the second page what it
   /// adds. That page is mapped to others, one after the other; gives what was added.
   std::vector<std::uint64_t> run_across(std::vector<std::int32_t> const& addends) {
@@ -264,6 +283,13 @@ TEST(Translator, executes_random_programs_as_the_interpreter_does) {
   EXPECT_GT(counts.blocks, count);
   EXPECT_GT(counts.regions, count / 4);
   EXPECT_GT(counts.invalidated, count);
+}
+
+TEST(Translator, takes_an_interrupt_that_was_let_in_when_a_slice_is_about_to_end) {
+  Comparison comparison;
+  for (std::uint64_t slice = 1; slice < 100; ++slice) {
+    EXPECT_EQ(comparison.return_into_interrupt(slice), "") << "in " << slice;
+  }
 }
 
 TEST(Translator, sees_that_the_second_page_of_an_instruction_became_another) {
