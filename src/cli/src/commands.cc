@@ -4,10 +4,12 @@
 #include <cstdio>
 
 #include "mutirao/threads/runtime.h"
+#include "mutirao/threads/signals.h"
 #include "mutirao/threads/this_thread.h"
 #include "mutirao/world/real_world.h"
 
 #include "command_line.h"
+#include "interrupts.h"
 #include "report.h"
 #include "text.h"
 
@@ -47,6 +49,17 @@ int with_world(std::function<int(world::World&)> const& body) {
     code = body(*world);
   });
   return code;
+}
+
+int with_world_until_interrupted(Context const& context, bool leaves,
+                                 std::function<Result<void>(world::World&)> const& body) {
+  threads::signal_set signals{SIGINT, SIGTERM};
+  return with_world([&](world::World& world) {
+    Interrupts interrupts{signals};
+    auto const ended = interrupts.run([&] { return body(world); });
+    bool const left = leaves && interrupts.interrupted();
+    return ended || left ? static_cast<int>(kDone) : report(ended.error(), context.options.json);
+  });
 }
 
 int command_stop(Context const& context) {

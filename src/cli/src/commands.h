@@ -29,6 +29,10 @@ int run_command_line(std::vector<std::string> const& words);
 
 /// Runs `body` on a user thread with the real world, and returns what it returns.
 int with_world(std::function<int(world::World&)> const& body);
+/// The same for what may go on for long: Ctrl-C asks it to leave. The exit code; an error is
+/// reported, unless the interruption is the way out (`leaves`).
+int with_world_until_interrupted(Context const& context, bool leaves,
+                                 std::function<Result<void>(world::World&)> const& body);
 
 /// A line about where a node is controlled from other machines; nothing, when it is not.
 std::string control_text(node::NodeStatus const& status);

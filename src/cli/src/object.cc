@@ -2,16 +2,11 @@
 #include <csignal>
 #include <set>
 
-#include "mutirao/base/log.h"
 #include "mutirao/node/json.h"
 #include "mutirao/node/objects.h"
-#include "mutirao/threads/runtime.h"
-#include "mutirao/threads/signals.h"
 #include "mutirao/threads/this_thread.h"
-#include "mutirao/world/real_world.h"
 
 #include "commands.h"
-#include "interrupts.h"
 #include "object_view.h"
 #include "report.h"
 
@@ -107,19 +102,10 @@ int print_schema(Context const& context) {
 
 int command_object(Context const& context) {
   if (context.options.verb == "object schema") return print_schema(context);
-  threads::signal_set signals{SIGINT, SIGTERM};
-  base::StderrLog log{log_level(base::LogLevel::warning)};
-  int code = kFailed;
-  threads::runtime runtime;
-  runtime.run([&] {
-    auto const world = world::make_real_world(log);
-    Interrupts interrupts{signals};
-    auto const ended = interrupts.run([&] { return with_client(context, *world); });
-    // Ctrl-C is the way out of what goes on for ever.
-    bool const left = interrupts.interrupted() && context.options.follow;
-    code = ended || left ? static_cast<int>(kDone) : report(ended.error(), context.options.json);
+  // Ctrl-C is the way out of what goes on for ever.
+  return with_world_until_interrupted(context, context.options.follow, [&](world::World& world) {
+    return with_client(context, world);
   });
-  return code;
 }
 
 }  // namespace mutirao::cli

@@ -1,14 +1,10 @@
 #include <csignal>
 
-#include "mutirao/base/log.h"
 #include "mutirao/node/json.h"
 #include "mutirao/threads/runtime.h"
-#include "mutirao/threads/signals.h"
 #include "mutirao/threads/this_thread.h"
-#include "mutirao/world/real_world.h"
 
 #include "commands.h"
-#include "interrupts.h"
 #include "report.h"
 #include "terminal.h"
 #include "thread_view.h"
@@ -76,20 +72,8 @@ class Top {
 };
 
 int top(Context const& context) {
-  threads::signal_set signals{SIGINT, SIGTERM};
-  base::StderrLog log{log_level(base::LogLevel::warning)};
-  int code = kFailed;
-  threads::runtime runtime;
-  runtime.run([&] {
-    auto const world = world::make_real_world(log);
-    Top view{context, *world};
-    Interrupts interrupts{signals};
-    auto const ended = interrupts.run([&] { return view.follow(); });
-    // Ctrl-C is the way out, not a failure.
-    code = interrupts.interrupted() || ended ? static_cast<int>(kDone)
-                                             : report(ended.error(), context.options.json);
-  });
-  return code;
+  return with_world_until_interrupted(
+      context, true, [&](world::World& world) { return Top{context, world}.follow(); });
 }
 
 }  // namespace

@@ -5,13 +5,9 @@
 #include "mutirao/base/units.h"
 #include "mutirao/middleware/json_values.h"
 #include "mutirao/node/json.h"
-#include "mutirao/threads/runtime.h"
-#include "mutirao/threads/signals.h"
 #include "mutirao/threads/this_thread.h"
-#include "mutirao/world/real_world.h"
 
 #include "commands.h"
-#include "interrupts.h"
 #include "machine/machine_client.h"
 #include "machine/machine_folder.h"
 #include "machine/terminal_console.h"
@@ -159,17 +155,8 @@ void MachineCommand::say(std::string const& key, std::string const& text) const 
 }  // namespace
 
 int command_machine(Context const& context) {
-  threads::signal_set signals{SIGINT, SIGTERM};
-  base::StderrLog log{log_level(base::LogLevel::warning)};
-  int code = kFailed;
-  threads::runtime runtime;
-  runtime.run([&] {
-    auto const world = world::make_real_world(log);
-    Interrupts interrupts{signals};
-    auto const ran = interrupts.run([&] { return MachineCommand{context, *world}.run(); });
-    code = ran ? static_cast<int>(kDone) : report(ran.error(), context.options.json);
-  });
-  return code;
+  return with_world_until_interrupted(
+      context, false, [&](world::World& world) { return MachineCommand{context, world}.run(); });
 }
 
 }  // namespace mutirao::cli

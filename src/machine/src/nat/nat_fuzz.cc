@@ -16,6 +16,7 @@
 #include "nat/nat.h"
 #include "nat/tcp_flows.h"
 #include "nat/udp_flows.h"
+#include "testing/script.h"
 #include "testing/test_guest.h"
 
 namespace {
@@ -28,27 +29,6 @@ using world::IpAddress;
 constexpr Ipv4Address kServer{9, 9, 9, 9};
 constexpr std::uint16_t kServerPort = 80, kPublishedPort = 2222;
 constexpr std::size_t kStreamsMax = 8;
-
-class Script {
- public:
-  explicit Script(ByteView bytes) : left_{bytes} {}
-  [[nodiscard]] bool empty() const { return left_.empty(); }
-  std::uint8_t byte() {
-    if (left_.empty()) return 0;
-    auto const first = left_.front();
-    left_ = left_.subspan(1);
-    return first;
-  }
-  std::uint16_t word() { return static_cast<std::uint16_t>(byte() << 8 | byte()); }
-  ByteView bytes(std::size_t count) {
-    auto const taken = left_.first(std::min(count, left_.size()));
-    left_ = left_.subspan(taken.size());
-    return taken;
-  }
-
- private:
-  ByteView left_;
-};
 
 /// What the guest knows of the connection of one of its ports.
 struct Known {

@@ -6,22 +6,24 @@
 #include "mutirao/base/check.h"
 
 #include "nat/tcp_endpoint.h"
+#include "testing/script.h"
 
 namespace {
 
 using namespace mutirao;
 using namespace mutirao::machine::nat;
+using mutirao::machine::Script;
 
 class Driver {
  public:
-  explicit Driver(ByteView script) : left_{script} {}
+  explicit Driver(ByteView script) : script_{script} {}
 
   void run() {
-    auto endpoint = byte() % 2 == 0 ? TcpEndpoint::opened_by_guest(segment(), 0xFFFF'FF00)
-                                    : TcpEndpoint::opened_by_host(0xFFFF'FF00);
+    auto endpoint = script_.byte() % 2 == 0 ? TcpEndpoint::opened_by_guest(segment(), 0xFFFF'FF00)
+                                            : TcpEndpoint::opened_by_host(0xFFFF'FF00);
     TimePoint now{};
-    while (!left_.empty()) {
-      switch (byte() % 8) {
+    while (!script_.empty()) {
+      switch (script_.byte() % 8) {
         case 0:
         case 1:
         case 2:
@@ -31,20 +33,21 @@ class Driver {
           endpoint.host_connected();
           break;
         case 4:
-          if (!endpoint.host_finished()) endpoint.to_guest.append(Bytes(number()));
+          if (!endpoint.host_finished()) endpoint.to_guest.append(Bytes(script_.word()));
           break;
         case 5:
-          endpoint.to_host.drop(std::min<std::size_t>(endpoint.to_host.size(), number() * 4u));
+          endpoint.to_host.drop(
+              std::min<std::size_t>(endpoint.to_host.size(), script_.word() * 4u));
           break;
         case 6:
-          if (byte() % 8 == 0)
+          if (script_.byte() % 8 == 0)
             endpoint.finish_to_guest();
-          else if (byte() % 32 == 0)
+          else if (script_.byte() % 32 == 0)
             endpoint.abort();
           break;
         case 7:
-          now += std::chrono::milliseconds{number()};
-          endpoint.tick(now, byte() % 2 == 0);
+          now += std::chrono::milliseconds{script_.word()};
+          endpoint.tick(now, script_.byte() % 2 == 0);
           break;
         default:
           break;
@@ -54,28 +57,20 @@ class Driver {
   }
 
  private:
-  std::uint8_t byte() {
-    if (left_.empty()) return 0;
-    auto const first = left_.front();
-    left_ = left_.subspan(1);
-    return first;
-  }
-  std::uint16_t number() { return static_cast<std::uint16_t>(byte() << 8 | byte()); }
-
   /// Near where things stand, more often than not.
   TcpSegment segment() {
-    auto const how = byte();
+    auto const how = script_.byte();
     TcpSegment made{.source_port = 1,
                     .destination_port = 2,
                     .sequence = expected_,
                     .acknowledged = heard_,
-                    .flags = byte(),
-                    .window = number()};
-    if ((how & 1) != 0) made.sequence += number() - 0x8000u;
-    if ((how & 2) != 0) made.acknowledged += number() - 0x8000u;
-    if ((how & 4) != 0) made.segment_bytes_max = number();
-    if ((how & 8) != 0) made.window_scale = byte();
-    if ((how & 16) != 0) payload_.resize(number());
+                    .flags = script_.byte(),
+                    .window = script_.word()};
+    if ((how & 1) != 0) made.sequence += script_.word() - 0x8000u;
+    if ((how & 2) != 0) made.acknowledged += script_.word() - 0x8000u;
+    if ((how & 4) != 0) made.segment_bytes_max = script_.word();
+    if ((how & 8) != 0) made.window_scale = script_.byte();
+    if ((how & 16) != 0) payload_.resize(script_.word());
     made.payload = payload_;
     return made;
   }
@@ -85,7 +80,7 @@ class Driver {
     std::size_t const most = endpoint.to_guest.size() / 64 + 8;
     for (std::size_t count = 0;; ++count) {
       MUT_ASSERT(count <= most);
-      auto const out = endpoint.next(1460 + byte() % 2 * 60'000u);
+      auto const out = endpoint.next(1460 + script_.byte() % 2 * 60'000u);
       if (!out) return;
       MUT_ASSERT(out->payload.size() <= endpoint.to_guest.size());
       unsigned const scale = out->segment.has(TcpSegment::kSyn) ? 0 : 4;
@@ -99,7 +94,7 @@ class Driver {
     }
   }
 
-  ByteView left_;
+  Script script_;
   std::uint32_t expected_ = 1000, heard_ = 0;
   Bytes payload_{};
 };

@@ -12,6 +12,7 @@
 #include "mutirao/threads/scope.h"
 #include "mutirao/threads/this_thread.h"
 
+#include "testing/script.h"
 #include "testing/test_guest.h"
 #include "vsock/ports.h"
 
@@ -27,7 +28,7 @@ constexpr std::size_t kSocketsMax = 8;
 class Drama {
  public:
   Drama(sim::Simulation& simulation, ByteView script)
-      : host_{simulation.add_host("host")}, left_{script} {}
+      : host_{simulation.add_host("host")}, script_{script} {}
 
   void run() {
     auto& network = host_.world().network();
@@ -38,7 +39,7 @@ class Drama {
       while (auto stream = listener->accept(Deadline::never()))
         if (streams_.size() < kSocketsMax) streams_.push_back(*std::move(stream));
     });
-    while (!left_.empty()) step(network);
+    while (!script_.empty()) step(network);
     accepting.request_stop();
     static_cast<void>(accepting.join());
     streams_.clear();
@@ -53,19 +54,6 @@ class Drama {
   }
 
  private:
-  std::uint8_t byte() {
-    if (left_.empty()) return 0;
-    auto const first = left_.front();
-    left_ = left_.subspan(1);
-    return first;
-  }
-  std::uint16_t number() { return static_cast<std::uint16_t>(byte() << 8 | byte()); }
-  ByteView bytes(std::size_t count) {
-    auto const taken = left_.first(std::min(count, left_.size()));
-    left_ = left_.subspan(taken.size());
-    return taken;
-  }
-
   void send(Packet packet, std::uint32_t port, std::uint32_t its) {
     packet.source_cid = vsock::kGuestCid;
     packet.destination_cid = vsock::kHostCid;
@@ -79,42 +67,43 @@ class Drama {
   }
 
   void step(world::Network& network) {
-    switch (byte() % 8) {
+    switch (script_.byte() % 8) {
       case 0: {
-        auto const raw = bytes(byte());
+        auto const raw = script_.bytes(script_.byte());
         return put(Bytes(raw.begin(), raw.end()));
       }
       case 1:
       case 2: {
-        auto const how = byte();
-        Bytes const payload((how & 0x80) != 0 ? number() : 0);
-        std::uint32_t its = how % 4 == 3 ? byte() : 0u;
-        auto port = byte() % 4u;
+        auto const how = script_.byte();
+        Bytes const payload((how & 0x80) != 0 ? script_.word() : 0);
+        std::uint32_t its = how % 4 == 3 ? script_.byte() : 0u;
+        auto port = script_.byte() % 4u;
         if (how % 4 == 2) std::tie(port, its) = last_;
         return send({.operation = static_cast<std::uint16_t>(how / 4 % 9),
-                     .flags = byte(),
-                     .room = number() * 8u,
-                     .taken = number(),
+                     .flags = script_.byte(),
+                     .room = script_.word() * 8u,
+                     .taken = script_.word(),
                      .payload = payload},
                     port, its);
       }
       case 3:
-        return drain(byte());
+        return drain(script_.byte());
       case 4:
-        static_cast<void>(threads::sleep_for(std::chrono::milliseconds{number()}));
+        static_cast<void>(threads::sleep_for(std::chrono::milliseconds{script_.word()}));
         return;
       case 5: {
         auto stream = network.connect_local("/vsock", threads::within(1s));
         if (!stream) return;
-        static_cast<void>((*stream)->write_all(bytes(byte() % 32), threads::within(10ms)));
+        static_cast<void>(
+            (*stream)->write_all(script_.bytes(script_.byte() % 32), threads::within(10ms)));
         if (streams_.size() < kSocketsMax) streams_.push_back(*std::move(stream));
         return;
       }
       case 6: {
         if (streams_.empty()) return;
-        auto& stream = *streams_[byte() % streams_.size()];
-        Bytes buffer(number() + 1u);
-        if (byte() % 2 == 0)
+        auto& stream = *streams_[script_.byte() % streams_.size()];
+        Bytes buffer(script_.word() + 1u);
+        if (script_.byte() % 2 == 0)
           static_cast<void>(stream.write_all(buffer, threads::within(10ms)));
         else
           static_cast<void>(stream.read_some(buffer, threads::within(10ms)));
@@ -122,7 +111,7 @@ class Drama {
       }
       default:
         if (streams_.empty()) return;
-        if (byte() % 2 == 0)
+        if (script_.byte() % 2 == 0)
           streams_.front()->finish_writing();
         else
           streams_.pop_front();
@@ -146,7 +135,7 @@ class Drama {
   }
 
   sim::Host& host_;
-  ByteView left_;
+  Script script_;
   TestGuest guest_;
   std::deque<std::unique_ptr<world::Stream>> streams_;
   using PortPair = std::pair<std::uint32_t, std::uint32_t>;  // the guest's first
