@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "mutirao/threads/channel.h"
+
 #include "test_objects.h"
 
 namespace mutirao::middleware {
@@ -85,10 +87,10 @@ struct Fixture {
   world::World& world;
   Ways first{.kind = "tally"};
   Ways second{.kind = "tally-2"};
-  std::optional<Error> given_up;
+  threads::channel<Error> given_up{1};
   Broker broker{world};
   Assembly assembly{broker, {.restarts_max = 3, .within = 60s, .pause = 1ms}, [this](Error why) {
-                      given_up = std::move(why);
+                      EXPECT_TRUE(given_up.try_send(std::move(why)));
                     }};
 
   explicit Fixture(world::World& w) : world{w} {
@@ -185,12 +187,13 @@ TEST(Component, is_started_again_when_it_fails_and_given_up_when_that_happens_to
     ASSERT_TRUE(f.assembly.add("tally", "tally"));
     while (f.assembly.list()[0].restarts < 2) ASSERT_TRUE(threads::sleep_for(1ms));
     EXPECT_TRUE(f.tally().add(1));
-    EXPECT_FALSE(f.given_up);
+    EXPECT_FALSE(f.given_up.try_receive());
     ASSERT_TRUE(f.assembly.remove("tally", threads::within(5s)));
     f.first.runs_that_fail = 100;
     ASSERT_TRUE(f.assembly.add("tally", "tally"));
-    while (!f.given_up) ASSERT_TRUE(threads::sleep_for(1ms));
-    EXPECT_THAT(f.given_up->what, testing::HasSubstr("failed 4 times within 60 s: it fell over"));
+    auto const why = f.given_up.receive(threads::within(30s));
+    ASSERT_TRUE(why);
+    EXPECT_THAT(why->what, testing::HasSubstr("failed 4 times within 60 s: it fell over"));
     EXPECT_EQ(f.assembly.list()[0].state, "failed");
   });
 }
@@ -253,7 +256,7 @@ TEST(Component, is_started_again_although_the_first_attempt_threw) {
     EXPECT_EQ(f.assembly.list()[0].restarts, 2u);
     EXPECT_THAT(f.assembly.list()[0].why, testing::HasSubstr("kaboom"));
     EXPECT_TRUE(f.tally().kind());
-    EXPECT_FALSE(f.given_up);
+    EXPECT_FALSE(f.given_up.try_receive());
   });
 }
 
