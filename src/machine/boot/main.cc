@@ -54,12 +54,15 @@ namespace {
 using namespace mutirao;
 
 Bytes whole_file(std::string const& path) {
-  std::ifstream stream{path, std::ios::binary};
+  std::ifstream stream{path, std::ios::binary | std::ios::ate};
   if (!stream) {
     std::fprintf(stderr, "machine_boot: cannot read %s\n", path.c_str());
     std::exit(2);
   }
-  return Bytes{std::istreambuf_iterator<char>{stream}, {}};
+  Bytes bytes(static_cast<std::size_t>(stream.tellg()));
+  stream.seekg(0);
+  stream.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  return bytes;
 }
 
 struct DiskRequest {

@@ -14,7 +14,6 @@ namespace mutirao::machine {
 namespace {
 
 constexpr std::size_t kDecodedPagesMax = 2048;  // 64 MiB of slots
-constexpr std::uint64_t kCacheBlock = 64;
 
 std::unexpected<Exception> illegal(Instruction const& instruction) {
   return std::unexpected{Exception{Cause::illegal_instruction, instruction.bits}};

@@ -88,6 +88,8 @@ struct Instruction {
   return op == Op::ecall || op == Op::ebreak || op == Op::mret || op == Op::sret || op == Op::wfi ||
          op == Op::sfence_vma;
 }
+/// Bytes that an instruction for cache blocks is about.
+inline constexpr std::uint64_t kCacheBlock = 64;
 [[nodiscard]] constexpr bool is_cache_block(Op op) noexcept {
   return op >= Op::cbo_inval && op <= Op::cbo_zero;
 }

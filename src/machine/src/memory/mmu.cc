@@ -81,7 +81,7 @@ Mmu::~Mmu() { memory_.unwatch(*this); }
 
 void Mmu::page_became_code(GuestAddress page) {
   tlb_.forget_stores(memory_.host_page(page));
-  if (watcher_ != nullptr) watcher_->data_mappings_changed();
+  if (watcher_ != nullptr) watcher_->data_mappings_changed(nullptr);
 }
 
 /// Loads and stores in machine mode can be made as if in the mode before (Priv. 3.1.6.3).
@@ -108,7 +108,7 @@ void Mmu::context_changed() noexcept {
   // Numbers of spaces that were given out mean others now.
   if (std::exchange(flushes_seen_, tlb_.flushes()) != tlb_.flushes()) {
     supervisor_is_global_ = true;
-    watcher_->data_mappings_changed();
+    watcher_->data_mappings_changed(nullptr);
     watcher_->code_mappings_changed(nullptr);
   }
 }
@@ -120,16 +120,19 @@ void Mmu::rules_changed() noexcept {
 }
 
 void Mmu::fence(std::uint64_t const* address, std::uint64_t const* asid) noexcept {
-  if (address != nullptr)
-    tlb_.flush_address(*address);
-  else if (asid != nullptr)
+  if (address != nullptr) {
+    if (tlb_.flush_address(*address)) address = nullptr;  // and what lies around it
+    if (watcher_ == nullptr) return;
+    watcher_->data_mappings_changed(address);
+    watcher_->code_mappings_changed(address);
+    return;
+  }
+  if (asid != nullptr)
     tlb_.flush_asid(static_cast<std::uint16_t>(*asid));
   else
     tlb_.flush();
   context_changed();
-  if (watcher_ == nullptr) return;
-  watcher_->data_mappings_changed();
-  if (address != nullptr) watcher_->code_mappings_changed(address);
+  if (watcher_ != nullptr) watcher_->data_mappings_changed(nullptr);
 }
 
 void Mmu::fence(RangeFence const& range) noexcept {

@@ -18,11 +18,11 @@ class MappingWatcher {
   virtual ~MappingWatcher() = default;
   /// The hart is in another context, or may be: see Mmu::data_context.
   virtual void context_changed() noexcept = 0;
-  /// What was known of loads and stores, in any context, may be wrong now: a fence, a page that
-  /// holds code.
-  virtual void data_mappings_changed() noexcept = 0;
-  /// What was known of where instructions are fetched from may be: of one address, or nothing for
-  /// all. Another context alone changes nothing: a context stands for the same mappings until this.
+  /// What was known of loads and stores, in any context, may be wrong now, by a fence or a page
+  /// that holds code: of the page of one address, or nothing for all.
+  virtual void data_mappings_changed(std::uint64_t const* address) noexcept = 0;
+  /// What was known of where instructions are fetched from may be: likewise. Another context alone
+  /// changes nothing: a context stands for the same mappings until this.
   virtual void code_mappings_changed(std::uint64_t const* address) noexcept = 0;
 };
 

@@ -11,10 +11,10 @@ bool concerns(Tlb::Entry const& entry, Tlb::Origin origin, std::uint64_t address
 
 }  // namespace
 
-void Tlb::flush_address(std::uint64_t address) noexcept {
-  reaches_.fill(KnownReach{});
+bool Tlb::flush_address(std::uint64_t address) noexcept {
   bool large = false;
   for (unsigned const shift : {16u, 21u, 30u, 39u}) large = large || maybe_large(address, shift);
+  if (large) reaches_.fill(KnownReach{});
   for (Table* const table : {&fetch, &load, &store}) {
     Entry& entry = table->entries[slot_of(address)];
     if (((entry.tag ^ address) & ~kPageMask) == 0) entry = {};
@@ -25,6 +25,7 @@ void Tlb::flush_address(std::uint64_t address) noexcept {
       if (concerns(table->entries[slot], origin, address)) table->entries[slot] = {};
     }
   }
+  return large;
 }
 
 void Tlb::forget_stores(std::uint8_t const* host) noexcept {

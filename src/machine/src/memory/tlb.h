@@ -141,8 +141,9 @@ class Tlb {
     AsidSpace& known = spaces_[asid % spaces_.size()];
     if (known.asid == asid) known.space = 0;
   }
-  /// All that was cut out of the leaf that maps `address`, in all spaces.
-  void flush_address(std::uint64_t address) noexcept;
+  /// All that was cut out of the leaf that maps `address`, in all spaces. Whether that may be more
+  /// than a page.
+  bool flush_address(std::uint64_t address) noexcept;
   /// Stores to a physical page must be seen: it holds code now. `host` is where it lies. All
   /// entries that reach it are forgotten.
   void forget_stores(std::uint8_t const* host) noexcept;

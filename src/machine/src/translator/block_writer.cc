@@ -80,6 +80,7 @@ bool BlockWriter::ends_block(Instruction const& i) noexcept {
 }
 
 bool BlockWriter::leaves(Instruction const& i) noexcept {
+  if (i.op == Op::sfence_vma && i.rs1 != 0) return false;  // of one page: not that of this code
   // Machine mode's CSRs say who may touch what; satp, what is where.
   bool const rules = is_csr(i.op) && (i.imm == csr::kSatp || (i.imm >> 8 & 3) == 3);
   return rules || changes_context(i.op);
@@ -128,16 +129,6 @@ void BlockWriter::alu_with(Alu op, Width width, Reg to, unsigned x) {
 
 // --- Memory ------------------------------------------------------------------------------------
 
-namespace {
-
-std::size_t span_class_of(std::int32_t span) {
-  std::size_t n = 0;
-  while (TranslationState::kSpans[n] < span) ++n;
-  return n;
-}
-
-}  // namespace
-
 void BlockWriter::access(Site& site, std::int32_t size, bool is_store, Transfer transfer) {
   if (block_.is_region) return access_of_region(site, is_store, transfer);
   auto const& i = site.instruction;
@@ -148,7 +139,7 @@ void BlockWriter::access(Site& site, std::int32_t size, bool is_store, Transfer 
   auto const base = read(i.rs1, Reg::rcx);
   to_.lea(Width::qword, Reg::rdx, Mem{base, i.imm});
   to_.alu(Alu::sub, Width::qword, Reg::rdx, page.begin());
-  to_.alu(Alu::cmp, Width::qword, Reg::rdx, page.room(0));
+  to_.alu(Alu::cmp, Width::qword, Reg::rdx, page.room(size));
   to_.jump(Cond::above_equal, *missed);
   to_.load(Width::qword, Reg::rax, page.addend());
   (this->*transfer)(site, Mem{base, i.imm, Reg::rax, 1});
@@ -209,7 +200,7 @@ void BlockWriter::check_page(Site& site, bool is_store) {
   auto* const known = scratch_.label();
   to_.lea(Width::qword, Reg::rdx, Mem{read(site.instruction.rs1, Reg::rdx), check.low});
   to_.alu(Alu::sub, Width::qword, Reg::rdx, page.begin());
-  to_.alu(Alu::cmp, Width::qword, Reg::rdx, page.room(span_class_of(check.span)));
+  to_.alu(Alu::cmp, Width::qword, Reg::rdx, page.room(check.span));
   to_.jump(Cond::above_equal, *missed);
   to_.bind(*known);
 
@@ -230,7 +221,7 @@ void BlockWriter::check_page(Site& site, bool is_store) {
     to_.jump(Cond::below, *unknown);
     to_.lea(Width::qword, Reg::rdx, Mem{read(site.instruction.rs1, Reg::rdx), site.check.low});
     to_.alu(Alu::sub, Width::qword, Reg::rdx, page.begin());
-    to_.alu(Alu::cmp, Width::qword, Reg::rdx, page.room(span_class_of(site.check.span)));
+    to_.alu(Alu::cmp, Width::qword, Reg::rdx, page.room(site.check.span));
     to_.jump(Cond::below, *known);
     to_.jump(*unknown);
     to_.bind(*hops);
@@ -437,6 +428,21 @@ void BlockWriter::fence(Instruction const& i) {
   to_.lock_alu(Alu::or_, Width::dword, Mem{Reg::rsp, 0}, Reg::rax);  // cheaper than mfence
 }
 
+/// What others wrote was asked of this hart to see before it is told that there is something.
+void BlockWriter::fence_instructions(Site& site) {
+  auto* const called = scratch_.label();
+  auto* const done = scratch_.label();
+  to_.movzx(Width::byte, Reg::rax, in_frame(MUT_FRAME_OFFSET(hart.attention)));
+  to_.test(Width::dword, Reg::rax, Reg::rax);
+  to_.jump(Cond::not_equal, *called);
+  to_.bind(*done);
+  scratch_.later([=, this, &site] {
+    to_.bind(*called);
+    call_out(site);
+    to_.jump(*done);
+  });
+}
+
 void BlockWriter::jump_register(Site& site) {
   auto const& i = site.instruction;
   read_into(Reg::rax, i.rs1);
@@ -468,7 +474,8 @@ void BlockWriter::instruction(Site& site) {
     return call_out(site);
   }
   if (is_atomic(i.op)) return atomic(site);
-  if (is_cache_block(i.op) || leaves(i)) return call_out(site);
+  if (i.op == Op::cbo_zero) return zero_cache_block(site);
+  if (is_cache_block(i.op) || changes_context(i.op)) return call_out(site);
   switch (i.op) {
     case Op::jal:
       if (i.rd != 0) constant(i.rd, site.pc + i.length);
@@ -478,7 +485,7 @@ void BlockWriter::instruction(Site& site) {
     case Op::fence:
       return fence(i);
     case Op::fence_i:
-      return call_out(site);
+      return fence_instructions(site);
     case Op::pause:
     case Op::wrs_nto:
     case Op::wrs_sto:
@@ -531,7 +538,7 @@ void BlockWriter::load_addend(Walk const& walk) {
 /// How many rounds stay in the pages where they begin: the least is kept in rcx.
 void BlockWriter::count_rounds(Walk const& walk) {
   PageFields const page{block_.privilege, walk.base, walk.stores};
-  auto const room = page.room(span_class_of(walk.span));
+  auto const room = page.room(walk.span);
   auto* const missed = scratch_.label();
   auto* const known = scratch_.label();
   auto const distance = [=, this] {

@@ -83,7 +83,9 @@ class BlockWriter {
   void call_out(Site& site);
   void atomic(Site& site);  // atomics_writer.cc
   void atomic_at(Site const& site, Op op, Width width);
+  void zero_cache_block(Site& site);  // cache_block_writer.cc
   void fence(Instruction const& i);
+  void fence_instructions(Site& site);
   void branch(Site& site);
   void jump_register(Site& site);
 

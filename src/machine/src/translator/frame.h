@@ -37,6 +37,13 @@ struct TranslationState {
     std::uint64_t addend[32] = {};
 
     void forget() noexcept { std::memset(room, 0, sizeof room); }
+    /// The one that begins there.
+    void forget(std::uint64_t page) noexcept {
+      for (unsigned n = 0; n < 32; ++n) {
+        if (begin[n] != page) continue;
+        for (auto& each : room) each[n] = 0;
+      }
+    }
     /// Those in the lower half of the addresses, where a kernel has those of user mode.
     void forget_lower_half() noexcept {
       for (auto& each : room)

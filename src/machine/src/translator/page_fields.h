@@ -17,8 +17,11 @@ struct PageFields {
                      : MUT_FRAME_OFFSET(translation.pages[0].loads)) +
            static_cast<std::int32_t>(page_set_of(privilege) * sizeof(TranslationState::PageSet)) +
            8 * static_cast<std::int32_t>(base)} {}
-  [[nodiscard]] codegen::Mem room(std::size_t span_class) const {
-    return of(offsetof(TranslationState::Pages, room) + 8 * 32 * span_class);
+  /// For so many bytes.
+  [[nodiscard]] codegen::Mem room(std::int32_t span) const {
+    std::size_t n = 0;
+    while (TranslationState::kSpans[n] < span) ++n;
+    return of(offsetof(TranslationState::Pages, room) + 8 * 32 * n);
   }
   [[nodiscard]] codegen::Mem begin() const { return of(offsetof(TranslationState::Pages, begin)); }
   [[nodiscard]] codegen::Mem addend() const {

@@ -121,17 +121,19 @@ void Translator::context_changed() noexcept {
   known = now;
 }
 
-void Translator::data_mappings_changed() noexcept {
+void Translator::data_mappings_changed(std::uint64_t const* address) noexcept {
   for (auto& set : frame_.translation.pages)
-    for (auto* const pages : {&set.loads, &set.stores}) pages->forget();
+    for (auto* const pages : {&set.loads, &set.stores})
+      if (address != nullptr)
+        pages->forget(*address & ~kPageMask);
+      else
+        pages->forget();
 }
 
 void Translator::code_mappings_changed(std::uint64_t const* address) noexcept {
-  if (address != nullptr) {
-    if (pages_with_code_.contains(*address / kPageSize))
-      frame_.translation.forget_targets(*address);
-    return;
-  }
+  if (address != nullptr && !pages_with_code_.contains(*address / kPageSize)) return;
+  code_moved_ = true;
+  if (address != nullptr) return frame_.translation.forget_targets(*address);
   kernel_is_global_ = true;
   take_contexts();
   frame_.translation.forget_targets();
@@ -428,9 +430,21 @@ Next Translator::access(std::uint64_t address, Site const& site) {
   return executed(site);
 }
 
+/// What runs goes on, unless it may be somewhere else now.
+Next Translator::fence_page(Site const& site) {
+  code_moved_ = false;
+  auto const done = interpreter_.execute_system(site.instruction);
+  if (!done) return raise(site, done.error());
+  if (!code_moved_) return admitted(site);
+  stop_at(site, true);
+  admit_ = true;
+  return Next::leave;
+}
+
 Next Translator::call_out(Site const& site) {
   auto const& i = site.instruction;
   show(site);
+  if (i.op == Op::sfence_vma && !BlockWriter::leaves(i)) return fence_page(site);
   if (is_csr(i.op)) take_flags();
   if (BlockWriter::leaves(i)) {
     auto const done = interpreter_.execute_system(i);

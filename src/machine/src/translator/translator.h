@@ -88,6 +88,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   void take_pending();
   [[nodiscard]] Next access(std::uint64_t address, Site const& site);
   [[nodiscard]] Next call_out(Site const& site);
+  [[nodiscard]] Next fence_page(Site const& site);
   void show(Site const& site) noexcept;
   void stop_at(Site const& site, bool after) noexcept;
   [[nodiscard]] Next raise(Site const& site, Exception exception) noexcept;
@@ -99,7 +100,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   void page_became_code(GuestAddress) override {}
   void code_was_written(GuestAddress address, std::uint64_t size) override;
   void context_changed() noexcept override;
-  void data_mappings_changed() noexcept override;
+  void data_mappings_changed(std::uint64_t const* address) noexcept override;
   void code_mappings_changed(std::uint64_t const* address) noexcept override;
   void take_contexts() noexcept;
 
@@ -132,7 +133,8 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   std::uint64_t steps_at_end_ = 0;  // of what is being run
   std::optional<Exception> exception_;
   bool code_written_ = false;
-  bool admit_ = false;  // an interrupt may be due
+  bool code_moved_ = false;  // where it is may be another place than before
+  bool admit_ = false;       // an interrupt may be due
   Counts counts_;
 };
 
