@@ -382,6 +382,21 @@ void Assembler::call(Reg to) noexcept {
 
 void Assembler::call(Mem to) noexcept { op_group(Width::dword, 0xff, 2, to); }
 
+/// It counts from behind itself.
+void Assembler::displacement_to(std::ptrdiff_t offset) noexcept {
+  put_all(static_cast<std::int32_t>(offset - static_cast<std::ptrdiff_t>(size()) - 4));
+}
+
+void Assembler::jump_to(std::ptrdiff_t offset) noexcept {
+  put(0xe9);
+  displacement_to(offset);
+}
+
+void Assembler::call_to(std::ptrdiff_t offset) noexcept {
+  put(0xe8);
+  displacement_to(offset);
+}
+
 void Assembler::trap() noexcept {
   put(kTwoBytes);
   put(0x0b);

@@ -63,7 +63,7 @@ void BlockWriter::atomic(Site& site) {
   auto const base = read(i.rs1, Reg::rcx);
   to_.lea(Width::qword, Reg::rax, Mem{base});
   to_.alu(Alu::sub, Width::qword, Reg::rax, Reg::rdx);
-  to_.alu(Alu::cmp, Width::qword, Reg::rax, page.room(0));
+  to_.alu(Alu::cmp, Width::qword, Reg::rax, page.room(8));
   to_.jump(Cond::above_equal, *missed);
   to_.test(Width::dword, Reg::rax, static_cast<std::int32_t>(width) - 1);
   to_.jump(Cond::not_equal, *slow);
@@ -80,8 +80,7 @@ void BlockWriter::atomic(Site& site) {
     to_.test(Width::dword, Reg::rax, static_cast<std::int32_t>(width) - 1);
     to_.jump(Cond::not_equal, *slow);
     to_.mov(Reg::rdx, rs1);
-    to_.call(in_frame(op != Op::lr_w ? MUT_FRAME_OFFSET(translation.find_store)
-                                     : MUT_FRAME_OFFSET(translation.find_load)));
+    call(op != Op::lr_w ? thunks_.find_store : thunks_.find_load);
     to_.jump(Cond::below, *slow);
     if (!pinned(rs1)) read_into(Reg::rcx, rs1);
     to_.load(Width::qword, Reg::rax, page.addend());

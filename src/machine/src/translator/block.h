@@ -24,8 +24,8 @@ struct PageCheck {
   };
   By by = By::itself;
   bool hops = false;  ///< the base is in another page each time: the Tlb is asked at once
-  std::int32_t low = 0;
-  std::int32_t span = 0;
+  std::int16_t low = 0;
+  std::int16_t span = 0;
 };
 
 /// Loads or stores of a loop whose base goes the same way in each round: from where it is, it can
@@ -43,9 +43,10 @@ struct Site {
   Instruction instruction;
   std::uint64_t pc = 0;
   /// Instructions that were counted when its run was entered and had not begun before it.
-  std::uint32_t rest = 0;
+  std::uint16_t rest = 0;
   PageCheck check{};
 };
+static_assert(sizeof(Site) == 32);  // there are a million of them
 
 /// Instructions one behind the other: entered at the first, left by jumps, and counted as a whole
 /// when it is entered.
@@ -86,12 +87,9 @@ struct Block {
   Block* plain = nullptr;     ///< of a region: the block that it begins with
   std::uint32_t round = 0;    ///< instructions from its begin until it may be there again
   std::uint32_t samples = 0;  ///< how often it was about to run when the hart was looked at
-  std::unique_ptr<Site[]> sites;
-  std::size_t sites_count = 0;
+  std::span<Site> sites{};    ///< all of them, of a region
   std::vector<std::unique_ptr<Link>> links;  ///< out of it
   std::vector<Link*> incoming;               ///< those of other blocks that lead here
-
-  [[nodiscard]] std::span<Site> all_sites() const noexcept { return {sites.get(), sites_count}; }
 };
 
 }  // namespace mutirao::machine

@@ -134,6 +134,7 @@ void BlockWriter::access(Site& site, std::int32_t size, bool is_store, Transfer 
   auto const& i = site.instruction;
   PageFields const page{block_.privilege, i.rs1, is_store};
   auto* const missed = scratch_.label();
+  auto* const known = scratch_.label();
   auto* const done = scratch_.label();
 
   auto const base = read(i.rs1, Reg::rcx);
@@ -141,6 +142,7 @@ void BlockWriter::access(Site& site, std::int32_t size, bool is_store, Transfer 
   to_.alu(Alu::sub, Width::qword, Reg::rdx, page.begin());
   to_.alu(Alu::cmp, Width::qword, Reg::rdx, page.room(size));
   to_.jump(Cond::above_equal, *missed);
+  to_.bind(*known);
   to_.load(Width::qword, Reg::rax, page.addend());
   (this->*transfer)(site, Mem{base, i.imm, Reg::rax, 1});
   to_.bind(*done);
@@ -151,15 +153,11 @@ void BlockWriter::access(Site& site, std::int32_t size, bool is_store, Transfer 
     to_.lea(Width::qword, Reg::rax, Mem{read(again.rs1, Reg::rax), again.imm});
     to_.mov(Reg::rdx, again.rs1);
     to_.mov(Reg::rcx, reinterpret_cast<std::uint64_t>(&site));
-    auto const thunks = is_store ? MUT_FRAME_OFFSET(translation.store_missed)
-                                 : MUT_FRAME_OFFSET(translation.load_missed);
-    to_.call(in_frame(thunks + 8 * std::countr_zero(static_cast<unsigned>(size))));
+    auto const& thunks = is_store ? thunks_.store_missed : thunks_.load_missed;
+    call(thunks[std::countr_zero(static_cast<unsigned>(size))]);
     to_.jump(Cond::below, *done);
-    auto const there = read(again.rs1, Reg::rcx);
-    to_.load(Width::qword, Reg::rax, page.addend());
-    if (again.op == Op::flw || again.op == Op::fld) floating_point_dirty_ = false;  // here as well
-    (this->*transfer)(site, Mem{there, again.imm, Reg::rax, 1});
-    to_.jump(*done);
+    if (!pinned(again.rs1)) read_into(Reg::rcx, again.rs1);
+    to_.jump(*known);
   });
 }
 
@@ -216,8 +214,7 @@ void BlockWriter::check_page(Site& site, bool is_store) {
     to_.jump(Cond::sign, *hops);
     to_.lea(Width::qword, Reg::rax, Mem{read(site.instruction.rs1, Reg::rax), site.check.low});
     to_.mov(Reg::rdx, site.instruction.rs1);
-    to_.call(in_frame(is_store ? MUT_FRAME_OFFSET(translation.find_store)
-                               : MUT_FRAME_OFFSET(translation.find_load)));
+    call(is_store ? thunks_.find_store : thunks_.find_load);
     to_.jump(Cond::below, *unknown);
     to_.lea(Width::qword, Reg::rdx, Mem{read(site.instruction.rs1, Reg::rdx), site.check.low});
     to_.alu(Alu::sub, Width::qword, Reg::rdx, page.begin());
@@ -227,7 +224,7 @@ void BlockWriter::check_page(Site& site, bool is_store) {
     to_.bind(*hops);
     put_back();
     to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.hopped)), Reg::rcx);
-    leave_at(site.pc, site.rest);
+    leave_at(site);
     to_.bind(*unknown);
     leave_to_plain(site);
   });
@@ -292,7 +289,7 @@ void BlockWriter::store(Site& site) {
 void BlockWriter::call_out(Site& site) {
   put_back();
   to_.mov(Reg::rcx, reinterpret_cast<std::uint64_t>(&site));
-  to_.call(in_frame(MUT_FRAME_OFFSET(translation.call_out)));
+  call(thunks_.call_out);
   take_in();
 }
 
@@ -312,12 +309,10 @@ void BlockWriter::count_down(std::int32_t value) {
     to_.alu(Alu::sub, Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)), value);
 }
 
-/// Back to the translator at `pc`.
-void BlockWriter::leave_at(std::uint64_t pc, std::uint32_t unused) {
-  return_unused(unused);
-  to_.mov(Reg::rax, pc);
-  to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(hart.pc)), Reg::rax);
-  to_.jump(in_frame(MUT_FRAME_OFFSET(translation.leave)));
+/// Back to the translator, before the instruction.
+void BlockWriter::leave_at(Site const& site) {
+  call(thunks_.leave_at_site);
+  to_.data(reinterpret_cast<std::uint64_t>(&site));
 }
 
 Label* BlockWriter::head_of(std::uint64_t pc) noexcept {
@@ -359,9 +354,8 @@ void BlockWriter::link_to(std::uint64_t target, bool to_plain) {
   link->target = target;
   link->to_plain = to_plain;
   link->displacement = base_ + to_.jump_to_patch();
-  to_.mov(Reg::rax, reinterpret_cast<std::uint64_t>(link.get()));
-  to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.link)), Reg::rax);
-  leave_at(target, 0);
+  call(thunks_.leave_by_link);
+  to_.data(reinterpret_cast<std::uint64_t>(link.get()));
   block_.links.push_back(std::move(link));
 }
 
@@ -395,7 +389,7 @@ void BlockWriter::look_up_target() {
 
 void BlockWriter::leave_for_target() {
   to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(hart.pc)), Reg::rax);
-  to_.jump(in_frame(MUT_FRAME_OFFSET(translation.leave)));
+  jump(thunks_.leave);
 }
 
 void BlockWriter::branch(Site& site) {
@@ -571,8 +565,7 @@ void BlockWriter::count_rounds(Walk const& walk) {
     to_.push(Reg::rcx);
     to_.lea(Width::qword, Reg::rax, Mem{read(walk.base, Reg::rax), walk.low});
     to_.mov(Reg::rdx, walk.base);
-    to_.call(in_frame(walk.stores ? MUT_FRAME_OFFSET(translation.find_store)
-                                  : MUT_FRAME_OFFSET(translation.find_load)));
+    call(walk.stores ? thunks_.find_store : thunks_.find_load);
     to_.pop(Reg::rcx);
     to_.jump(Cond::below, *unknown);
     distance();
@@ -601,7 +594,10 @@ void BlockWriter::set_out(std::uint32_t count) {
 }
 
 void BlockWriter::write(std::span<Run const> runs) {
-  if (block_.count == 0) return leave_at(block_.pc, 0);
+  if (block_.count == 0) {
+    to_.mov(Reg::rax, block_.pc);
+    return leave_for_target();
+  }
   runs_ = runs;
   heads_ = scratch_.labels(runs.size());
   if (block_.unit == Block::Unit::checked_at_entry) check_unit_at_entry();
@@ -625,7 +621,7 @@ void BlockWriter::write(std::span<Run const> runs) {
     for (auto& site : run.sites) instruction(site);
     auto const& last = run.sites.back().instruction;
     if (last.op != Op::jal && last.op != Op::jalr && !leaves(last)) go_to(run.next_pc, 0);
-    scratch_.later([=, this, pc = run.pc] {
+    scratch_.later([=, this, &first = run.sites.front()] {
       to_.bind(*over);
       if (walks) {  // perhaps no more than the rounds in these pages
         to_.alu(Alu::add, Width::qword, *map_.budget, static_cast<std::int32_t>(count));
@@ -641,7 +637,7 @@ void BlockWriter::write(std::span<Run const> runs) {
       put_back();
       if (block_.is_region)
         to_.store(Width::dword, in_frame(MUT_FRAME_OFFSET(translation.in_region)), 1);
-      leave_at(pc, count);
+      leave_at(first);
     });
   }
   scratch_.write_later();

@@ -9,6 +9,7 @@
 #include "translator/block_scratch.h"
 #include "translator/frame.h"
 #include "translator/registers.h"
+#include "translator/thunks.h"
 
 namespace mutirao::machine {
 
@@ -21,9 +22,9 @@ class BlockWriter {
  public:
   /// Writes at the end of what `to` has; `base` is where that begins in the code memory. The sites
   /// of the block are there.
-  BlockWriter(codegen::Assembler& to, std::size_t base, Block& block, BlockScratch& scratch,
-              RegisterMap const& map = kCommonMap) noexcept
-      : to_{to}, base_{base}, block_{block}, scratch_{scratch}, map_{map} {
+  BlockWriter(codegen::Assembler& to, std::size_t base, Thunks const& thunks, Block& block,
+              BlockScratch& scratch, RegisterMap const& map = kCommonMap) noexcept
+      : to_{to}, base_{base}, thunks_{thunks}, block_{block}, scratch_{scratch}, map_{map} {
     scratch_.clear();
   }
 
@@ -119,8 +120,13 @@ class BlockWriter {
   void change_format(Site& site);
 
   // Ways out
+  void call(std::size_t thunk) { to_.call_to(distance_to(thunk)); }
+  void jump(std::size_t thunk) { to_.jump_to(distance_to(thunk)); }
+  [[nodiscard]] std::ptrdiff_t distance_to(std::size_t thunk) const noexcept {
+    return static_cast<std::ptrdiff_t>(thunk) - static_cast<std::ptrdiff_t>(base_);
+  }
   void return_unused(std::uint32_t count);
-  void leave_at(std::uint64_t pc, std::uint32_t unused);
+  void leave_at(Site const& site);
   void count_down(std::int32_t value);
   void go_to(std::uint64_t target, std::uint32_t unused);
   void link_to(std::uint64_t target, bool to_plain);
@@ -136,6 +142,7 @@ class BlockWriter {
 
   codegen::Assembler& to_;
   std::size_t base_;
+  Thunks const& thunks_;
   Block& block_;
   BlockScratch& scratch_;
   RegisterMap const& map_;

@@ -48,7 +48,7 @@ void BlockWriter::zero_cache_block(Site& site) {
     to_.bind(*missed);
     to_.mov(Width::qword, Reg::rax, Reg::rcx);
     to_.mov(Reg::rdx, site.instruction.rs1);
-    to_.call(in_frame(MUT_FRAME_OFFSET(translation.find_store)));
+    call(thunks_.find_store);
     to_.jump(Cond::below, *refused);
     look();
     to_.jump(Cond::below, *known);

@@ -63,7 +63,7 @@ void BlockWriter::check_floating_point(Site const& site) {
     to_.bind(*refused);
     if (block_.is_region) return leave_to_plain(site);
     to_.store(Width::dword, in_frame(MUT_FRAME_OFFSET(translation.interpret)), 1);
-    leave_at(site.pc, site.rest);
+    leave_at(site);
   });
 }
 

@@ -14,6 +14,7 @@
 namespace mutirao::machine {
 
 class Translator;
+struct Link;
 struct Site;
 
 /// From an address to its place in a table of the Tlb, in bytes: shifted, and masked.
@@ -88,14 +89,7 @@ struct TranslationState {
   std::uint64_t other_half = 0;  ///< of a division: the remainder, or the quotient
   Site const* hopped = nullptr;  ///< a region was left: the base of this may hop between pages
   std::uint32_t in_region = 0;   ///< a region was left because the budget was used up
-  void* link = nullptr;          ///< the Link by which code was left, if that can be led on
-  // Code that is called from everywhere; see thunks.h.
-  std::uint8_t const* leave = nullptr;
-  std::uint8_t const* call_out = nullptr;
-  std::array<std::uint8_t const*, 4> load_missed{};  ///< by the logarithm of the size
-  std::array<std::uint8_t const*, 4> store_missed{};
-  std::uint8_t const* find_load = nullptr;
-  std::uint8_t const* find_store = nullptr;
+  Link* link = nullptr;          ///< by which code was left, if that can be led on
 
   /// Of bases that hop: what leads to the host, for those behind the leader.
   std::uint64_t load_addends[32] = {};

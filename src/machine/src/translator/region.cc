@@ -142,6 +142,12 @@ RegisterMap map_for(Uses const& uses) {
 
 // --- Pages ---------------------------------------------------------------------------------------
 
+/// (An immediate of a load or store has twelve bits.)
+PageCheck alone(Instruction const& i, bool hops) {
+  return {PageCheck::By::itself, hops, static_cast<std::int16_t>(i.imm),
+          static_cast<std::int16_t>(size_of_access(i.op))};
+}
+
 /// Accesses with the same base look once where its page is.
 void share_checks(std::span<Site> sites) {
   struct Leaders {
@@ -153,14 +159,14 @@ void share_checks(std::span<Site> sites) {
   auto const joined = [](Site* leader, Site const& site) {
     if (leader == nullptr) return false;
     auto& check = leader->check;
-    auto const low = std::min(check.low, site.instruction.imm);
+    auto const low = std::min<std::int32_t>(check.low, site.instruction.imm);
     auto const end = std::max(check.low + check.span,
                               site.instruction.imm + size_of_access(site.instruction.op));
     if (end - low > TranslationState::kSpans.back()) return false;
     check.by = PageCheck::By::leader;
     check.hops = check.hops || site.check.hops;
-    check.low = low;
-    check.span = end - low;
+    check.low = static_cast<std::int16_t>(low);
+    check.span = static_cast<std::int16_t>(end - low);
     return true;
   };
   for (auto& site : sites) {
@@ -175,7 +181,7 @@ void share_checks(std::span<Site> sites) {
         site.check.by = PageCheck::By::other_load;
         followers.emplace_back(&site, own.load);
       } else {
-        site.check = {PageCheck::By::itself, site.check.hops, i.imm, size_of_access(i.op)};
+        site.check = alone(i, site.check.hops);
         (is_store ? own.store : own.load) = &site;
       }
     }
@@ -186,7 +192,7 @@ void share_checks(std::span<Site> sites) {
 }
 
 [[nodiscard]] bool jumps_to_itself(Block const& block) {
-  return std::ranges::any_of(std::span{block.sites.get(), block.count}, [&](Site const& site) {
+  return std::ranges::any_of(block.sites, [&](Site const& site) {
     auto const& i = site.instruction;
     bool const direct = i.op == Op::jal || (i.op >= Op::beq && i.op <= Op::bgeu);
     return direct && site.pc + immediate(i) == block.pc;
@@ -253,7 +259,7 @@ void plan_walks(RegionPlan& plan, Uses const& uses) {
         found->span = to - from;
         site.check.by = PageCheck::By::walk;
       } else {
-        site.check = {PageCheck::By::itself, false, i.imm, size_of_access(i.op)};
+        site.check = alone(i, false);
       }
     }
     if (i.op == Op::addi && i.rd == i.rs1 && i.rd != 0) moved[i.rd] += i.imm;
@@ -267,7 +273,7 @@ void plan_walks(RegionPlan& plan, Uses const& uses) {
 
 }  // namespace
 
-RegionPlan plan_region(Block& entry) {
+RegionPlan plan_region(Block& entry, SiteArena& arena) {
   auto const loop = loop_around(entry);
   std::size_t count = 0;
   for (auto const* block : loop.blocks) count += block->count;
@@ -275,14 +281,13 @@ RegionPlan plan_region(Block& entry) {
   RegionPlan plan;
   plan.count = entry.count;
   for (auto const* block : loop.shortest) plan.round += block->count;
-  plan.sites = std::make_unique<Site[]>(count);
-  plan.sites_count = count;
-  std::span left{plan.sites.get(), count};
+  plan.sites = arena.take(count);
+  auto left = plan.sites;
   Uses uses;
   for (auto const* block : loop.blocks) {
     auto const sites = left.first(block->count);
     left = left.subspan(block->count);
-    std::copy_n(block->sites.get(), block->count, sites.begin());
+    std::ranges::copy(block->sites, sites.begin());
     share_checks(sites);
     bool const inner = holds(loop.shortest, block);
     for (auto const& site : sites) uses.count(site.instruction, inner ? 8 : 1);

@@ -1,11 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <span>
 #include <vector>
 
 #include "translator/block.h"
 #include "translator/registers.h"
+#include "translator/site_arena.h"
 
 namespace mutirao::machine {
 
@@ -15,8 +16,7 @@ namespace mutirao::machine {
 struct RegionPlan {
   std::uint32_t count = 0;  ///< instructions of the first run
   std::uint32_t round = 0;  ///< and of the shortest way from its begin back to it
-  std::unique_ptr<Site[]> sites;
-  std::size_t sites_count = 0;
+  std::span<Site> sites{};
   std::vector<Run> runs;  ///< the first is where it is entered
   RegisterMap map;
   std::vector<Walk> walks;
@@ -25,6 +25,6 @@ struct RegionPlan {
 };
 
 /// `entry` is a plain block that translates something.
-[[nodiscard]] RegionPlan plan_region(Block& entry);
+[[nodiscard]] RegionPlan plan_region(Block& entry, SiteArena& sites);
 
 }  // namespace mutirao::machine

@@ -158,6 +158,25 @@ Thunks write_thunks(Assembler& to, AccessFunction access, CallOutFunction call_o
   for (auto i = kSavedByCallee.size(); i-- > 0;) to.pop(kSavedByCallee[i]);
   to.ret();
 
+  auto const argument = [&] {  // behind the call
+    to.pop(Reg::rax);
+    to.load(Width::qword, Reg::rax, Mem{Reg::rax, 0});
+  };
+  auto const leave_at = [&](std::size_t pc) {
+    to.load(Width::qword, Reg::rcx, Mem{Reg::rax, static_cast<std::int32_t>(pc)});
+    to.store(Width::qword, in_frame(MUT_FRAME_OFFSET(hart.pc)), Reg::rcx);
+    to.jump(leave);
+  };
+  thunks.leave_by_link = to.size();
+  argument();
+  to.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.link)), Reg::rax);
+  leave_at(offsetof(Link, target));
+  thunks.leave_at_site = to.size();
+  argument();
+  to.movzx(Width::word, Reg::rcx, Mem{Reg::rax, offsetof(Site, rest)});
+  to.alu(Alu::add, Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)), Reg::rcx);
+  leave_at(offsetof(Site, pc));
+
   auto const accessed = reinterpret_cast<std::uint64_t>(access);
   for (unsigned i = 0; i < 4; ++i) {
     thunks.load_missed[i] =

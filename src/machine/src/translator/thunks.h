@@ -26,6 +26,10 @@ struct Thunks {
   std::size_t enter = 0;
   /// Jumped to. The state is put into the frame; pc is there already.
   std::size_t leave = 0;
+  /// Called, and do not return: leave as well. Behind the call lies the address of the Link that
+  /// leads nowhere yet, or of the Site that pc is to be at and that was counted and not begun.
+  std::size_t leave_by_link = 0;
+  std::size_t leave_at_site = 0;
   /// Called with the address in rax, the number of its base in rdx and the Site in rcx. When the
   /// Tlb knows the page, the base is known to be in that page from now on: carry clear. Otherwise
   /// the access is made: carry set. All registers of the guest are as they have to be.

@@ -41,10 +41,10 @@ Result<std::unique_ptr<Translator>> Translator::make(HartFrame& frame, Bus& bus,
                                                      std::size_t code_bytes,
                                                      std::uint32_t samples_of_hot) {
   if (__builtin_cpu_supports("bmi") == 0 || __builtin_cpu_supports("bmi2") == 0 ||
-      __builtin_cpu_supports("lzcnt") == 0 || __builtin_cpu_supports("fma") == 0 ||
-      __builtin_cpu_supports("popcnt") == 0)
+      __builtin_cpu_supports("avx2") == 0 || __builtin_cpu_supports("lzcnt") == 0 ||
+      __builtin_cpu_supports("fma") == 0 || __builtin_cpu_supports("popcnt") == 0)
     return fail(Fault::unsupported,
-                "this processor has no BMI2, FMA and LZCNT, which translation needs",
+                "this processor has no AVX2, BMI2, FMA and LZCNT, which translation needs",
                 "use the interpreter: --engine interp");
   auto code = MUT_TRY(codegen::CodeMemory::make(code_bytes));
   return std::unique_ptr<Translator>{
@@ -67,14 +67,6 @@ Translator::Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::Code
 
   auto& state = frame_.translation;
   state.translator = this;
-  state.leave = code_.executable() + thunks_.leave;
-  state.call_out = code_.executable() + thunks_.call_out;
-  for (unsigned i = 0; i < 4; ++i) {
-    state.load_missed[i] = code_.executable() + thunks_.load_missed[i];
-    state.store_missed[i] = code_.executable() + thunks_.store_missed[i];
-  }
-  state.find_load = code_.executable() + thunks_.find_load;
-  state.find_store = code_.executable() + thunks_.find_store;
   std::ranges::fill(state.patience, TranslationState::kPatience);
   auto const& tlb = core_.mmu.tlb();
   state.loads = tlb.load.entries.data();
@@ -193,6 +185,11 @@ void Translator::invalidate(Block& block) {
   stale_.push_back(blocks_.take(block));
 }
 
+/// For one more. (Instructions of which nothing becomes have sites all the same.)
+bool Translator::has_room() const noexcept {
+  return used_ + kBlockBytesMax <= code_.size() && sites_.bytes() <= code_.size();
+}
+
 /// All of them; not while one runs.
 void Translator::flush() {
   ++counts_.flushes;
@@ -200,6 +197,7 @@ void Translator::flush() {
   blocks_of_page_.clear();
   blocks_.clear();
   stale_.clear();
+  sites_.clear();
   pages_with_code_.clear();
   used_ = thunk_bytes_;
 }
@@ -224,11 +222,11 @@ void Translator::fill(Block& block, GuestAddress physical) {
   }
   block.count = count;
   if (count == 0) offset += 4;  // what is there may become another
-  block.sites = std::make_unique<Site[]>(count);
-  block.sites_count = count;
+  block.sites = sites_.take(count);
   auto pc = block.pc;
   for (std::uint32_t n = 0; n < count; ++n) {
-    block.sites[n] = {.instruction = found[n], .pc = pc, .rest = count - n};
+    block.sites[n] = {
+        .instruction = found[n], .pc = pc, .rest = static_cast<std::uint16_t>(count - n)};
     pc += found[n].length;
   }
   auto const end = page + std::min(offset, kPageSize);
@@ -249,6 +247,7 @@ GuestAddress Translator::second_page(Key const& key) {
 
 /// Nothing when the bytes may have changed meanwhile, or where they are.
 Block* Translator::translate(Key key) {
+  if (!has_room()) flush();
   auto block = std::make_unique<Block>();
   block->pc = key.pc;
   block->physical = key.physical;
@@ -268,8 +267,7 @@ Block* Translator::translate(Key key) {
   if (block->second != 0) settled = memory_.mark_code(block->second, 2, hart) && settled;
   if (!settled) return nullptr;
 
-  if (used_ + kBlockBytesMax > code_.size()) flush();
-  Run const run{key.pc, {block->sites.get(), block->count}, end};
+  Run const run{key.pc, block->sites, end};
   write(*block, {&run, 1}, kCommonMap);
   ++counts_.blocks;
   return &add(std::move(block));
@@ -278,7 +276,7 @@ Block* Translator::translate(Key key) {
 void Translator::write(Block& block, std::span<Run const> runs, RegisterMap const& map) {
   block.begin = used_;
   codegen::Assembler assembler{code_.writable().subspan(used_)};
-  BlockWriter{assembler, used_, block, scratch_, map}.write(runs);
+  BlockWriter{assembler, used_, thunks_, block, scratch_, map}.write(runs);
   MUT_ASSERT(!assembler.full());
   block.bytes = assembler.size();
   used_ += aligned(assembler.size());
@@ -297,21 +295,20 @@ Block& Translator::make_region(Block& block) {
   if (auto* const before = blocks_.find({block.physical, block.pc, block.context | kPlainMode}))
     invalidate(*before);
   MUT_ASSERT(block.second == 0);  // a region lies in one page
-  auto plan = plan_region(block);
+  auto plan = plan_region(block, sites_);
   auto region = std::make_unique<Block>();
   region->pc = block.pc;
   region->physical = block.physical;
   region->context = block.context;
   region->privilege = block.privilege;
   region->count = plan.count;
-  region->sites_count = plan.sites_count;
   region->lines = plan.lines;
   region->round = plan.round;
   region->unit = plan.unit;
   region->walks = std::move(plan.walks);
   region->is_region = true;
   region->plain = &block;
-  region->sites = std::move(plan.sites);
+  region->sites = plan.sites;
   write(*region, plan.runs, plan.map);
   ++counts_.regions;
   counts_.walks += region->walks.size();
@@ -532,7 +529,7 @@ void Translator::make_anew(Site const& hopped) {
   auto const page = physical ? blocks_of_page_.find(*physical & ~kPageMask) : blocks_of_page_.end();
   if (page == blocks_of_page_.end()) return;
   auto const found = std::ranges::find_if(page->second, [&](Block const* block) {
-    auto const sites = block->all_sites();
+    auto const& sites = block->sites;
     return block->is_region && &hopped >= sites.data() && &hopped < sites.data() + sites.size();
   });
   if (found == page->second.end()) return;
@@ -550,10 +547,10 @@ void Translator::make_anew(Site const& hopped) {
     return other == slot || (misses > TranslationState::kPatience / 4 &&
                              hart_.steps - patience_since_[other] < misses * seldom);
   };
-  for (auto const& site : region.all_sites()) {
+  for (auto const& site : region.sites) {
     if (!hops(site)) continue;
     for (auto* block : page->second)
-      for (auto& same : block->all_sites())
+      for (auto& same : block->sites)
         if (same.pc == site.pc) same.check.hops = true;
   }
   auto& plain = *region.plain;
@@ -561,7 +558,7 @@ void Translator::make_anew(Site const& hopped) {
   auto kept = blocks_.take(plain);
   plain.context &= ~kPlainMode;
   blocks_.add(std::move(kept));
-  if (used_ + kBlockBytesMax <= code_.size()) make_region(plain);
+  if (has_room()) make_region(plain);
 }
 
 /// The slice is over: the block that would have gone on is likely one of those that run most.
@@ -570,7 +567,7 @@ Block* Translator::sample() {
   if (block == nullptr || block->count == 0 || block->is_region || block->second != 0 ||
       ++block->samples < samples_of_hot_)
     return block;
-  if (used_ + kBlockBytesMax > code_.size()) return block;
+  if (!has_room()) return block;
   return &make_region(*block);
 }
 
@@ -614,8 +611,7 @@ Translator::Stop Translator::run(std::uint64_t budget) {
       ++hart_.steps_trapped;
       take_exception(core_, *std::exchange(exception_, std::nullopt));
       admit_ = true;
-    } else if (auto* const link = static_cast<Link*>(frame_.translation.link);
-               link != nullptr && !code_written_) {
+    } else if (auto* const link = frame_.translation.link; link != nullptr && !code_written_) {
       auto const flushes = counts_.flushes;
       next = find_block(link->to_plain);
       // Room for the next block may have been made by throwing all away, this jump too; and while

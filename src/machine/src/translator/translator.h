@@ -17,6 +17,7 @@
 #include "translator/block_scratch.h"
 #include "translator/block_table.h"
 #include "translator/frame.h"
+#include "translator/site_arena.h"
 #include "translator/thunks.h"
 
 namespace mutirao::machine {
@@ -35,7 +36,8 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   /// made of it.
   static constexpr std::uint32_t kSamplesOfHot = 3;
 
-  /// All outlive this. Fails with unsupported on a host without BMI2 and LZCNT, else as CodeMemory.
+  /// All outlive this. Fails with unsupported on a host without AVX2, BMI2, FMA and LZCNT, else as
+  /// CodeMemory.
   [[nodiscard]] static Result<std::unique_ptr<Translator>> make(
       HartFrame& frame, Bus& bus, HartHost& host, std::size_t code_bytes = kCodeBytes,
       std::uint32_t samples_of_hot = kSamplesOfHot);
@@ -74,6 +76,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   void make_anew(Site const& hopped);
   void fill(Block& block, GuestAddress physical);
   void invalidate(Block& block);
+  [[nodiscard]] bool has_room() const noexcept;
   void flush();
   void lead_on(Link& link, Block& to);
   void leave_to_stub(Link& link);
@@ -118,6 +121,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
 
   BlockTable blocks_;
   BlockScratch scratch_;
+  SiteArena sites_;
   std::unordered_map<GuestAddress, std::vector<Block*>> blocks_of_page_;
   std::array<Block*, TranslationState::kTargets> target_blocks_{};  // of the targets in the frame
   std::vector<std::unique_ptr<Block>> stale_;                       // that may still be executing

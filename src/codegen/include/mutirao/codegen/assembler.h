@@ -121,6 +121,11 @@ class Assembler {
   [[nodiscard]] std::size_t jump_to_patch() noexcept;
   void call(Reg to) noexcept;
   void call(Mem to) noexcept;
+  /// To code that is there already: so many bytes from the begin of this.
+  void jump_to(std::ptrdiff_t offset) noexcept;
+  void call_to(std::ptrdiff_t offset) noexcept;
+  /// Data among the code, for whoever is called just before.
+  void data(std::uint64_t value) noexcept { put_all(value); }
   void ret() noexcept { put(0xc3); }
   void trap() noexcept;  // UD2
   void breakpoint() noexcept { put(0xcc); }
@@ -188,6 +193,7 @@ class Assembler {
   void vex(unsigned map, unsigned prefix, bool wide, std::uint8_t reg, std::uint8_t second,
            std::uint8_t rm) noexcept;
   void link(Label& to) noexcept;
+  void displacement_to(std::ptrdiff_t offset) noexcept;
 
   std::uint8_t* begin_;
   std::uint8_t* at_;
