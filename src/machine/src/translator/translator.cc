@@ -15,8 +15,9 @@ namespace {
 
 constexpr std::uint32_t kInstructionsMax = 64;    // of a block
 constexpr std::size_t kBlockBytesMax = 64 << 10;  // far more than the largest
-constexpr std::uint64_t kModeMask = 7;            // of a context of the Tlb
-constexpr unsigned kContextShift = 49;            // above the bits of an address that differ
+constexpr std::size_t kPreparedAhead = 16 << 10, kPrepareBytes = 256 << 10;
+constexpr std::uint64_t kModeMask = 7;  // of a context of the Tlb
+constexpr unsigned kContextShift = 49;  // above the bits of an address that differ
 
 /// A run's budget in one piece: how long a request for attention may go unseen.
 constexpr std::uint64_t kSliceMax = 50'000;
@@ -274,6 +275,11 @@ Block* Translator::translate(Key key) {
 }
 
 void Translator::write(Block& block, std::span<Run const> runs, RegisterMap const& map) {
+  if (used_ + kPreparedAhead > prepared_ && prepared_ < code_.size()) {
+    auto const bytes = std::min(kPrepareBytes, code_.size() - prepared_);
+    code_.prepare(prepared_, bytes);
+    prepared_ += bytes;
+  }
   block.begin = used_;
   codegen::Assembler assembler{code_.writable().subspan(used_)};
   BlockWriter{assembler, used_, thunks_, block, scratch_, map}.write(runs);

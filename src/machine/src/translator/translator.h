@@ -118,6 +118,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   std::uint32_t samples_of_hot_;
   std::size_t thunk_bytes_ = 0;
   std::size_t used_ = 0;  // of the code memory
+  std::size_t prepared_ = 0;
 
   BlockTable blocks_;
   BlockScratch scratch_;

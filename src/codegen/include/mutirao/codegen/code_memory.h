@@ -25,6 +25,9 @@ class CodeMemory {
   /// Where what is written at writable()[0] runs.
   [[nodiscard]] std::uint8_t const* executable() const noexcept { return executable_; }
   [[nodiscard]] std::size_t size() const noexcept { return bytes_; }
+  /// Has the system give the pages of [begin, begin + bytes) at once, in both places. Whoever
+  /// writes and runs them one after the other waits for each of them, twice, otherwise.
+  void prepare(std::size_t begin, std::size_t bytes) noexcept;
 
  private:
   CodeMemory(std::uint8_t* writable, std::uint8_t* executable, std::size_t bytes) noexcept
