@@ -494,6 +494,7 @@ void BlockWriter::instruction(Site& site) {
 
 /// From where the registers are between regions to where they are in this one.
 void BlockWriter::take_in() {
+  if (&map_ == &kCommonMap) return;
   for (auto const& [guest, host] : kPins)
     if (map_.x[guest] != host) to_.store(Width::qword, in_frame(offset_of_x(guest)), host);
   for (unsigned n = 0; n < 32; ++n) {
@@ -510,6 +511,7 @@ void BlockWriter::take_in() {
 
 /// And back. Leaves rax, rcx and rdx as they are.
 void BlockWriter::put_back() {
+  if (&map_ == &kCommonMap) return;
   if (!block_.walks.empty())
     to_.alu(Alu::add, Width::qword, *map_.budget, in_frame(MUT_FRAME_OFFSET(translation.deferred)));
   if (map_.budget)

@@ -32,23 +32,27 @@ struct TranslationState {
   /// does so with are known when it is translated: so this cache needs no hash, and finding where a
   /// load goes is no part of the time that it takes.
   static constexpr std::array<std::int32_t, 3> kSpans{8, 64, 512};
+  struct Page {
+    std::uint64_t begin = 0;
+    std::uint64_t addend = 0;
+    std::uint64_t room[kSpans.size()] = {};
+  };
+  /// Of all registers.
   struct Pages {
-    std::uint64_t room[kSpans.size()][32] = {};
-    std::uint64_t begin[32] = {};
-    std::uint64_t addend[32] = {};
+    std::array<Page, 32> of;
 
-    void forget() noexcept { std::memset(room, 0, sizeof room); }
-    /// The one that begins there.
-    void forget(std::uint64_t page) noexcept {
-      for (unsigned n = 0; n < 32; ++n) {
-        if (begin[n] != page) continue;
-        for (auto& each : room) each[n] = 0;
-      }
+    void forget() noexcept {
+      for (auto& page : of) std::ranges::fill(page.room, 0);
+    }
+    /// Those that begin there.
+    void forget(std::uint64_t begin) noexcept {
+      for (auto& page : of)
+        if (page.begin == begin) std::ranges::fill(page.room, 0);
     }
     /// Those in the lower half of the addresses, where a kernel has those of user mode.
     void forget_lower_half() noexcept {
-      for (auto& each : room)
-        for (unsigned n = 0; n < 32; ++n) each[n] &= std::uint64_t{0} - (begin[n] >> 63);
+      for (auto& page : of)
+        for (auto& room : page.room) room &= std::uint64_t{0} - (page.begin >> 63);
     }
   };
   /// Of a privilege.

@@ -150,10 +150,11 @@ void BlockWriter::set_if(Instruction const& i, Cond cond, bool is_immediate) {
 }
 
 void BlockWriter::multiply(Instruction const& i, Width width) {
-  auto const other = read(i.rs2, Reg::rcx);
-  bool const in_place = pinned(i.rd) && i.rd == i.rs1 && width == Width::qword;
-  auto const to = in_place ? pin(i.rd) : Reg::rax;
-  if (!in_place) read_into(to, i.rs1);
+  bool const onto_second = i.rd == i.rs2;
+  auto const first = onto_second ? i.rs2 : i.rs1;
+  auto const other = read(onto_second ? i.rs1 : i.rs2, Reg::rcx);
+  auto const to = width == Width::qword ? target_of(i.rd, Reg::rax) : Reg::rax;
+  if (!(pinned(i.rd) && to == pin(i.rd) && i.rd == first)) read_into(to, first);
   to_.imul(width, to, other);
   if (width == Width::dword) to_.movsx(Width::dword, to, to);
   written(i.rd, to);

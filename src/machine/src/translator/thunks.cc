@@ -64,7 +64,8 @@ void find_entry(Assembler& to, std::int32_t table) {
 /// The page of the entry at rdx is known from now on for the base register in rcx. Clears the
 /// carry.
 void remember_page(Assembler& to, std::int32_t pages) {
-  using Pages = TranslationState::Pages;
+  using Page = TranslationState::Page;
+  static_assert(sizeof(Page) == 5 * 8);
   auto const field = [&](std::size_t offset) {
     return Mem{kFrame, pages + static_cast<std::int32_t>(offset), Reg::rcx, 8};
   };
@@ -72,14 +73,15 @@ void remember_page(Assembler& to, std::int32_t pages) {
     to.load(Width::qword, Reg::rax, Mem{Reg::rdx, static_cast<std::int32_t>(from)});
     to.store(Width::qword, field(into), Reg::rax);
   };
+  to.lea(Width::qword, Reg::rcx, Mem{Reg::rcx, 0, Reg::rcx, 4});
   to.alu(Alu::add, Width::qword, Reg::rcx, in_frame(MUT_FRAME_OFFSET(translation.page_set)));
-  copy(offsetof(Tlb::Entry, addend), offsetof(Pages, addend));
-  copy(offsetof(Tlb::Entry, begin), offsetof(Pages, begin));
+  copy(offsetof(Tlb::Entry, addend), offsetof(Page, addend));
+  copy(offsetof(Tlb::Entry, begin), offsetof(Page, begin));
   to.load(Width::qword, Reg::rax, Mem{Reg::rdx, offsetof(Tlb::Entry, bytes)});
   std::int32_t before = 1;
   for (std::size_t n = 0; n < TranslationState::kSpans.size(); ++n) {
     to.alu(Alu::sub, Width::qword, Reg::rax, TranslationState::kSpans[n] - before);
-    to.store(Width::qword, field(offsetof(Pages, room) + n * sizeof Pages{}.room[0]), Reg::rax);
+    to.store(Width::qword, field(offsetof(Page, room) + 8 * n), Reg::rax);
     before = TranslationState::kSpans[n];
   }
 }

@@ -261,6 +261,7 @@ Block* Translator::translate(Key key) {
     auto const& last = block->sites[block->count - 1];
     end = last.pc + last.instruction.length;
   }
+  pages_with_code_.insert(key.pc / kPageSize);
   auto const room = kPageSize - (key.physical & kPageMask);
   auto const hart = static_cast<unsigned>(hart_.id);
   bool settled = memory_.mark_code(key.physical,
@@ -355,7 +356,6 @@ Block* Translator::find_block(bool plain) {
     }
     if (block == nullptr) block = translate(key);
   }
-  pages_with_code_.insert(hart_.pc / kPageSize);
   if (kernel_is_global_ && hart_.privilege == Privilege::supervisor &&
       !core_.mmu.tlb().global(core_.mmu.tlb().fetch, hart_.pc)) {
     kernel_is_global_ = false;
