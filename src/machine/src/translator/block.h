@@ -17,10 +17,11 @@ struct Block;
 struct PageCheck {
   enum class By : std::uint8_t {
     itself,
-    leader,       ///< it checks for others too, that have the same base: all of [low, low + span)
-    other_load,   ///< a leader before it, which was a load
-    other_store,  ///< or a store
-    walk,         ///< a Walk of the region, for many rounds at once
+    leader,        ///< it checks for others too, that have the same base: all of [low, low + span)
+    store_leader,  ///< a load that does, and for stores: where one may store, one may load
+    other_load,    ///< a leader before it, which was a load
+    other_store,   ///< or for stores
+    walk,          ///< a Walk of the region, for many rounds at once
   };
   By by = By::itself;
   bool hops = false;  ///< the base is in another page each time: the Tlb is asked at once

@@ -172,8 +172,11 @@ void BlockWriter::access_of_region(Site& site, bool is_store, Transfer transfer)
       to_.load(Width::qword, Reg::rax, PageFields{block_.privilege, i.rs1, is_store}.addend());
     return (this->*transfer)(site, Mem{walker, i.imm, addends[i.rs1].value_or(Reg::rax), 1});
   }
-  bool const leads = check.by == PageCheck::By::itself || check.by == PageCheck::By::leader;
-  bool const by_store = leads ? is_store : check.by == PageCheck::By::other_store;
+  bool const for_others =
+      check.by == PageCheck::By::leader || check.by == PageCheck::By::store_leader;
+  bool const leads = for_others || check.by == PageCheck::By::itself;
+  bool const by_store = check.by == PageCheck::By::other_store ||
+                        check.by == PageCheck::By::store_leader || (leads && is_store);
   if (leads && check.hops)
     ask_tlb(site, by_store);
   else if (leads)
@@ -185,7 +188,7 @@ void BlockWriter::access_of_region(Site& site, bool is_store, Transfer transfer)
     to_.load(Width::qword, Reg::rax, PageFields{block_.privilege, i.rs1, by_store}.addend());
   else if (!leads)
     to_.load(Width::qword, Reg::rax, in_frame(addends + 8 * i.rs1));
-  else if (check.by == PageCheck::By::leader)
+  else if (for_others)
     to_.store(Width::qword, in_frame(addends + 8 * i.rs1), Reg::rax);
   (this->*transfer)(site, Mem{base, i.imm, Reg::rax, 1});
 }

@@ -155,6 +155,7 @@ void share_checks(std::span<Site> sites) {
     Site* store = nullptr;
   };
   std::array<Leaders, 32> leaders{};
+  Site const* branch = nullptr;  // the last
   std::vector<std::pair<Site*, Site*>> followers;
   auto const joined = [](Site* leader, Site const& site) {
     if (leader == nullptr) return false;
@@ -163,7 +164,7 @@ void share_checks(std::span<Site> sites) {
     auto const end = std::max(check.low + check.span,
                               site.instruction.imm + size_of_access(site.instruction.op));
     if (end - low > TranslationState::kSpans.back()) return false;
-    check.by = PageCheck::By::leader;
+    if (check.by == PageCheck::By::itself) check.by = PageCheck::By::leader;
     check.hops = check.hops || site.check.hops;
     check.low = static_cast<std::int16_t>(low);
     check.span = static_cast<std::int16_t>(end - low);
@@ -174,6 +175,11 @@ void share_checks(std::span<Site> sites) {
     if (is_memory_access(i.op)) {
       auto& own = leaders[i.rs1];
       bool const is_store = is_store_access(i.op);
+      // What is loaded, changed and stored: nothing between can lead elsewhere.
+      if (is_store && own.store == nullptr && own.load > branch && joined(own.load, site)) {
+        own.load->check.by = PageCheck::By::store_leader;
+        own.store = own.load;
+      }
       if (joined(own.store, site)) {
         site.check.by = PageCheck::By::other_store;
         followers.emplace_back(&site, own.store);
@@ -185,10 +191,15 @@ void share_checks(std::span<Site> sites) {
         (is_store ? own.store : own.load) = &site;
       }
     }
+    if (i.op >= Op::beq && i.op <= Op::bgeu) branch = &site;
     if (calls_out(i.op)) leaders = {};
     if (writes_x(i)) leaders[i.rd] = {};
   }
-  for (auto const& [site, leader] : followers) site->check.hops = leader->check.hops;
+  for (auto const& [site, leader] : followers) {
+    site->check.hops = leader->check.hops;
+    if (leader->check.by == PageCheck::By::store_leader)
+      site->check.by = PageCheck::By::other_store;
+  }
 }
 
 [[nodiscard]] bool jumps_to_itself(Block const& block) {
