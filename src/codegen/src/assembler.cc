@@ -382,6 +382,17 @@ void Assembler::call(Reg to) noexcept {
 
 void Assembler::call(Mem to) noexcept { op_group(Width::dword, 0xff, 2, to); }
 
+void Assembler::call(Label& to) noexcept {
+  put(0xe8);
+  link(to);
+}
+
+std::size_t Assembler::call_to_patch(Label& first) noexcept {
+  while ((size() + 1) % 4 != 0 && !full_) put(0x90);
+  call(first);
+  return size() - 4;
+}
+
 void Assembler::trap() noexcept {
   put(kTwoBytes);
   put(0x0b);
