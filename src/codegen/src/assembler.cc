@@ -397,6 +397,17 @@ void Assembler::call_to(std::ptrdiff_t offset) noexcept {
   displacement_to(offset);
 }
 
+void Assembler::call(Label& to) noexcept {
+  put(0xe8);
+  link(to);
+}
+
+std::size_t Assembler::call_to_patch(Label& first) noexcept {
+  while ((size() + 1) % 4 != 0 && !full_) put(0x90);
+  call(first);
+  return size() - 4;
+}
+
 void Assembler::trap() noexcept {
   put(kTwoBytes);
   put(0x0b);

@@ -445,6 +445,28 @@ TEST(Assembler, leads_a_jump_elsewhere_while_code_runs) {
   }
 }
 
+TEST(Assembler, leads_a_call_elsewhere_from_where_it_led_first) {
+  std::size_t call = 0;
+  std::size_t other = 0;
+  Program program{[&](Assembler& to) {
+    Label first;
+    call = to.call_to_patch(first);
+    to.alu(Alu::add, Width::qword, Reg::rax, 100);  // where it comes back to
+    to.ret();
+    to.bind(first);
+    to.mov(Reg::rax, 7);
+    to.ret();
+    other = to.size();
+    to.mov(Reg::rax, 8);
+    to.ret();
+  }};
+  EXPECT_EQ(call % 4, 0u);
+  EXPECT_EQ(program(0), 107);
+  patch_jump(program.memory().writable().data() + call, program.memory().executable() + call,
+             program.memory().executable() + other);
+  EXPECT_EQ(program(0), 108);
+}
+
 TEST(Assembler, says_that_its_memory_is_full_and_writes_no_byte_beyond) {
   for (std::size_t room = 0; room < 40; ++room) {
     Bytes bytes(room + 8, 0x55);

@@ -57,12 +57,19 @@ struct Run {
   std::uint64_t next_pc = 0;  ///< behind the last, unless that jumps away
 };
 
-/// A jump out of a block to an address that is known.
+/// A jump or call out of a block to an address that is known.
 struct Link {
   std::uint64_t target = 0;
   std::size_t displacement = 0;  ///< of the jump, in the code memory
-  Block* to = nullptr;           ///< where it leads; nothing: to the stub that leaves
+  std::size_t stub = 0;          ///< what leaves, likewise
+  Block* to = nullptr;           ///< where it leads; nothing: to the stub
   bool to_plain = false;         ///< never to the region that begins there
+  bool returned_to = false;      ///< by what the block has called
+  /// Into another page: where the context lies, in the code memory, that it is led on for; 0 in the
+  /// same page. In other contexts the target is looked up.
+  std::size_t guard = 0;
+  std::uint32_t context = 0;  ///< that one
+  std::size_t place = 0;      ///< among the PageLinks
 };
 
 /// A run of the guest's instructions, translated: entered at its begin, left by its jumps.

@@ -314,85 +314,8 @@ void BlockWriter::count_down(std::int32_t value) {
 
 /// Back to the translator, before the instruction.
 void BlockWriter::leave_at(Site const& site) {
-  call(thunks_.leave_at_site);
-  to_.data(reinterpret_cast<std::uint64_t>(&site));
-}
-
-Label* BlockWriter::head_of(std::uint64_t pc) noexcept {
-  for (std::size_t n = 0; n < runs_.size(); ++n)
-    if (runs_[n].pc == pc) return &heads_[n];
-  return nullptr;
-}
-
-/// To an address that is known. In the same page it is led straight to its block, once there is
-/// one: that this page is where it was holds as long as code in it runs. Another page may have
-/// become another: that is looked up. So many instructions were counted and not begun.
-void BlockWriter::go_to(std::uint64_t target, std::uint32_t unused) {
-  // A block goes to itself by a link too: that may lead to a region, later.
-  if (auto* const head = head_of(target); head != nullptr && block_.is_region) {
-    if (unused != 0) count_down(-static_cast<std::int32_t>(unused));
-    return to_.jump(*head);
-  }
-  put_back();
-  return_unused(unused);
-  bool const crosses = (target & kPageMask) == kPageSize - 2;  // if it is no short one
-  if (((target ^ block_.pc) & ~kPageMask) == 0 && !crosses) return link_to(target, false);
-  // The same as for any target, but where to look is known.
-  Label unknown;
-  auto const slot = MUT_FRAME_OFFSET(translation.targets) +
-                    static_cast<std::int32_t>(sizeof(TranslationState::Target) *
-                                              TranslationState::target_slot(target));
-  to_.mov(Reg::rax, target);
-  to_.mov(Width::qword, Reg::rdx, Reg::rax);
-  to_.alu(Alu::xor_, Width::qword, Reg::rdx, in_frame(MUT_FRAME_OFFSET(translation.context_key)));
-  to_.alu(Alu::cmp, Width::qword, Reg::rdx, in_frame(slot));
-  to_.jump(Cond::not_equal, unknown);
-  to_.jump(in_frame(slot + 8));
-  to_.bind(unknown);
-  leave_for_target();
-}
-
-void BlockWriter::link_to(std::uint64_t target, bool to_plain) {
-  auto link = std::make_unique<Link>();
-  link->target = target;
-  link->to_plain = to_plain;
-  link->displacement = base_ + to_.jump_to_patch();
-  call(thunks_.leave_by_link);
-  to_.data(reinterpret_cast<std::uint64_t>(link.get()));
-  block_.links.push_back(std::move(link));
-}
-
-/// Out of a region, to the block that begins with the same instruction and has a way for all cases.
-void BlockWriter::leave_to_plain(Site const& site) {
-  put_back();
-  return_unused(site.rest);
-  link_to(site.pc, site.pc == block_.pc);
-}
-
-/// The address is in rax.
-void BlockWriter::look_up_target() {
-  static_assert(sizeof(TranslationState::Target) == 16 &&
-                offsetof(TranslationState::Target, code) == 8);
-  Label unknown;
-  auto const targets = MUT_FRAME_OFFSET(translation.targets);
-  to_.mov(Width::qword, Reg::rcx, Reg::rax);
-  to_.shift(codegen::Shift::shr, Width::qword, Reg::rcx, TranslationState::kTargetShift);
-  to_.alu(Alu::xor_, Width::dword, Reg::rcx, Reg::rax);
-  to_.alu(Alu::and_, Width::dword, Reg::rcx,
-          static_cast<std::int32_t>(2 * (TranslationState::kTargets - 1)));
-  to_.mov(Width::qword, Reg::rdx, Reg::rax);
-  to_.alu(Alu::xor_, Width::qword, Reg::rdx, in_frame(MUT_FRAME_OFFSET(translation.context_key)));
-  // Each slot is 16 bytes and stands for two of code.
-  to_.alu(Alu::cmp, Width::qword, Reg::rdx, Mem{kFrame, targets, Reg::rcx, 8});
-  to_.jump(Cond::not_equal, unknown);
-  to_.jump(Mem{kFrame, targets + 8, Reg::rcx, 8});
-  to_.bind(unknown);
-  leave_for_target();
-}
-
-void BlockWriter::leave_for_target() {
-  to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(hart.pc)), Reg::rax);
-  jump(thunks_.leave);
+  to_.mov(Reg::rax, reinterpret_cast<std::uint64_t>(&site));
+  jump(thunks_.leave_at_site);
 }
 
 void BlockWriter::branch(Site& site) {
@@ -440,24 +363,6 @@ void BlockWriter::fence_instructions(Site& site) {
   });
 }
 
-void BlockWriter::jump_register(Site& site) {
-  auto const& i = site.instruction;
-  read_into(Reg::rax, i.rs1);
-  if (i.imm != 0) to_.alu(Alu::add, Width::qword, Reg::rax, i.imm);
-  to_.alu(Alu::and_, Width::qword, Reg::rax, -2);
-  if (i.rd != 0) {
-    auto const next = site.pc + i.length;
-    if (pinned(i.rd)) {
-      to_.mov(pin(i.rd), next);
-    } else {
-      to_.mov(Reg::rcx, next);
-      to_.store(Width::qword, in_frame(offset_of_x(i.rd)), Reg::rcx);
-    }
-  }
-  put_back();
-  look_up_target();
-}
-
 // --- The block ---------------------------------------------------------------------------------
 
 void BlockWriter::instruction(Site& site) {
@@ -475,8 +380,7 @@ void BlockWriter::instruction(Site& site) {
   if (is_cache_block(i.op) || changes_context(i.op)) return call_out(site);
   switch (i.op) {
     case Op::jal:
-      if (i.rd != 0) constant(i.rd, site.pc + i.length);
-      return go_to(site.pc + immediate(i), 0);
+      return jump_known(site, site.pc + immediate(i));
     case Op::jalr:
       return jump_register(site);
     case Op::fence:

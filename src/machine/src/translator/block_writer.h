@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "mutirao/codegen/assembler.h"
@@ -88,7 +89,6 @@ class BlockWriter {
   void fence(Instruction const& i);
   void fence_instructions(Site& site);
   void branch(Site& site);
-  void jump_register(Site& site);
 
   // Floating point: floating_point_writer.cc
   using Label = codegen::Label;
@@ -128,12 +128,28 @@ class BlockWriter {
   void return_unused(std::uint32_t count);
   void leave_at(Site const& site);
   void count_down(std::int32_t value);
+
+  // Jumps: jump_writer.cc
+  enum class Way : std::uint8_t { jump, call };
+  void jump_known(Site const& site, std::uint64_t target);
+  void jump_register(Site const& site);
+  void return_from_call();
+  [[nodiscard]] std::optional<std::uint64_t> known_target(Site const& site) noexcept;
+  void open_call(std::uint64_t back);
+  void land(std::uint64_t back);
   void go_to(std::uint64_t target, std::uint32_t unused);
+  void lead_to(std::uint64_t target, Way way);
+  void lead_across(std::uint64_t target, Way way);
   void link_to(std::uint64_t target, bool to_plain);
-  void leave_to_plain(Site const& site);
-  void look_up_target();
+  Link& new_link(std::uint64_t target);
+  void leave_by(Link const& link);
   void leave_for_target();
+  void leave_to_plain(Site const& site);
+  void look_up_target(Way way);
+  void go_by(Mem code, Way way);
   [[nodiscard]] Label* head_of(std::uint64_t pc) noexcept;
+
+  // What is seldom
   void load_addend(Walk const& walk);
   void count_rounds(Walk const& walk);
   void set_out(std::uint32_t count);

@@ -23,6 +23,13 @@ inline constexpr unsigned kTlbShift =
 inline constexpr auto kTlbMask =
     static_cast<std::int32_t>((Tlb::kEntries - 1) * sizeof(Tlb::Entry));
 
+/// Of the host's stack, while translated code runs: a call of the guest that is open, and how many
+/// of them are known at most; see TranslationState::stack.
+inline constexpr std::int32_t kCallBytes = 16;
+inline constexpr std::int32_t kCallsMax = 256;
+/// Where in a call lies the address that it returns to in the guest.
+inline constexpr std::int32_t kReturnOfCall = 8;
+
 /// What translated code keeps besides the hart. Plain data at fixed offsets.
 struct TranslationState {
   /// The page that a register pointed into when it was last used as the base of a load, or of a
@@ -71,18 +78,23 @@ struct TranslationState {
     std::uint64_t key = kNoKey;
     std::uint8_t const* code = nullptr;
   };
-  static constexpr std::uint64_t kNoKey = 1;  // no instruction begins there
+  static constexpr std::uint64_t kNoKey = 1;                // no instruction begins there
+  static constexpr std::uint32_t kNoContext = 0x7fff'ffff;  // none is that large
   static constexpr unsigned kTargets = 65536;
   static constexpr unsigned kTargetShift = 15;  // functions lie at multiples of all kinds
   static constexpr unsigned target_slot(std::uint64_t pc) noexcept {
     return (pc ^ pc >> kTargetShift) / 2 % kTargets;
   }
 
-  Translator* translator = nullptr;   ///< whose code runs
-  std::int64_t budget = 0;            ///< instructions that may still be begun; see hurry()
-  std::uint64_t context_key = 0;      ///< xor the address: the key of a Target
-  std::uint64_t data_context = 0;     ///< as in the tags of the Tlb
-  Tlb::Entry const* loads = nullptr;  ///< the tables of the Tlb
+  Translator* translator = nullptr;  ///< whose code runs
+  std::int64_t budget = 0;           ///< instructions that may still be begun; see hurry()
+  std::uint64_t context_key = 0;     ///< xor the address: the key of a Target
+  /// The stack of the host while code runs: each call of the guest that is open adds where it
+  /// returns to, first for the guest, then for the host, so that the return is one of the host too.
+  std::uint8_t* stack = nullptr;        ///< while none is: above it lies what is no address
+  std::uint8_t* stack_limit = nullptr;  ///< from here on, none is added
+  std::uint64_t data_context = 0;       ///< as in the tags of the Tlb
+  Tlb::Entry const* loads = nullptr;    ///< the tables of the Tlb
   Tlb::Entry const* stores = nullptr;
   std::uint64_t host_to_physical = 0;  ///< added to where RAM lies in the host
   /// How floating point is done: the host's MXCSR in translated code, and around it.
@@ -126,6 +138,11 @@ struct TranslationState {
     shared.store(shared.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
   }
   static constexpr std::int64_t kHurry = std::int64_t{1} << 40;
+
+  /// What links between pages are led on for.
+  [[nodiscard]] std::uint32_t link_context() const noexcept {
+    return static_cast<std::uint32_t>(context_key >> 32);
+  }
 
   void forget_targets() noexcept {
     for (auto& each : targets) each.key = kNoKey;

@@ -32,6 +32,17 @@ std::int32_t size_of_access(Op op) noexcept {
   }
 }
 
+namespace {
+constexpr bool is_link_register(unsigned x) noexcept { return x == 1 || x == 5; }
+}  // namespace
+
+bool is_call(Instruction const& i) noexcept {
+  return (i.op == Op::jal || i.op == Op::jalr) && is_link_register(i.rd);
+}
+bool is_return(Instruction const& i) noexcept {
+  return i.op == Op::jalr && i.rd == 0 && i.imm == 0 && is_link_register(i.rs1);
+}
+
 bool writes_x(Instruction const& i) noexcept {
   if (is_store_access(i.op) || (i.op >= Op::beq && i.op <= Op::bgeu)) return false;
   if (!is_floating_point(i.op)) return true;

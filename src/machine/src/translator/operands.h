@@ -13,6 +13,11 @@ namespace mutirao::machine {
 /// In bytes.
 [[nodiscard]] std::int32_t size_of_access(Op op) noexcept;
 
+/// As the convention says it to processors that foresee where functions return to (Unpriv. 2.5.1):
+/// a jump that keeps the address behind it in ra or t0, and one that goes to the address in those.
+[[nodiscard]] bool is_call(Instruction const& i) noexcept;
+[[nodiscard]] bool is_return(Instruction const& i) noexcept;
+
 /// Whether rd is one of x, and is written.
 [[nodiscard]] bool writes_x(Instruction const& i) noexcept;
 /// Whether rs1 is one of x.

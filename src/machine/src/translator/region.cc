@@ -25,11 +25,13 @@ bool holds(std::vector<Block*> const& blocks, Block const* block) {
 
 Block& plain(Block& block) { return block.is_region ? *block.plain : block; }
 
-/// The blocks that `block` has led to, in its page.
+/// The blocks that `block` has led to, in its page; not where a call returns to, for what was
+/// called has the registers where they are between regions.
 std::vector<Block*> successors(Block const& block) {
   std::vector<Block*> found;
   for (auto const& link : block.links)
-    if (link->to != nullptr && link->to->count > 0) found.push_back(&plain(*link->to));
+    if (link->to != nullptr && link->guard == 0 && !link->returned_to && link->to->count > 0)
+      found.push_back(&plain(*link->to));
   return found;
 }
 
@@ -248,7 +250,9 @@ std::array<Way, 32> ways_of(std::span<Site const> sites) {
 /// What of a loop can do without checks of its own, and the registers that this takes.
 void plan_walks(RegionPlan& plan, Uses const& uses) {
   auto const sites = plan.runs.front().sites;
-  auto const calls = [](Site const& site) { return calls_out(site.instruction.op); };
+  auto const calls = [](Site const& site) {
+    return calls_out(site.instruction.op) || is_call(site.instruction);
+  };
   if (plan.runs.size() != 1 || !plan.map.budget || std::ranges::any_of(sites, calls)) return;
   auto const ways = ways_of(sites);
   std::array<std::int32_t, 32> moved{};  // since the round began

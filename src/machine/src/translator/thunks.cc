@@ -18,6 +18,10 @@ using codegen::Width;
 
 constexpr std::array kSavedByCallee{Reg::rbx, Reg::rbp, Reg::r12, Reg::r13, Reg::r14, Reg::r15};
 
+/// Below them: what is no call, so that no return takes it for one, at a multiple of 16.
+constexpr std::int32_t kStackBytes = kCallBytes + 8;
+constexpr std::int32_t kNoReturn = 1;  // no instruction begins there
+
 void spill_pins(Assembler& to) {
   for (auto const& [guest, host] : kPins)
     to.store(Width::qword, in_frame(offset_of_x(guest)), host);
@@ -107,7 +111,6 @@ std::size_t write_missed(Assembler& to, unsigned size, std::int32_t table, std::
                          std::uint64_t function, Label& leave) {
   auto const begin = to.size();
   Label missed;
-  Label gone;
   to.push(Reg::rcx);
   if (size > 1) {  // in two pages
     to.lea(Width::qword, Reg::rcx, Mem{Reg::rax, static_cast<std::int32_t>(size - 1)});
@@ -129,55 +132,72 @@ std::size_t write_missed(Assembler& to, unsigned size, std::int32_t table, std::
     to.mov(Width::qword, Reg::rsi, Reg::rax);
     to.mov(Width::qword, Reg::rdx, Reg::rcx);
   });
-  to.jump(Cond::not_equal, gone);
+  to.jump(Cond::not_equal, leave);
   to.alu(Alu::cmp, Width::dword, Reg::rax, 1);  // 0 is below: sets the carry
   to.ret();
-  to.bind(gone);
-  to.alu(Alu::add, Width::qword, Reg::rsp, 8);
-  to.jump(leave);
   return begin;
 }
 
 }  // namespace
 
+Mem write_look_up(Assembler& to, Label& unknown) {
+  static_assert(sizeof(TranslationState::Target) == 16);
+  auto const targets = MUT_FRAME_OFFSET(translation.targets);
+  constexpr std::int32_t kCode = offsetof(TranslationState::Target, code);
+  to.mov(Width::qword, Reg::rcx, Reg::rdx);
+  to.shift(Shift::shr, Width::qword, Reg::rcx, TranslationState::kTargetShift);
+  to.alu(Alu::xor_, Width::dword, Reg::rcx, Reg::rdx);
+  to.alu(Alu::and_, Width::dword, Reg::rcx,
+         static_cast<std::int32_t>(2 * (TranslationState::kTargets - 1)));
+  to.alu(Alu::xor_, Width::qword, Reg::rdx, in_frame(MUT_FRAME_OFFSET(translation.context_key)));
+  // Each slot is 16 bytes and stands for two of code.
+  to.alu(Alu::cmp, Width::qword, Reg::rdx, Mem{kFrame, targets, Reg::rcx, 8});
+  to.jump(Cond::not_equal, unknown);
+  return {kFrame, targets + kCode, Reg::rcx, 8};
+}
+
 Thunks write_thunks(Assembler& to, AccessFunction access, CallOutFunction call_out) {
   Thunks thunks;
   thunks.enter = to.size();
   for (auto const reg : kSavedByCallee) to.push(reg);
-  to.alu(Alu::sub, Width::qword, Reg::rsp, 8);
+  to.alu(Alu::sub, Width::qword, Reg::rsp, kStackBytes);
   to.lea(Width::qword, kFrame, Mem{Reg::rdi, kFrameBias});
   to.mov(Width::qword, Reg::rax, Reg::rsi);
+  to.store(Width::qword, Mem{Reg::rsp, kReturnOfCall}, kNoReturn);
+  to.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.stack)), Reg::rsp);
+  to.lea(Width::qword, Reg::rcx, Mem{Reg::rsp, -kCallBytes * kCallsMax});
+  to.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.stack_limit)), Reg::rcx);
   to.load_mxcsr(in_frame(MUT_FRAME_OFFSET(translation.guest_mxcsr)));
   load_pins(to);
   to.jump(Reg::rax);
+
+  Label leave_by_link;
+  auto const target = Mem{Reg::rax, offsetof(Link, target)};
+  thunks.look_up_link = to.size();
+  to.load(Width::qword, Reg::rdx, target);
+  to.jump(write_look_up(to, leave_by_link));
+  to.bind(leave_by_link);
+  thunks.leave_by_link = to.size();
+  to.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.link)), Reg::rax);
+  to.load(Width::qword, Reg::rax, target);
+  to.store(Width::qword, in_frame(MUT_FRAME_OFFSET(hart.pc)), Reg::rax);
 
   Label leave;
   to.bind(leave);
   thunks.leave = to.size();
   spill_pins(to);
   use_mxcsr_of_host(to);
-  to.alu(Alu::add, Width::qword, Reg::rsp, 8);
+  to.load(Width::qword, Reg::rsp, in_frame(MUT_FRAME_OFFSET(translation.stack)));
+  to.alu(Alu::add, Width::qword, Reg::rsp, kStackBytes);
   for (auto i = kSavedByCallee.size(); i-- > 0;) to.pop(kSavedByCallee[i]);
   to.ret();
 
-  auto const argument = [&] {  // behind the call
-    to.pop(Reg::rax);
-    to.load(Width::qword, Reg::rax, Mem{Reg::rax, 0});
-  };
-  auto const leave_at = [&](std::size_t pc) {
-    to.load(Width::qword, Reg::rcx, Mem{Reg::rax, static_cast<std::int32_t>(pc)});
-    to.store(Width::qword, in_frame(MUT_FRAME_OFFSET(hart.pc)), Reg::rcx);
-    to.jump(leave);
-  };
-  thunks.leave_by_link = to.size();
-  argument();
-  to.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.link)), Reg::rax);
-  leave_at(offsetof(Link, target));
   thunks.leave_at_site = to.size();
-  argument();
   to.movzx(Width::word, Reg::rcx, Mem{Reg::rax, offsetof(Site, rest)});
   to.alu(Alu::add, Width::qword, in_frame(MUT_FRAME_OFFSET(translation.budget)), Reg::rcx);
-  leave_at(offsetof(Site, pc));
+  to.load(Width::qword, Reg::rax, Mem{Reg::rax, offsetof(Site, pc)});
+  to.store(Width::qword, in_frame(MUT_FRAME_OFFSET(hart.pc)), Reg::rax);
+  to.jump(leave);
 
   auto const accessed = reinterpret_cast<std::uint64_t>(access);
   for (unsigned i = 0; i < 4; ++i) {
@@ -197,12 +217,8 @@ Thunks write_thunks(Assembler& to, AccessFunction access, CallOutFunction call_o
   thunks.call_out = to.size();
   call_function(to, reinterpret_cast<std::uint64_t>(call_out),
                 [&] { to.mov(Width::qword, Reg::rsi, Reg::rcx); });
-  Label gone;
-  to.jump(Cond::not_equal, gone);
+  to.jump(Cond::not_equal, leave);
   to.ret();
-  to.bind(gone);
-  to.alu(Alu::add, Width::qword, Reg::rsp, 8);
-  to.jump(leave);
   return thunks;
 }
 

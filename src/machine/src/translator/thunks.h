@@ -26,9 +26,11 @@ struct Thunks {
   std::size_t enter = 0;
   /// Jumped to. The state is put into the frame; pc is there already.
   std::size_t leave = 0;
-  /// Called, and do not return: leave as well. Behind the call lies the address of the Link that
-  /// leads nowhere yet, or of the Site that pc is to be at and that was counted and not begun.
+  /// Jumped to with a Link in rax: leaves by it.
   std::size_t leave_by_link = 0;
+  /// Jumped to or called likewise: goes to where it leads in this context, or leaves by it.
+  std::size_t look_up_link = 0;
+  /// Jumped to with a Site in rax: leaves, and pc is there; it was counted and not begun.
   std::size_t leave_at_site = 0;
   /// Called with the address in rax, the number of its base in rdx and the Site in rcx. When the
   /// Tlb knows the page, the base is known to be in that page from now on: carry clear. Otherwise
@@ -42,6 +44,10 @@ struct Thunks {
   /// Called with the Site in rcx: executes the instruction.
   std::size_t call_out = 0;
 };
+
+/// Where the code is of the address in rdx, in this context: to be jumped to. Goes to `unknown`
+/// when that is not known. Uses rcx and rdx.
+[[nodiscard]] codegen::Mem write_look_up(codegen::Assembler& to, codegen::Label& unknown);
 
 /// At the begin of the code memory.
 [[nodiscard]] Thunks write_thunks(codegen::Assembler& to, AccessFunction access,

@@ -1,6 +1,7 @@
 #include "translator/translator.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "hart/atomics.h"
 #include "hart/floating_point.h"
@@ -126,10 +127,14 @@ void Translator::data_mappings_changed(std::uint64_t const* address) noexcept {
 void Translator::code_mappings_changed(std::uint64_t const* address) noexcept {
   if (address != nullptr && !pages_with_code_.contains(*address / kPageSize)) return;
   code_moved_ = true;
-  if (address != nullptr) return frame_.translation.forget_targets(*address);
+  if (address != nullptr) {
+    frame_.translation.forget_targets(*address);
+    while (auto* const link = page_links_.any_into(*address)) take_away(*link);
+    return;
+  }
   kernel_is_global_ = true;
   take_contexts();
-  frame_.translation.forget_targets();
+  forget_targets();
 }
 
 void Translator::code_was_written(GuestAddress address, std::uint64_t size) {
@@ -149,19 +154,39 @@ void Translator::code_was_written(GuestAddress address, std::uint64_t size) {
 
 // --- Blocks ------------------------------------------------------------------------------------
 
-void Translator::lead_on(Link& link, Block& to) {
+void Translator::lead_on(Link& link, Block& to, std::uint32_t context) {
   MUT_ASSERT(link.to == nullptr);
-  codegen::patch_jump(code_.writable().data() + link.displacement,
-                      code_.executable() + link.displacement, code_of(to));
+  auto* const code = code_.writable().data();
+  codegen::patch_jump(code + link.displacement, code_.executable() + link.displacement,
+                      code_of(to));
   link.to = &to;
   to.incoming.push_back(&link);
+  if (link.guard == 0) return;
+  link.context = context;
+  std::memcpy(code + link.guard, &context, sizeof context);
+  page_links_.add(link);
 }
 
+/// The block where it led still counts it among those that come in.
 void Translator::leave_to_stub(Link& link) {
-  codegen::patch_jump(code_.writable().data() + link.displacement,
-                      code_.executable() + link.displacement,
-                      code_.executable() + link.displacement + 4);
+  auto* const code = code_.writable().data();
+  codegen::patch_jump(code + link.displacement, code_.executable() + link.displacement,
+                      code_.executable() + link.stub);
   link.to = nullptr;
+  if (link.guard == 0) return;
+  std::memcpy(code + link.guard, &TranslationState::kNoContext, sizeof link.context);
+  page_links_.take(link);
+}
+
+void Translator::take_away(Link& link) {
+  std::erase(link.to->incoming, &link);
+  leave_to_stub(link);
+}
+
+/// Whatever led from page to page.
+void Translator::forget_targets() noexcept {
+  frame_.translation.forget_targets();
+  while (auto* const link = page_links_.any()) take_away(*link);
 }
 
 /// Nobody comes into it any more; who is inside goes on to its end.
@@ -170,11 +195,8 @@ void Translator::invalidate(Block& block) {
   block.stale = true;
   for (auto* link : block.incoming) leave_to_stub(*link);
   block.incoming.clear();
-  for (auto const& link : block.links) {
-    if (link->to == nullptr) continue;
-    std::erase(link->to->incoming, link.get());
-    leave_to_stub(*link);
-  }
+  for (auto const& link : block.links)
+    if (link->to != nullptr) take_away(*link);
   auto& target = frame_.translation.targets[TranslationState::target_slot(block.pc)];
   if (target.code == code_of(block)) target = {};
   for (auto const physical : {block.physical & ~kPageMask, block.second}) {
@@ -196,6 +218,7 @@ void Translator::flush() {
   ++counts_.flushes;
   frame_.translation.forget_targets();
   blocks_of_page_.clear();
+  page_links_.clear();
   blocks_.clear();
   stale_.clear();
   sites_.clear();
@@ -325,8 +348,9 @@ Block& Translator::make_region(Block& block) {
   blocks_.add(std::move(kept));
   auto& made = add(std::move(region));
   for (auto* link : std::exchange(block.incoming, {})) {
+    auto const context = link->context;
     leave_to_stub(*link);
-    lead_on(*link, made);
+    lead_on(*link, made, context);
   }
   auto const slot = TranslationState::target_slot(block.pc);
   auto& target = frame_.translation.targets[slot];
@@ -359,7 +383,7 @@ Block* Translator::find_block(bool plain) {
   if (kernel_is_global_ && hart_.privilege == Privilege::supervisor &&
       !core_.mmu.tlb().global(core_.mmu.tlb().fetch, hart_.pc)) {
     kernel_is_global_ = false;
-    state.forget_targets();
+    forget_targets();
     take_contexts();
   }
   if (plain) return block;
@@ -623,9 +647,10 @@ Translator::Stop Translator::run(std::uint64_t budget) {
       // Room for the next block may have been made by throwing all away, this jump too; and while
       // other harts were waited for, its block may have become stale.
       // And what crosses into another page is looked up each time.
-      if (next != nullptr && flushes == counts_.flushes && !code_written_ && link->to == nullptr &&
-          next->second == 0)
-        lead_on(*link, *next);
+      if (next != nullptr && flushes == counts_.flushes && !code_written_ && next->second == 0) {
+        if (link->to != nullptr) take_away(*link);  // it was for another context
+        lead_on(*link, *next, frame_.translation.link_context());
+      }
     } else if (hart_.steps + kSampleRoom > steps_at_end_ && frame_.translation.in_region == 0 &&
                !code_written_ && !admit_) {  // an interrupt may lead it elsewhere first
       next = sample();

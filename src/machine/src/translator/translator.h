@@ -17,6 +17,7 @@
 #include "translator/block_scratch.h"
 #include "translator/block_table.h"
 #include "translator/frame.h"
+#include "translator/page_links.h"
 #include "translator/site_arena.h"
 #include "translator/thunks.h"
 
@@ -78,8 +79,10 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   void invalidate(Block& block);
   [[nodiscard]] bool has_room() const noexcept;
   void flush();
-  void lead_on(Link& link, Block& to);
+  void lead_on(Link& link, Block& to, std::uint32_t context);
   void leave_to_stub(Link& link);
+  void take_away(Link& link);
+  void forget_targets() noexcept;
   [[nodiscard]] std::uint8_t const* code_of(Block const& block) const noexcept {
     return code_.executable() + block.begin;
   }
@@ -123,6 +126,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   BlockTable blocks_;
   BlockScratch scratch_;
   SiteArena sites_;
+  PageLinks page_links_;
   std::unordered_map<GuestAddress, std::vector<Block*>> blocks_of_page_;
   std::array<Block*, TranslationState::kTargets> target_blocks_{};  // of the targets in the frame
   std::vector<std::unique_ptr<Block>> stale_;                       // that may still be executing

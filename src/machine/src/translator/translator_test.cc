@@ -8,58 +8,13 @@
 #include <gtest/gtest.h>
 
 #include "hart/difference.h"
-#include "testing/test_hart.h"
+#include "testing/engine_side.h"
 #include "translator/random_program.h"
 
 namespace mutirao::machine {
 namespace {
 
-constexpr GuestAddress kRam = 0x80000000;
-constexpr std::uint64_t kRamBytes = 16 << 20;
-
-/// A hart with memory of its own, interpreted or translated.
-class Side {
- public:
-  explicit Side(bool translated) {
-    if (translated)
-      translator_ = *Translator::make(*frame_, bus_, host_, 4 << 20, 1);
-    else
-      interpreter_ = std::make_unique<Interpreter>(frame_->hart, bus_, host_);
-    // The modes below may touch all memory.
-    hart().pmpaddr[0] = ~std::uint64_t{0} >> 10;
-    hart().pmpcfg[0] = 0x1F;
-    core().mmu.rules_changed();
-  }
-  [[nodiscard]] Hart& hart() { return frame_->hart; }
-  [[nodiscard]] Core& core() { return translator_ ? translator_->core() : interpreter_->core(); }
-  [[nodiscard]] GuestMemory& memory() { return *memory_; }
-  [[nodiscard]] Translator& translator() { return *translator_; }
-  Interpreter::Stop run(std::uint64_t budget) {
-    return translator_ ? translator_->run(budget) : interpreter_->run(budget);
-  }
-  void put(GuestAddress address, assembler::Code const& code) {
-    for (auto const word : code.words()) {
-      ASSERT_TRUE(memory_->store(address, word));
-      address += 4;
-    }
-  }
-
- private:
-  struct Host final : HartHost {
-    Hart* hart = nullptr;
-    std::uint64_t time() override { return hart->steps / 8; }
-  };
-  std::unique_ptr<GuestMemory> memory_ = *GuestMemory::create(kRam, kRamBytes);
-  Bus bus_{*memory_};
-  Host host_;
-  std::unique_ptr<HartFrame> frame_ = [this] {
-    auto frame = std::make_unique<HartFrame>();
-    host_.hart = &frame->hart;
-    return frame;
-  }();
-  std::unique_ptr<Interpreter> interpreter_;
-  std::unique_ptr<Translator> translator_;
-};
+constexpr GuestAddress kRam = EngineSide::kRam;
 
 /// Both engines, side by side.
 class Comparison {
@@ -215,7 +170,7 @@ class Comparison {
       put(kTables + 8192, slot, entry(kRam + 4096 * to, kLeaf));
     }
   }
-  static void enter_supervisor(Side& side) {
+  static void enter_supervisor(EngineSide& side) {
     side.hart().privilege = Privilege::supervisor;
     side.hart().satp = std::uint64_t{8} << 60 | kTables / 4096;
     side.core().mmu.context_changed();
@@ -260,8 +215,8 @@ class Comparison {
     return {reinterpret_cast<std::uint8_t const*>(halves.data()), halves.size() * 2};
   }
   bool paged_;
-  Side interpreted_{false};
-  Side translated_{true};
+  EngineSide interpreted_{false};
+  EngineSide translated_{true};
 };
 
 /// More of them: MUTIRAO_AUDIT_PROGRAMS=1000000, some of them from MUTIRAO_AUDIT_SEED on.

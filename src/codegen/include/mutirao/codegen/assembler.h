@@ -124,8 +124,9 @@ class Assembler {
   /// To code that is there already: so many bytes from the begin of this.
   void jump_to(std::ptrdiff_t offset) noexcept;
   void call_to(std::ptrdiff_t offset) noexcept;
-  /// Data among the code, for whoever is called just before.
-  void data(std::uint64_t value) noexcept { put_all(value); }
+  void call(Label& to) noexcept;
+  /// Likewise a call, which leads to `first` until then.
+  [[nodiscard]] std::size_t call_to_patch(Label& first) noexcept;
   void ret() noexcept { put(0xc3); }
   void trap() noexcept;  // UD2
   void breakpoint() noexcept { put(0xcc); }
@@ -201,9 +202,9 @@ class Assembler {
   bool full_ = false;
 };
 
-/// Makes the jump whose displacement lies at `displacement` lead to `target`; both are addresses as
-/// they run, and `written` is where the displacement can be written. Any thread may be on its way
-/// through it.
+/// Makes the jump or call whose displacement lies at `displacement` lead to `target`; both are
+/// addresses as they run, and `written` is where the displacement can be written. Any thread may be
+/// on its way through it.
 void patch_jump(std::uint8_t* written, std::uint8_t const* displacement,
                 std::uint8_t const* target) noexcept;
 
