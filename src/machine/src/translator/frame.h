@@ -29,6 +29,11 @@ inline constexpr std::int32_t kCallsMax = 256;
 /// Where in a call lies the address that it returns to in the guest.
 inline constexpr std::int32_t kReturnOfCall = 8;
 
+/// Zen 4 takes a load for one of what was just stored when the low ten bits of their displacements
+/// are the same, and starts over: dhrystone took twice as long where the budget lay so many bytes
+/// behind ra. What code reads all the time lies beside no register of the guest, modulo this.
+inline constexpr std::size_t kDistinct = 1024;
+
 /// What translated code keeps besides the hart. Plain data at fixed offsets.
 struct TranslationState {
   /// The page that a register pointed into when it was last used as the base of a load, or of a
@@ -38,10 +43,12 @@ struct TranslationState {
   /// does so with are known when it is translated: so this cache needs no hash, and finding where a
   /// load goes is no part of the time that it takes.
   static constexpr std::array<std::int32_t, 3> kSpans{8, 64, 512};
-  struct Pages {
-    std::uint64_t room[kSpans.size()][32] = {};
+  struct alignas(kDistinct) Pages {
+    std::uint64_t beside_registers[2][32] = {};  // see kDistinct
     std::uint64_t begin[32] = {};
     std::uint64_t addend[32] = {};
+    std::uint64_t beside_x[32] = {};
+    std::uint64_t room[kSpans.size()][32] = {};
 
     void forget() noexcept { std::memset(room, 0, sizeof room); }
     /// Those in the lower half of the addresses, where a kernel has those of user mode.
@@ -74,6 +81,9 @@ struct TranslationState {
     return (pc ^ pc >> kTargetShift) / 2 % kTargets;
   }
 
+  /// Of bases that hop: what leads to the host, for those behind the leader.
+  std::uint64_t load_addends[32] = {};
+  std::uint64_t store_addends[32] = {};
   Translator* translator = nullptr;  ///< whose code runs
   std::int64_t budget = 0;           ///< instructions that may still be begun; see hurry()
   std::uint64_t context_key = 0;     ///< xor the address: the key of a Target
@@ -104,9 +114,6 @@ struct TranslationState {
   std::uint8_t const* find_load = nullptr;
   std::uint8_t const* find_store = nullptr;
 
-  /// Of bases that hop: what leads to the host, for those behind the leader.
-  std::uint64_t load_addends[32] = {};
-  std::uint64_t store_addends[32] = {};
   /// Of the instruction at an address, in a region: so many times may its page not be that of the
   /// last time, until it is looked at how long that took. Several share one.
   std::int32_t patience[kPatiences];
@@ -174,8 +181,19 @@ constexpr std::int32_t offset_of_x(unsigned number) noexcept {
 constexpr std::int32_t offset_of_f(unsigned number) noexcept {
   return static_cast<std::int32_t>(offsetof(HartFrame, hart.f) + 8 * number) - kFrameBias;
 }
+/// Whether it lies beside a register that is stored all the time; see kDistinct.
+constexpr bool is_beside_x(std::int32_t offset) noexcept {
+  return static_cast<std::size_t>(offset - offset_of_x(0)) % kDistinct < sizeof Hart::x;
+}
 #define MUT_FRAME_OFFSET(member)                                                \
   (static_cast<std::int32_t>(offsetof(::mutirao::machine::HartFrame, member)) - \
    ::mutirao::machine::kFrameBias)
+
+static_assert(!is_beside_x(MUT_FRAME_OFFSET(translation.budget)) &&
+              !is_beside_x(MUT_FRAME_OFFSET(translation.context_key)) &&
+              !is_beside_x(MUT_FRAME_OFFSET(translation.stack_limit)) &&
+              !is_beside_x(MUT_FRAME_OFFSET(translation.pages[0].loads.begin)) &&
+              !is_beside_x(MUT_FRAME_OFFSET(translation.pages[0].loads.addend)) &&
+              !is_beside_x(MUT_FRAME_OFFSET(translation.pages[0].loads.room)));
 
 }  // namespace mutirao::machine
