@@ -68,8 +68,9 @@ struct Link {
   /// Into another page: where the context lies, in the code memory, that it is led on for; 0 in the
   /// same page. In other contexts the target is looked up.
   std::size_t guard = 0;
-  std::uint32_t context = 0;  ///< that one
-  std::size_t place = 0;      ///< among the PageLinks
+  std::uint32_t context = 0;   ///< that one
+  std::int32_t patience = 16;  ///< so often it is looked up, until it is led on
+  std::size_t place = 0;       ///< among the PageLinks
 };
 
 /// A run of the guest's instructions, translated: entered at its begin, left by its jumps.

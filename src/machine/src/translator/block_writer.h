@@ -43,6 +43,7 @@ class BlockWriter {
   using Reg = codegen::Reg;
   using Width = codegen::Width;
   using Mem = codegen::Mem;
+  using Pages = TranslationState::Pages;
 
   // Operands
   [[nodiscard]] bool pinned(unsigned x) const noexcept { return map_.x[x].has_value(); }

@@ -30,6 +30,11 @@ inline constexpr std::int32_t kCallsMax = 256;
 /// Where in a call lies the address that it returns to in the guest.
 inline constexpr std::int32_t kReturnOfCall = 8;
 
+/// Zen 4 takes a load for one of what was just stored when the low ten bits of their displacements
+/// are the same, and starts over: dhrystone took twice as long where the budget lay so many bytes
+/// behind ra. What code reads all the time lies beside no register of the guest, modulo this.
+inline constexpr std::size_t kDistinct = 1024;
+
 /// What translated code keeps besides the hart. Plain data at fixed offsets.
 struct TranslationState {
   /// The page that a register pointed into when it was last used as the base of a load, or of a
@@ -46,20 +51,37 @@ struct TranslationState {
   };
   /// Of all registers.
   struct Pages {
-    std::array<Page, 32> of;
+    static constexpr unsigned kInRow = 12;
+    struct alignas(kDistinct) Row {
+      std::uint64_t beside_registers[2][32] = {};  // see kDistinct
+      Page of[kInRow];
+    };
+    static_assert(sizeof(Row) == kDistinct);
+    Row rows[(32 + kInRow - 1) / kInRow];
 
+    /// In bytes, from the begin of this.
+    static constexpr std::int32_t offset_of(unsigned base) noexcept {
+      return static_cast<std::int32_t>(base / kInRow * sizeof(Row) + offsetof(Row, of) +
+                                       base % kInRow * sizeof(Page));
+    }
+    void for_each(auto const& change) noexcept {
+      for (auto& row : rows)
+        for (auto& page : row.of) change(page);
+    }
     void forget() noexcept {
-      for (auto& page : of) std::ranges::fill(page.room, 0);
+      for_each([](Page& page) { std::ranges::fill(page.room, 0); });
     }
     /// Those that begin there.
     void forget(std::uint64_t begin) noexcept {
-      for (auto& page : of)
+      for_each([&](Page& page) {
         if (page.begin == begin) std::ranges::fill(page.room, 0);
+      });
     }
     /// Those in the lower half of the addresses, where a kernel has those of user mode.
     void forget_lower_half() noexcept {
-      for (auto& page : of)
+      for_each([](Page& page) {
         for (auto& room : page.room) room &= std::uint64_t{0} - (page.begin >> 63);
+      });
     }
   };
   /// Of a privilege.
@@ -86,6 +108,9 @@ struct TranslationState {
     return (pc ^ pc >> kTargetShift) / 2 % kTargets;
   }
 
+  /// Of bases that hop: what leads to the host, for those behind the leader.
+  std::uint64_t load_addends[32] = {};
+  std::uint64_t store_addends[32] = {};
   Translator* translator = nullptr;  ///< whose code runs
   std::int64_t budget = 0;           ///< instructions that may still be begun; see hurry()
   std::uint64_t context_key = 0;     ///< xor the address: the key of a Target
@@ -107,13 +132,10 @@ struct TranslationState {
   std::uint32_t in_region = 0;   ///< a region was left because the budget was used up
   Link* link = nullptr;          ///< by which code was left, if that can be led on
 
-  /// Of bases that hop: what leads to the host, for those behind the leader.
-  std::uint64_t load_addends[32] = {};
-  std::uint64_t store_addends[32] = {};
   /// Of the instruction at an address, in a region: so many times may its page not be that of the
   /// last time, until it is looked at how long that took. Several share one.
   std::int32_t patience[kPatiences];
-  std::uint64_t page_set = 0;  ///< of the privilege: so many words behind the first
+  std::uint64_t page_set = 0;  ///< of the privilege: so many bytes behind the first
   PageSet pages[kPageSets];
   Target targets[kTargets];
 
@@ -177,8 +199,17 @@ constexpr std::int32_t offset_of_x(unsigned number) noexcept {
 constexpr std::int32_t offset_of_f(unsigned number) noexcept {
   return static_cast<std::int32_t>(offsetof(HartFrame, hart.f) + 8 * number) - kFrameBias;
 }
+/// Whether it lies beside a register that is stored all the time; see kDistinct.
+constexpr bool is_beside_x(std::int32_t offset) noexcept {
+  return static_cast<std::size_t>(offset - offset_of_x(0)) % kDistinct < sizeof Hart::x;
+}
 #define MUT_FRAME_OFFSET(member)                                                \
   (static_cast<std::int32_t>(offsetof(::mutirao::machine::HartFrame, member)) - \
    ::mutirao::machine::kFrameBias)
+
+static_assert(!is_beside_x(MUT_FRAME_OFFSET(translation.budget)) &&
+              !is_beside_x(MUT_FRAME_OFFSET(translation.context_key)) &&
+              !is_beside_x(MUT_FRAME_OFFSET(translation.stack_limit)) &&
+              !is_beside_x(MUT_FRAME_OFFSET(translation.pages[0].loads.rows[0].of)));
 
 }  // namespace mutirao::machine

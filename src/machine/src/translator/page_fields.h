@@ -18,7 +18,7 @@ struct PageFields {
       : at{(is_store ? MUT_FRAME_OFFSET(translation.pages[0].stores)
                      : MUT_FRAME_OFFSET(translation.pages[0].loads)) +
            static_cast<std::int32_t>(page_set_of(privilege) * sizeof(TranslationState::PageSet)) +
-           static_cast<std::int32_t>(sizeof(Page) * base)} {}
+           TranslationState::Pages::offset_of(base)} {}
   /// For so many bytes.
   [[nodiscard]] codegen::Mem room(std::int32_t span) const {
     std::size_t n = 0;

@@ -65,19 +65,17 @@ void find_entry(Assembler& to, std::int32_t table) {
   to.alu(Alu::cmp, Width::qword, Reg::rcx, Mem{Reg::rdx, 0});
 }
 
-/// The page of the entry at rdx is known from now on for the base register in rcx. Clears the
-/// carry.
+/// The page of the entry at rdx is known from now on for the base whose Page lies at the offset in
+/// rcx. Clears the carry.
 void remember_page(Assembler& to, std::int32_t pages) {
   using Page = TranslationState::Page;
-  static_assert(sizeof(Page) == 5 * 8);
   auto const field = [&](std::size_t offset) {
-    return Mem{kFrame, pages + static_cast<std::int32_t>(offset), Reg::rcx, 8};
+    return Mem{kFrame, pages + static_cast<std::int32_t>(offset), Reg::rcx, 1};
   };
   auto const copy = [&](std::size_t from, std::size_t into) {
     to.load(Width::qword, Reg::rax, Mem{Reg::rdx, static_cast<std::int32_t>(from)});
     to.store(Width::qword, field(into), Reg::rax);
   };
-  to.lea(Width::qword, Reg::rcx, Mem{Reg::rcx, 0, Reg::rcx, 4});
   to.alu(Alu::add, Width::qword, Reg::rcx, in_frame(MUT_FRAME_OFFSET(translation.page_set)));
   copy(offsetof(Tlb::Entry, addend), offsetof(Page, addend));
   copy(offsetof(Tlb::Entry, begin), offsetof(Page, begin));
@@ -174,6 +172,8 @@ Thunks write_thunks(Assembler& to, AccessFunction access, CallOutFunction call_o
   Label leave_by_link;
   auto const target = Mem{Reg::rax, offsetof(Link, target)};
   thunks.look_up_link = to.size();
+  to.alu(Alu::sub, Width::dword, Mem{Reg::rax, offsetof(Link, patience)}, 1);
+  to.jump(Cond::equal, leave_by_link);
   to.load(Width::qword, Reg::rdx, target);
   to.jump(write_look_up(to, leave_by_link));
   to.bind(leave_by_link);

@@ -97,7 +97,7 @@ void Translator::context_changed() noexcept {
   take_contexts();
   auto& state = frame_.translation;
   auto const set = page_set_of(hart_.privilege);
-  state.page_set = set * sizeof(TranslationState::PageSet) / 8;
+  state.page_set = set * sizeof(TranslationState::PageSet);
   auto& known = contexts_of_pages_[set];
   auto const now = state.data_context;
   if (known == now) return;
