@@ -79,8 +79,8 @@ void BlockWriter::atomic(Site& site) {
     read_into(Reg::rax, rs1);
     to_.test(Width::dword, Reg::rax, static_cast<std::int32_t>(width) - 1);
     to_.jump(Cond::not_equal, *slow);
-    to_.mov(Reg::rdx, Pages::offset_of(rs1));
-    call(op != Op::lr_w ? thunks_.find_store : thunks_.find_load);
+    to_.mov(Reg::rdx, rs1);
+    call(op != Op::lr_w ? of_pages().find_store : of_pages().find_load);
     to_.jump(Cond::below, *slow);
     if (!pinned(rs1)) read_into(Reg::rcx, rs1);
     to_.load(Width::qword, Reg::rax, page.addend());

@@ -151,9 +151,9 @@ void BlockWriter::access(Site& site, std::int32_t size, bool is_store, Transfer 
     to_.bind(*missed);
     auto const& again = site.instruction;
     to_.lea(Width::qword, Reg::rax, Mem{read(again.rs1, Reg::rax), again.imm});
-    to_.mov(Reg::rdx, Pages::offset_of(again.rs1));
+    to_.mov(Reg::rdx, again.rs1);
     to_.mov(Reg::rcx, reinterpret_cast<std::uint64_t>(&site));
-    auto const& thunks = is_store ? thunks_.store_missed : thunks_.load_missed;
+    auto const& thunks = is_store ? of_pages().store_missed : of_pages().load_missed;
     call(thunks[std::countr_zero(static_cast<unsigned>(size))]);
     to_.jump(Cond::below, *done);
     if (!pinned(again.rs1)) read_into(Reg::rcx, again.rs1);
@@ -216,8 +216,8 @@ void BlockWriter::check_page(Site& site, bool is_store) {
             1);
     to_.jump(Cond::sign, *hops);
     to_.lea(Width::qword, Reg::rax, Mem{read(site.instruction.rs1, Reg::rax), site.check.low});
-    to_.mov(Reg::rdx, Pages::offset_of(site.instruction.rs1));
-    call(is_store ? thunks_.find_store : thunks_.find_load);
+    to_.mov(Reg::rdx, site.instruction.rs1);
+    call(is_store ? of_pages().find_store : of_pages().find_load);
     to_.jump(Cond::below, *unknown);
     to_.lea(Width::qword, Reg::rdx, Mem{read(site.instruction.rs1, Reg::rdx), site.check.low});
     to_.alu(Alu::sub, Width::qword, Reg::rdx, page.begin());
@@ -473,8 +473,8 @@ void BlockWriter::count_rounds(Walk const& walk) {
     to_.bind(*missed);
     to_.push(Reg::rcx);
     to_.lea(Width::qword, Reg::rax, Mem{read(walk.base, Reg::rax), walk.low});
-    to_.mov(Reg::rdx, Pages::offset_of(walk.base));
-    call(walk.stores ? thunks_.find_store : thunks_.find_load);
+    to_.mov(Reg::rdx, walk.base);
+    call(walk.stores ? of_pages().find_store : of_pages().find_load);
     to_.pop(Reg::rcx);
     to_.jump(Cond::below, *unknown);
     distance();

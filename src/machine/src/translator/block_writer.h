@@ -43,7 +43,6 @@ class BlockWriter {
   using Reg = codegen::Reg;
   using Width = codegen::Width;
   using Mem = codegen::Mem;
-  using Pages = TranslationState::Pages;
 
   // Operands
   [[nodiscard]] bool pinned(unsigned x) const noexcept { return map_.x[x].has_value(); }
@@ -123,6 +122,9 @@ class BlockWriter {
   // Ways out
   void call(std::size_t thunk) { to_.call_to(distance_to(thunk)); }
   void jump(std::size_t thunk) { to_.jump_to(distance_to(thunk)); }
+  [[nodiscard]] Thunks::OfPages const& of_pages() const noexcept {
+    return thunks_.pages[page_set_of(block_.privilege)];
+  }
   [[nodiscard]] std::ptrdiff_t distance_to(std::size_t thunk) const noexcept {
     return static_cast<std::ptrdiff_t>(thunk) - static_cast<std::ptrdiff_t>(base_);
   }

@@ -47,8 +47,8 @@ void BlockWriter::zero_cache_block(Site& site) {
   scratch_.later([=, this, &site] {
     to_.bind(*missed);
     to_.mov(Width::qword, Reg::rax, Reg::rcx);
-    to_.mov(Reg::rdx, Pages::offset_of(site.instruction.rs1));
-    call(thunks_.find_store);
+    to_.mov(Reg::rdx, site.instruction.rs1);
+    call(of_pages().find_store);
     to_.jump(Cond::below, *refused);
     look();
     to_.jump(Cond::below, *known);

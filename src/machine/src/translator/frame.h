@@ -45,43 +45,42 @@ struct TranslationState {
   /// load goes is no part of the time that it takes.
   static constexpr std::array<std::int32_t, 3> kSpans{8, 64, 512};
   struct Page {
-    std::uint64_t begin = 0;
     std::uint64_t addend = 0;
     std::uint64_t room[kSpans.size()] = {};
   };
   /// Of all registers.
-  struct Pages {
-    static constexpr unsigned kInRow = 12;
-    struct alignas(kDistinct) Row {
+  struct alignas(kDistinct) Pages {
+    static constexpr unsigned kInRow = 16;
+    struct Row {
       std::uint64_t beside_registers[2][32] = {};  // see kDistinct
       Page of[kInRow];
     };
     static_assert(sizeof(Row) == kDistinct);
-    Row rows[(32 + kInRow - 1) / kInRow];
+    Row rows[32 / kInRow];
+    std::uint64_t beside_registers[2][32] = {};
+    std::uint64_t begin[32] = {};  // one after the other: they are looked through for each fence
 
-    /// In bytes, from the begin of this.
-    static constexpr std::int32_t offset_of(unsigned base) noexcept {
-      return static_cast<std::int32_t>(base / kInRow * sizeof(Row) + offsetof(Row, of) +
-                                       base % kInRow * sizeof(Page));
+    [[nodiscard]] static constexpr std::size_t offset_of(unsigned base) noexcept {
+      return base / kInRow * sizeof(Row) + offsetof(Row, of) + base % kInRow * sizeof(Page);
     }
-    void for_each(auto const& change) noexcept {
-      for (auto& row : rows)
-        for (auto& page : row.of) change(page);
-    }
+    [[nodiscard]] Page& of(unsigned base) noexcept { return rows[base / kInRow].of[base % kInRow]; }
+
     void forget() noexcept {
-      for_each([](Page& page) { std::ranges::fill(page.room, 0); });
+      for (auto& row : rows)
+        for (auto& page : row.of) std::ranges::fill(page.room, 0);
     }
     /// Those that begin there.
-    void forget(std::uint64_t begin) noexcept {
-      for_each([&](Page& page) {
-        if (page.begin == begin) std::ranges::fill(page.room, 0);
-      });
+    void forget(std::uint64_t address) noexcept {
+      bool any = false;
+      for (auto const each : begin) any |= each == address;
+      if (!any) return;
+      for (unsigned n = 0; n < 32; ++n)
+        if (begin[n] == address) std::ranges::fill(of(n).room, 0);
     }
     /// Those in the lower half of the addresses, where a kernel has those of user mode.
     void forget_lower_half() noexcept {
-      for_each([](Page& page) {
-        for (auto& room : page.room) room &= std::uint64_t{0} - (page.begin >> 63);
-      });
+      for (unsigned n = 0; n < 32; ++n)
+        for (auto& room : of(n).room) room &= std::uint64_t{0} - (begin[n] >> 63);
     }
   };
   /// Of a privilege.
@@ -135,7 +134,6 @@ struct TranslationState {
   /// Of the instruction at an address, in a region: so many times may its page not be that of the
   /// last time, until it is looked at how long that took. Several share one.
   std::int32_t patience[kPatiences];
-  std::uint64_t page_set = 0;  ///< of the privilege: so many bytes behind the first
   PageSet pages[kPageSets];
   Target targets[kTargets];
 
@@ -210,6 +208,7 @@ constexpr bool is_beside_x(std::int32_t offset) noexcept {
 static_assert(!is_beside_x(MUT_FRAME_OFFSET(translation.budget)) &&
               !is_beside_x(MUT_FRAME_OFFSET(translation.context_key)) &&
               !is_beside_x(MUT_FRAME_OFFSET(translation.stack_limit)) &&
-              !is_beside_x(MUT_FRAME_OFFSET(translation.pages[0].loads.rows[0].of)));
+              !is_beside_x(MUT_FRAME_OFFSET(translation.pages[0].loads.rows[0].of)) &&
+              !is_beside_x(MUT_FRAME_OFFSET(translation.pages[0].loads.begin)));
 
 }  // namespace mutirao::machine

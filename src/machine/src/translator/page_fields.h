@@ -11,26 +11,35 @@
 namespace mutirao::machine {
 
 /// The fields of the page that a base register points into.
-struct PageFields {
-  using Page = TranslationState::Page;
-
+class PageFields {
+ public:
   PageFields(Privilege privilege, unsigned base, bool is_store)
-      : at{(is_store ? MUT_FRAME_OFFSET(translation.pages[0].stores)
-                     : MUT_FRAME_OFFSET(translation.pages[0].loads)) +
-           static_cast<std::int32_t>(page_set_of(privilege) * sizeof(TranslationState::PageSet)) +
-           TranslationState::Pages::offset_of(base)} {}
+      : pages_{(is_store ? MUT_FRAME_OFFSET(translation.pages[0].stores)
+                         : MUT_FRAME_OFFSET(translation.pages[0].loads)) +
+               static_cast<std::int32_t>(page_set_of(privilege) *
+                                         sizeof(TranslationState::PageSet))},
+        base_{base} {}
   /// For so many bytes.
   [[nodiscard]] codegen::Mem room(std::int32_t span) const {
     std::size_t n = 0;
     while (TranslationState::kSpans[n] < span) ++n;
-    return of(offsetof(Page, room) + 8 * n);
+    return at(Pages::offset_of(base_) + offsetof(Page, room) + 8 * n);
   }
-  [[nodiscard]] codegen::Mem begin() const { return of(offsetof(Page, begin)); }
-  [[nodiscard]] codegen::Mem addend() const { return of(offsetof(Page, addend)); }
-  [[nodiscard]] codegen::Mem of(std::size_t field) const {
-    return in_frame(at + static_cast<std::int32_t>(field));
+  [[nodiscard]] codegen::Mem begin() const { return at(offsetof(Pages, begin) + 8 * base_); }
+  [[nodiscard]] codegen::Mem addend() const {
+    return at(Pages::offset_of(base_) + offsetof(Page, addend));
   }
-  std::int32_t at;
+
+ private:
+  using Page = TranslationState::Page;
+  using Pages = TranslationState::Pages;
+
+  [[nodiscard]] codegen::Mem at(std::size_t offset) const {
+    return in_frame(pages_ + static_cast<std::int32_t>(offset));
+  }
+
+  std::int32_t pages_;
+  unsigned base_;
 };
 
 }  // namespace mutirao::machine

@@ -65,20 +65,26 @@ void find_entry(Assembler& to, std::int32_t table) {
   to.alu(Alu::cmp, Width::qword, Reg::rcx, Mem{Reg::rdx, 0});
 }
 
-/// The page of the entry at rdx is known from now on for the base whose Page lies at the offset in
-/// rcx. Clears the carry.
+/// The page of the entry at rdx is known from now on for the base register in rcx. Clears the
+/// carry.
 void remember_page(Assembler& to, std::int32_t pages) {
   using Page = TranslationState::Page;
-  auto const field = [&](std::size_t offset) {
-    return Mem{kFrame, pages + static_cast<std::int32_t>(offset), Reg::rcx, 1};
+  using Pages = TranslationState::Pages;
+  auto const in_pages = [&](std::size_t offset, std::uint8_t scale) {
+    return Mem{kFrame, pages + static_cast<std::int32_t>(offset), Reg::rcx, scale};
   };
-  auto const copy = [&](std::size_t from, std::size_t into) {
-    to.load(Width::qword, Reg::rax, Mem{Reg::rdx, static_cast<std::int32_t>(from)});
-    to.store(Width::qword, field(into), Reg::rax);
-  };
-  to.alu(Alu::add, Width::qword, Reg::rcx, in_frame(MUT_FRAME_OFFSET(translation.page_set)));
-  copy(offsetof(Tlb::Entry, addend), offsetof(Page, addend));
-  copy(offsetof(Tlb::Entry, begin), offsetof(Page, begin));
+  to.load(Width::qword, Reg::rax, Mem{Reg::rdx, offsetof(Tlb::Entry, begin)});
+  to.store(Width::qword, in_pages(offsetof(Pages, begin), 8), Reg::rax);
+  // Pages::offset_of(rcx)
+  static_assert(Pages::kInRow == 16 &&
+                Pages::offset_of(16) == 2 * 16 * sizeof(Page) + Pages::offset_of(0));
+  to.mov(Width::dword, Reg::rax, Reg::rcx);
+  to.alu(Alu::and_, Width::dword, Reg::rax, Pages::kInRow);
+  to.alu(Alu::add, Width::dword, Reg::rcx, Reg::rax);
+  to.shift(Shift::shl, Width::dword, Reg::rcx, std::countr_zero(sizeof(Page)));
+  auto const field = [&](std::size_t offset) { return in_pages(Pages::offset_of(0) + offset, 1); };
+  to.load(Width::qword, Reg::rax, Mem{Reg::rdx, offsetof(Tlb::Entry, addend)});
+  to.store(Width::qword, field(offsetof(Page, addend)), Reg::rax);
   to.load(Width::qword, Reg::rax, Mem{Reg::rdx, offsetof(Tlb::Entry, bytes)});
   std::int32_t before = 1;
   for (std::size_t n = 0; n < TranslationState::kSpans.size(); ++n) {
@@ -200,19 +206,20 @@ Thunks write_thunks(Assembler& to, AccessFunction access, CallOutFunction call_o
   to.jump(leave);
 
   auto const accessed = reinterpret_cast<std::uint64_t>(access);
-  for (unsigned i = 0; i < 4; ++i) {
-    thunks.load_missed[i] =
-        write_missed(to, 1u << i, MUT_FRAME_OFFSET(translation.loads),
-                     MUT_FRAME_OFFSET(translation.pages[0].loads), accessed, leave);
-    thunks.store_missed[i] =
-        write_missed(to, 1u << i, MUT_FRAME_OFFSET(translation.stores),
-                     MUT_FRAME_OFFSET(translation.pages[0].stores), accessed, leave);
+  constexpr auto kLoads = MUT_FRAME_OFFSET(translation.loads);
+  constexpr auto kStores = MUT_FRAME_OFFSET(translation.stores);
+  auto load_pages = MUT_FRAME_OFFSET(translation.pages[0].loads);
+  auto store_pages = MUT_FRAME_OFFSET(translation.pages[0].stores);
+  for (auto& of : thunks.pages) {
+    for (unsigned i = 0; i < 4; ++i) {
+      of.load_missed[i] = write_missed(to, 1u << i, kLoads, load_pages, accessed, leave);
+      of.store_missed[i] = write_missed(to, 1u << i, kStores, store_pages, accessed, leave);
+    }
+    of.find_load = write_find(to, kLoads, load_pages);
+    of.find_store = write_find(to, kStores, store_pages);
+    load_pages += sizeof(TranslationState::PageSet);
+    store_pages += sizeof(TranslationState::PageSet);
   }
-
-  thunks.find_load = write_find(to, MUT_FRAME_OFFSET(translation.loads),
-                                MUT_FRAME_OFFSET(translation.pages[0].loads));
-  thunks.find_store = write_find(to, MUT_FRAME_OFFSET(translation.stores),
-                                 MUT_FRAME_OFFSET(translation.pages[0].stores));
 
   thunks.call_out = to.size();
   call_function(to, reinterpret_cast<std::uint64_t>(call_out),

@@ -32,16 +32,19 @@ struct Thunks {
   std::size_t look_up_link = 0;
   /// Jumped to with a Site in rax: leaves, and pc is there; it was counted and not begun.
   std::size_t leave_at_site = 0;
-  /// Called with the address in rax, where the Page of its base lies (see Pages) in rdx and the
-  /// Site in rcx. When the Tlb knows the page, the base is known to be in that page from now on:
-  /// carry clear. Otherwise the access is made: carry set. All registers of the guest are as they
-  /// have to be.
-  std::size_t load_missed[4] = {};
-  std::size_t store_missed[4] = {};
-  /// Likewise, but nothing is done when the Tlb does not know it. For regions: no register but rax,
-  /// rcx and rdx is touched.
-  std::size_t find_load = 0;
-  std::size_t find_store = 0;
+  /// For the pages that are known in a privilege.
+  struct OfPages {
+    /// Called with the address in rax, the number of its base in rdx and the Site in rcx. When the
+    /// Tlb knows the page, the base is known to be in that page from now on: carry clear. Otherwise
+    /// the access is made: carry set. All registers of the guest are as they have to be.
+    std::size_t load_missed[4] = {};  ///< by the logarithm of the size
+    std::size_t store_missed[4] = {};
+    /// Likewise, but nothing is done when the Tlb does not know it. For regions: no register but
+    /// rax, rcx and rdx is touched.
+    std::size_t find_load = 0;
+    std::size_t find_store = 0;
+  };
+  OfPages pages[TranslationState::kPageSets];
   /// Called with the Site in rcx: executes the instruction.
   std::size_t call_out = 0;
 };

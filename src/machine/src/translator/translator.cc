@@ -97,7 +97,6 @@ void Translator::context_changed() noexcept {
   take_contexts();
   auto& state = frame_.translation;
   auto const set = page_set_of(hart_.privilege);
-  state.page_set = set * sizeof(TranslationState::PageSet);
   auto& known = contexts_of_pages_[set];
   auto const now = state.data_context;
   if (known == now) return;
@@ -116,12 +115,15 @@ void Translator::context_changed() noexcept {
 }
 
 void Translator::data_mappings_changed(std::uint64_t const* address) noexcept {
-  for (auto& set : frame_.translation.pages)
-    for (auto* const pages : {&set.loads, &set.stores})
+  for (unsigned set = 0; set < TranslationState::kPageSets; ++set) {
+    if (contexts_of_pages_[set] == kNever) continue;
+    auto& pages = frame_.translation.pages[set];
+    for (auto* const each : {&pages.loads, &pages.stores})
       if (address != nullptr)
-        pages->forget(*address & ~kPageMask);
+        each->forget(*address & ~kPageMask);
       else
-        pages->forget();
+        each->forget();
+  }
 }
 
 void Translator::code_mappings_changed(std::uint64_t const* address) noexcept {

@@ -132,7 +132,8 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   std::vector<std::unique_ptr<Block>> stale_;                       // that may still be executing
   std::unordered_set<std::uint64_t> pages_with_code_;               // virtual
   /// In which what the frame knows of pages is known.
-  std::array<std::uint64_t, TranslationState::kPageSets> contexts_of_pages_{};
+  static constexpr std::uint64_t kNever = ~std::uint64_t{0};  // nothing is
+  std::array<std::uint64_t, TranslationState::kPageSets> contexts_of_pages_{kNever, kNever, kNever};
   /// All that was executed in supervisor mode is mapped the same in all spaces, as a kernel is:
   /// then its targets are known in all of them.
   bool kernel_is_global_ = true;
