@@ -259,8 +259,11 @@ Result<std::unique_ptr<machine::Machine>> make(BootRequest& request,
   if (request.restore_path.empty())
     return machine::Machine::create(std::move(request.options), std::move(console), world);
   auto const place = MUT_TRY(place_of(world, request.restore_path));
-  return machine::Machine::restore(*place.folder, place.name,
+  return machine::Machine::restore(MUT_TRY(place.folder->open(place.name, {})),
                                    {.disks = std::move(request.options.disks),
+                                    .network = std::move(request.options.network),
+                                    .shares = std::move(request.options.shares),
+                                    .vsock = std::move(request.options.vsock),
                                     .engine = request.options.engine,
                                     .check_memory = request.check_memory},
                                    std::move(console), world);
