@@ -27,6 +27,7 @@
 #include "machine/machine_folder.h"
 #include "machine/monitor.h"
 #include "machine/monitor_report.h"
+#include "machine/snapshot_command.h"
 #include "machine/terminal_console.h"
 #include "process.h"
 #include "report.h"
@@ -80,6 +81,10 @@ Result<std::optional<machine::NetworkOptions>> network_options(Options const& op
 
 Result<machine::MachineOptions> machine_options(world::World& world, Context const& context) {
   auto const& options = context.options;
+  bool const boots = options.restored_from.empty();
+  auto const image = [&](std::string const& path) {
+    return read_image(world, context, boots ? path : "");
+  };
   std::vector<std::unique_ptr<machine::BlockSource>> disks;
   for (auto const& path : options.disks) {
     auto file = MUT_TRY(open_file(world, context, path, true));
@@ -94,10 +99,10 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
   return machine::MachineOptions{
       .memory_bytes = std::uint64_t{options.memory_mb} << 20,
       .cpus = options.cpus,
-      .kernel = MUT_TRY(read_image(world, context, options.kernel)),
-      .initrd = MUT_TRY(read_image(world, context, options.initrd)),
+      .kernel = MUT_TRY(image(options.kernel)),
+      .initrd = MUT_TRY(image(options.initrd)),
       .append = options.append,
-      .firmware = MUT_TRY(read_image(world, context, options.firmware)),
+      .firmware = MUT_TRY(image(options.firmware)),
       .disks = std::move(disks),
       .network = MUT_TRY(network_options(options)),
       .shares = std::move(shares),
@@ -121,7 +126,8 @@ MachineInfo machine_info(world::World& world, Context const& context, std::strin
           .started_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                             world.clock().civil().time_since_epoch())
                             .count(),
-          .end = {}};
+          .end = {},
+          .restored_from = options.restored_from};
 }
 
 /// A pipe by which the monitor tells its parent how it goes.
@@ -169,10 +175,18 @@ Result<MonitorParts> Boot::prepare(world::OpenedSocket socket, std::int64_t pare
   std::optional<Result<MonitorParts>> parts;
   with_world([&](world::World& world) {
     parts.emplace([&]() -> Result<MonitorParts> {
+      auto const& given = context_.options;
       auto options = MUT_TRY(machine_options(world, context_));
+      auto note = note_of(given, context_.environment.working_folder);
+      for (std::size_t i = 0; i < note.disks.size(); ++i)
+        note.disks[i].writable = options.disks[i]->writable();
+      std::unique_ptr<world::File> snapshot;
+      if (!given.restored_from.empty())
+        snapshot = MUT_TRY(open_file(world, context_, given.restored_from, false));
       auto info = machine_info(world, context_, folder_.name());
-      MUT_TRY(folder_.begin(world, info));
+      MUT_TRY(folder_.begin(world, info, note));
       return MonitorParts{.options = std::move(options),
+                          .snapshot = std::move(snapshot),
                           .info = std::move(info),
                           .socket = std::move(socket),
                           .report = report_.ends[1],
@@ -272,6 +286,12 @@ int told_end(Context const& context, MachineEnd const& end) {
            false);
     return end.ended == "violated" ? static_cast<int>(kViolated) : static_cast<int>(kFailed);
   }
+  if (end.ended == "saved") {
+    if (!context.options.quiet && !context.options.json)
+      fmt::print(stderr, "the machine is saved; it goes on with: mutirao machine restore {}\n",
+                 end.what);
+    return kDone;
+  }
   if (end.ended != "powered_off") return kInterrupted;
   if (!context.options.quiet && !context.options.json)
     fmt::print(stderr,
@@ -281,7 +301,7 @@ int told_end(Context const& context, MachineEnd const& end) {
 }
 
 /// In this process and its monitor, until the machine ends.
-int boot_here(Context const& context, MachineFolder const& folder) {
+int boot_here(Context context, MachineFolder const& folder) {
   threads::signal_set signals{SIGINT, SIGTERM};
   int ready = context.options.ready_fd;
   bool const shows_console = ready < 0;
@@ -291,7 +311,10 @@ int boot_here(Context const& context, MachineFolder const& folder) {
   if (leaves && !context.options.quiet) fmt::print(stderr, "Ctrl-] leaves the machine\r\n");
   for (;;) {
     auto const end = Boot{context, folder, ready}.run(shows_console, leaves, signals);
-    if (end && end->ended == "reset") continue;  // it asked to begin anew
+    if (end && end->ended == "reset") {  // it asked to begin anew
+      context.options.restored_from.clear();
+      continue;
+    }
     terminal.reset();
     if (end) return told_end(context, *end);
     tell_ready(ready, &end.error());
@@ -299,31 +322,36 @@ int boot_here(Context const& context, MachineFolder const& folder) {
   }
 }
 
-/// The words that boot the same machine in the background.
+/// The words that boot or restore the same machine in the background.
 std::vector<std::string> words_of(Context const& context) {
   auto const& options = context.options;
-  std::vector<std::string> words{"boot", "--state", context.place.state_folder};
+  bool const boots = options.restored_from.empty();
+  std::vector<std::string> words{"boot"};
+  if (!boots) words = {"machine", "restore", options.restored_from};
+  words.insert(words.end(), {"--state", context.place.state_folder});
   auto const add = [&](char const* flag, std::string const& value) {
     if (!value.empty()) words.insert(words.end(), {flag, value});
   };
   auto const add_file = [&](char const* flag, std::string const& path) {
     add(flag, path.empty() ? "" : absolute_path(path, context.environment.working_folder));
   };
-  add_file("--kernel", options.kernel);
-  add_file("--initrd", options.initrd);
-  add_file("--firmware", options.firmware);
+  if (boots) {
+    add_file("--kernel", options.kernel);
+    add_file("--initrd", options.initrd);
+    add_file("--firmware", options.firmware);
+    add("--append", options.append);
+    add("--cpus", std::to_string(options.cpus));
+    add("--memory", std::to_string(options.memory_mb));
+  }
   for (auto const& disk : options.disks) add_file("--disk", disk);
   for (auto const& share : options.shares) add_file("--share", share);  // a tag has no slash
-  add("--append", options.append);
   add("--name", options.name);
-  add("--cpus", std::to_string(options.cpus));
-  add("--memory", std::to_string(options.memory_mb));
   add("--engine", options.engine);
   add("--isolation", options.isolation);
   add("--network", options.network);
   for (auto const& each : options.allowed) add("--allow", each);
   for (auto const& each : options.published) add("--publish", each);
-  if (options.deterministic) {
+  if (boots && options.deterministic) {
     words.push_back("--deterministic");
     add("--seed", std::to_string(options.seed));
   }
@@ -339,8 +367,9 @@ int boot_detached(Context const& context, MachineFolder const& folder) {
   if (!ready) return report(ready.error(), context.options.json);
   auto const& name = context.options.name;
   if (context.options.json)
-    fmt::print("{{\"booted\":{{\"name\":{},\"process_id\":{}}}}}\n", node::json_string(name),
-               process->id());
+    fmt::print("{{\"{}\":{{\"name\":{},\"process_id\":{}}}}}\n",
+               context.options.restored_from.empty() ? "booted" : "restored",
+               node::json_string(name), process->id());
   else if (!context.options.quiet)
     fmt::print(
         "machine {} runs in the background (process {})\nnext: mutirao machine console {}; "
@@ -369,7 +398,7 @@ int command_boot(Context const& context) {
   // Or the machine would have open what somebody forgot to close.
   close_inherited(options.ready_fd);
   raise_open_file_limit();  // a shared folder holds each file that its guest knows
-  if (options.kernel.empty() && options.firmware.empty())
+  if (options.kernel.empty() && options.firmware.empty() && options.restored_from.empty())
     return report({Fault::invalid, "nothing to boot", "mutirao boot --kernel FILE --initrd FILE"},
                   options.json);
   if (!options.name.empty()) {
@@ -384,6 +413,15 @@ int command_boot(Context const& context) {
   auto const folder = TemporaryFolder::make("mutirao-boot-", false);
   if (!folder) return report(folder.error(), options.json);
   return boot_here(context, MachineFolder{folder->path()});
+}
+
+int command_machine_restore(Context const& context) {
+  std::optional<Result<Context>> restored;
+  with_world([&](world::World& world) {
+    restored.emplace(restored_context(context, world));
+    return 0;
+  });
+  return *restored ? command_boot(**restored) : report(restored->error(), context.options.json);
 }
 
 }  // namespace mutirao::cli

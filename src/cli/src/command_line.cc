@@ -175,6 +175,40 @@ void add_boot(CLI::App& app, Options& options) {
   boot->add_option("--ready-fd", options.ready_fd, "")->group("");
 }
 
+void add_restore(CLI::App& machine, Options& options) {
+  auto* restore = verb(machine, "restore",
+                       "Go on with a snapshot, its console on this terminal, with all that the "
+                       "machine had; only with a file that you trust",
+                       "");
+  restore->add_option("FILE", options.file, "As mutirao machine snapshot made it")->required();
+  restore->add_option("--name", options.name, "Another name than it had")->type_name("NAME");
+  restore->add_flag("--detach", options.detach,
+                    "Return once it runs; it goes on in the background");
+  auto const list = [&](char const* flag, std::vector<std::string>& values, char const* about,
+                        char const* type) {
+    restore->add_option(flag, values, about)->type_name(type)->allow_extra_args(false);
+  };
+  list("--disk", options.disks, "Where its disks are now, all of them in their order; repeated",
+       "FILE");
+  list("--share", options.shares,
+       "Its folders now, all of them by the tags that they had; repeated", "FOLDER");
+  restore->add_option("--network", options.network_now, "Another reach than it had")
+      ->type_name("REACH")
+      ->check(CLI::IsMember({"off", "internet", "lan"}));
+  list("--allow", options.allowed, "In place of all that it was allowed; may be repeated",
+       "HOST:PORT");
+  list("--publish", options.published, "In place of all ports that it had; may be repeated",
+       "PORT:PORT");
+  restore->add_option("--engine", options.engine_now, "jit or interp")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"jit", "interp"}));
+  restore
+      ->add_option("--isolation", options.isolation, "As of mutirao boot; never less than it had")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"possible", "required"}));
+  restore->add_option("--ready-fd", options.ready_fd, "")->group("");
+}
+
 void add_machine(CLI::App& app, Options& options) {
   auto* machine = verb(app, "machine", "The machines that were booted with a name", kMore);
   machine->require_subcommand(1);
@@ -192,6 +226,12 @@ void add_machine(CLI::App& app, Options& options) {
                    "So many seconds it has for that (default 10); 0 ends it at once")
       ->type_name("SECONDS");
   named("remove", "Forget a machine that does not run; its disks stay where they are");
+  auto* snapshot = named("snapshot", "Take one that runs to a file, as it is; it goes on");
+  snapshot->add_option("FILE", options.file, "Where to; what is there is replaced at the end")
+      ->required();
+  snapshot->add_flag("--stop", options.stop,
+                     "It ends once it is saved; one that writes to disks must");
+  add_restore(*machine, options);
   auto* exec = verb(*machine, "exec", "Run a program for Linux on RISC-V, without a machine", "");
   exec->add_option("PROGRAM", options.program, "An ELF file, linked statically")->required();
   exec->add_option("ARGUMENT", options.arguments, "What it is given; flags too, behind its name");

@@ -76,6 +76,10 @@ struct Options {
   bool trace_calls = false;
   bool watch = false;
   std::uint32_t patience_s = 10;  ///< how long a machine may take to end by itself
+  // of a snapshot; its file is that of demo, and what a restored machine is given is that of boot
+  bool stop = false;
+  std::string restored_from;            ///< goes on with it in place of booting
+  std::string network_now, engine_now;  ///< empty: as it had
 
   // demo; its guest is that of boot
   std::string file;

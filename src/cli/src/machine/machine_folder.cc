@@ -14,6 +14,7 @@ namespace mutirao::cli {
 namespace {
 
 constexpr char kStarted[] = "started.json";
+constexpr char kBooted[] = "booted.json";
 constexpr char kEnded[] = "ended.json";
 constexpr std::uint64_t kRecordBytesMax = 64 << 10;
 
@@ -66,6 +67,10 @@ std::optional<MachineEnd> MachineFolder::ended(world::World& world) const {
   return record_in<MachineEnd>(world, path_, kEnded);
 }
 
+std::optional<SnapshotNote> MachineFolder::booted(world::World& world) const {
+  return record_in<SnapshotNote>(world, path_, kBooted);
+}
+
 Result<void> MachineFolder::make() const {
   std::error_code failed;
   std::filesystem::create_directories(path_, failed);
@@ -76,8 +81,10 @@ Result<void> MachineFolder::make() const {
   return {};
 }
 
-Result<void> MachineFolder::begin(world::World& world, MachineInfo const& info) const {
+Result<void> MachineFolder::begin(world::World& world, MachineInfo const& info,
+                                  SnapshotNote const& note) const {
   std::error_code none;
+  MUT_TRY(write_record(world, path_, kBooted, note));
   MUT_TRY(write_record(world, path_, kStarted, info));
   std::filesystem::remove(path_ + "/" + kEnded, none);
   return {};
@@ -121,6 +128,7 @@ Result<MachineInfo> look_at_machine(world::World& world, NodePlace const& place,
     info->uptime_s = end->seconds;
     info->instructions = end->instructions;
     info->end = end->ended == "powered_off" ? fmt::format("powered off with {}", end->code)
+                : end->ended == "saved"     ? "saved to " + end->what
                 : end->what.empty()         ? end->ended
                                             : end->what;
     return *std::move(info);

@@ -10,6 +10,7 @@
 
 #include "environment.h"
 #include "machine/machine_object.h"
+#include "machine/snapshot_note.h"
 
 namespace mutirao::cli {
 
@@ -17,6 +18,7 @@ namespace mutirao::cli {
 ///
 ///   control.sock   its monitor listens there while it runs
 ///   started.json   MachineInfo, as it was started
+///   booted.json    SnapshotNote: all that it was started with
 ///   ended.json     MachineEnd, once it has ended
 ///   log            what a machine in the background said besides its console
 ///
@@ -39,10 +41,12 @@ class MachineFolder {
   /// As it was started; nothing when there is no such machine.
   [[nodiscard]] std::optional<MachineInfo> started(world::World& world) const;
   [[nodiscard]] std::optional<MachineEnd> ended(world::World& world) const;
+  [[nodiscard]] std::optional<SnapshotNote> booted(world::World& world) const;
   /// Makes the folder when it is missing, for its owner alone.
   [[nodiscard]] Result<void> make() const;
   /// Writes down that the machine begins, and forgets how the one of that name ended before.
-  [[nodiscard]] Result<void> begin(world::World& world, MachineInfo const& info) const;
+  [[nodiscard]] Result<void> begin(world::World& world, MachineInfo const& info,
+                                   SnapshotNote const& note) const;
   [[nodiscard]] Result<void> write_end(world::World& world, MachineEnd const& end) const;
   [[nodiscard]] Result<void> remove() const;
 

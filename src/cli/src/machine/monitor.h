@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "mutirao/machine/machine.h"
@@ -13,6 +14,7 @@ namespace mutirao::cli {
 /// What the process that runs a machine is given; all that it will ever have open is in it.
 struct MonitorParts {
   machine::MachineOptions options;
+  std::unique_ptr<world::File> snapshot;  ///< to go on with; none: the machine boots
   MachineInfo info;
   world::OpenedSocket socket;
   int report;             ///< a pipe to the parent
