@@ -77,10 +77,11 @@ Result<Loaded> load_kernel(GuestMemory& memory, GuestAddress base, Bytes file) {
   return loaded;
 }
 
-Result<Loaded> load_firmware(GuestMemory& memory, GuestAddress base, Bytes file) {
+Result<Loaded> load_firmware(GuestMemory& memory, GuestAddress base, Bytes file,
+                             std::string_view what) {
   Bytes const firmware = MUT_TRY(decompressed(std::move(file), memory.size()));
-  if (ElfFile::has_magic(firmware)) return load_elf(memory, firmware, "the firmware");
-  return load_bytes(memory, base, 1, firmware, "the firmware");
+  if (ElfFile::has_magic(firmware)) return load_elf(memory, firmware, what);
+  return load_bytes(memory, base, 1, firmware, what);
 }
 
 }  // namespace mutirao::machine

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "mutirao/base/bytes.h"
 #include "mutirao/base/result.h"
@@ -24,8 +25,9 @@ struct Loaded {
 /// file. Fault::unsupported for anything else, Fault::exhausted when it does not fit.
 [[nodiscard]] Result<Loaded> load_kernel(GuestMemory& memory, GuestAddress base, Bytes file);
 
-/// Firmware that enters in machine mode: an ELF file, or bytes that run at `base`.
-[[nodiscard]] Result<Loaded> load_firmware(GuestMemory& memory, GuestAddress base, Bytes file);
+/// What comes before a kernel, firmware or a boot loader: an ELF file, or bytes that run at `base`.
+[[nodiscard]] Result<Loaded> load_firmware(GuestMemory& memory, GuestAddress base, Bytes file,
+                                           std::string_view what = "the firmware");
 
 /// Bytes at the first multiple of `alignment` from `from` on.
 [[nodiscard]] Result<Loaded> load_bytes(GuestMemory& memory, GuestAddress from,
