@@ -89,8 +89,7 @@ Result<void> VirtMachine::load(MachineOptions options) {
   }
   std::optional<Loaded> kernel;
   if (!options.loader.empty())
-    kernel = MUT_TRY(
-        load_firmware(memory, kKernelBehindFirmware, std::move(options.loader), "the boot loader"));
+    kernel = MUT_TRY(load_boot_loader(memory, kKernelBehindFirmware, std::move(options.loader)));
   else if (!options.kernel.empty() || firmware_inside_)
     // An Image says itself how far from the start of memory it wants to be.
     kernel = MUT_TRY(load_kernel(memory, kRam, std::move(options.kernel)));

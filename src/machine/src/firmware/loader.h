@@ -25,9 +25,11 @@ struct Loaded {
 /// file. Fault::unsupported for anything else, Fault::exhausted when it does not fit.
 [[nodiscard]] Result<Loaded> load_kernel(GuestMemory& memory, GuestAddress base, Bytes file);
 
-/// What comes before a kernel, firmware or a boot loader: an ELF file, or bytes that run at `base`.
-[[nodiscard]] Result<Loaded> load_firmware(GuestMemory& memory, GuestAddress base, Bytes file,
-                                           std::string_view what = "the firmware");
+/// Firmware that enters in machine mode: an ELF file, or bytes that run at `base`.
+[[nodiscard]] Result<Loaded> load_firmware(GuestMemory& memory, GuestAddress base, Bytes file);
+
+/// A boot loader that enters in supervisor mode: the same.
+[[nodiscard]] Result<Loaded> load_boot_loader(GuestMemory& memory, GuestAddress base, Bytes file);
 
 /// Bytes at the first multiple of `alignment` from `from` on.
 [[nodiscard]] Result<Loaded> load_bytes(GuestMemory& memory, GuestAddress from,
