@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 #include "mutirao/base/units.h"
-#include "mutirao/machine/block_qcow2.h"
 #include "mutirao/machine/machine.h"
 #include "mutirao/node/json.h"
 #include "mutirao/threads/blocking.h"
@@ -23,6 +22,8 @@
 #include "commands.h"
 #include "demo_file.h"
 #include "interrupts.h"
+#include "machine/boot_disks.h"
+#include "machine/boot_loader.h"
 #include "machine/machine_client.h"
 #include "machine/machine_folder.h"
 #include "machine/monitor.h"
@@ -78,12 +79,51 @@ Result<std::optional<machine::NetworkOptions>> network_options(Options const& op
   return network;
 }
 
-Result<machine::MachineOptions> machine_options(world::World& world, Context const& context) {
-  auto const& options = context.options;
+/// The image, and then the disks, as they are asked for, with absolute paths.
+Result<std::vector<DiskText>> disk_texts(Context const& context) {
+  auto texts = context.options.disks;
+  if (!context.options.image.empty()) texts.insert(texts.begin(), context.options.image);
+  std::vector<DiskText> disks;
+  for (auto const& text : texts) {
+    auto disk = MUT_TRY(parse_disk(text));
+    for (auto* const path : {&disk.image, &disk.overlay})
+      if (!path->empty()) *path = absolute_path(*path, context.environment.working_folder);
+    disks.push_back(std::move(disk));
+  }
+  return disks;
+}
+
+/// Tells `info` of them.
+Result<std::vector<std::unique_ptr<machine::BlockSource>>> open_disks(world::World& world,
+                                                                      Context const& context,
+                                                                      MachineFolder const& folder,
+                                                                      MachineInfo& info) {
   std::vector<std::unique_ptr<machine::BlockSource>> disks;
-  for (auto const& path : options.disks) {
-    auto file = MUT_TRY(open_file(world, context, path, true));
-    disks.push_back(MUT_TRY(machine::open_block_image(std::move(file), true)));
+  for (auto const& text : MUT_TRY(disk_texts(context))) {
+    auto const temporary =
+        context.options.snapshot ? folder.disk_overlay(disks.size()) : std::string{};
+    auto disk = MUT_TRY(open_disk(world, text, temporary));
+    disks.push_back(std::move(disk.source));
+    info.disks.push_back(std::move(disk.info));
+  }
+  return disks;
+}
+
+Result<Bytes> read_loader(world::World& world, Context const& context) {
+  auto read = read_image(world, context, MUT_TRY(loader_of(context.options)));
+  if (!read) return std::unexpected{no_loader(context.options, std::move(read).error())};
+  return read;
+}
+
+/// Tells `info` what there is of it besides.
+Result<machine::MachineOptions> machine_options(world::World& world, Context const& context,
+                                                MachineFolder const& folder, MachineInfo& info) {
+  auto const& options = context.options;
+  auto loader = MUT_TRY(read_loader(world, context));
+  auto disks = MUT_TRY(open_disks(world, context, folder, info));
+  if (options.vsock) {
+    MUT_TRY(folder.make_vsock_folder());
+    info.vsock = folder.vsock();
   }
   std::vector<machine::Share> shares;
   for (auto const& text : options.shares) {
@@ -98,9 +138,11 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
       .initrd = MUT_TRY(read_image(world, context, options.initrd)),
       .append = options.append,
       .firmware = MUT_TRY(read_image(world, context, options.firmware)),
+      .loader = std::move(loader),
       .disks = std::move(disks),
       .network = MUT_TRY(network_options(options)),
       .shares = std::move(shares),
+      .vsock = info.vsock,
       .engine = options.engine == "interp"  ? machine::Engine::interpreter
                 : options.engine == "audit" ? machine::Engine::audit
                                             : machine::Engine::translator,
@@ -110,7 +152,10 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
 
 MachineInfo machine_info(world::World& world, Context const& context, std::string name) {
   auto const& options = context.options;
-  auto const image = options.kernel.empty() ? options.firmware : options.kernel;
+  auto const image = !options.kernel.empty()  ? options.kernel
+                     : !options.image.empty() ? parse_disk(options.image).value_or(DiskText{}).image
+                     : !options.loader.empty() ? options.loader
+                                               : options.firmware;
   return {.name = std::move(name),
           .state = "running",
           .cpus = options.cpus,
@@ -121,7 +166,9 @@ MachineInfo machine_info(world::World& world, Context const& context, std::strin
           .started_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                             world.clock().civil().time_since_epoch())
                             .count(),
-          .end = {}};
+          .end = {},
+          .disks = {},
+          .vsock = {}};
 }
 
 /// A pipe by which the monitor tells its parent how it goes.
@@ -169,8 +216,8 @@ Result<MonitorParts> Boot::prepare(world::OpenedSocket socket, std::int64_t pare
   std::optional<Result<MonitorParts>> parts;
   with_world([&](world::World& world) {
     parts.emplace([&]() -> Result<MonitorParts> {
-      auto options = MUT_TRY(machine_options(world, context_));
       auto info = machine_info(world, context_, folder_.name());
+      auto options = MUT_TRY(machine_options(world, context_, folder_, info));
       MUT_TRY(folder_.begin(world, info));
       return MonitorParts{.options = std::move(options),
                           .info = std::move(info),
@@ -289,9 +336,11 @@ int boot_here(Context const& context, MachineFolder const& folder) {
   if (shows_console) terminal.emplace();
   bool const leaves = terminal && terminal->changed();
   if (leaves && !context.options.quiet) fmt::print(stderr, "Ctrl-] leaves the machine\r\n");
+  folder.remove_disk_overlays();
   for (;;) {
     auto const end = Boot{context, folder, ready}.run(shows_console, leaves, signals);
     if (end && end->ended == "reset") continue;  // it asked to begin anew
+    folder.remove_disk_overlays();
     terminal.reset();
     if (end) return told_end(context, *end);
     tell_ready(ready, &end.error());
@@ -309,10 +358,22 @@ std::vector<std::string> words_of(Context const& context) {
   auto const add_file = [&](char const* flag, std::string const& path) {
     add(flag, path.empty() ? "" : absolute_path(path, context.environment.working_folder));
   };
+  auto const whole_disk = [&](std::string const& text) {
+    auto const disk = parse_disk(text);
+    if (!disk) return text;  // and it is refused there
+    auto const whole = absolute_path(disk->image, context.environment.working_folder);
+    return disk->overlay.empty()
+               ? whole
+               : whole +
+                     ",overlay=" + absolute_path(disk->overlay, context.environment.working_folder);
+  };
+  add_file("--loader", options.loader);
   add_file("--kernel", options.kernel);
   add_file("--initrd", options.initrd);
   add_file("--firmware", options.firmware);
-  for (auto const& disk : options.disks) add_file("--disk", disk);
+  for (auto const& disk : options.disks) add("--disk", whole_disk(disk));
+  if (options.snapshot) words.push_back("--snapshot");
+  if (options.vsock) words.push_back("--vsock");
   for (auto const& share : options.shares) add_file("--share", share);  // a tag has no slash
   add("--append", options.append);
   add("--name", options.name);
@@ -327,6 +388,7 @@ std::vector<std::string> words_of(Context const& context) {
     words.push_back("--deterministic");
     add("--seed", std::to_string(options.seed));
   }
+  if (!options.image.empty()) words.push_back(whole_disk(options.image));
   return words;
 }
 
@@ -349,6 +411,18 @@ int boot_detached(Context const& context, MachineFolder const& folder) {
   return kDone;
 }
 
+/// What can be said before anything is opened.
+Result<void> check(Options const& options) {
+  MUT_TRY(loader_of(options));
+  if (options.vsock && options.name.empty())
+    return fail(Fault::invalid, "virtio sockets are found by the name of their machine",
+                "mutirao boot --vsock --name NAME ...");
+  if (options.vsock && options.deterministic)
+    return fail(Fault::invalid, "what comes from outside is never the same twice",
+                "leave out --deterministic, or --vsock");
+  return {};
+}
+
 /// Refuses the name of a machine that runs.
 Result<MachineFolder> folder_of(Context const& context, std::string const& name) {
   auto const folder = MUT_TRY(MachineFolder::of(context.place, name));
@@ -369,9 +443,7 @@ int command_boot(Context const& context) {
   // Or the machine would have open what somebody forgot to close.
   close_inherited(options.ready_fd);
   raise_open_file_limit();  // a shared folder holds each file that its guest knows
-  if (options.kernel.empty() && options.firmware.empty())
-    return report({Fault::invalid, "nothing to boot", "mutirao boot --kernel FILE --initrd FILE"},
-                  options.json);
+  if (auto const wrong = check(options); !wrong) return report(wrong.error(), options.json);
   if (!options.name.empty()) {
     auto const folder = folder_of(context, options.name);
     if (!folder) return report(folder.error(), options.json);

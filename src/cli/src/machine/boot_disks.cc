@@ -1,0 +1,86 @@
+#include "machine/boot_disks.h"
+
+#include <fmt/format.h>
+
+#include "mutirao/machine/block_overlay.h"
+#include "mutirao/machine/block_qcow2.h"
+
+namespace mutirao::cli {
+namespace {
+
+constexpr std::string_view kOverlayWord = ",overlay=";
+constexpr std::string_view kOverlayEnding = ".overlay";
+
+struct FilePlace {
+  std::unique_ptr<world::Directory> folder;
+  std::string name;
+};
+
+Result<FilePlace> place_of_file(world::World& world, std::string const& path) {
+  auto const slash = path.rfind('/');
+  auto folder =
+      MUT_TRY(world.disk().open_directory(slash == 0 ? "/" : path.substr(0, slash), false));
+  return FilePlace{std::move(folder), path.substr(slash + 1)};
+}
+
+Result<bool> is_there(world::World& world, std::string const& path) {
+  auto const place = MUT_TRY(place_of_file(world, path));
+  auto const info = place.folder->info(place.name);
+  if (!info && info.error().fault != Fault::not_found) return std::unexpected{info.error()};
+  return info.has_value();
+}
+
+Result<OpenedDisk> open_in_place(FilePlace const& image, std::string const& path) {
+  auto file = MUT_TRY(image.folder->open(image.name, {.writable = true}));
+  auto source = MUT_TRY(machine::open_block_image(std::move(file), true));
+  return OpenedDisk{std::move(source), {.image = path, .written_to = path, .kept = true}};
+}
+
+Result<std::unique_ptr<machine::BlockSource>> lay_over(world::World& world,
+                                                       std::unique_ptr<machine::BlockSource> below,
+                                                       std::string const& path,
+                                                       std::int64_t modified_ns) {
+  auto opened = [&]() -> Result<std::unique_ptr<machine::BlockSource>> {
+    auto const place = MUT_TRY(place_of_file(world, path));
+    return machine::open_block_overlay(std::move(below), *place.folder, place.name, modified_ns);
+  }();
+  if (opened) return opened;
+  auto error = std::move(opened).error().during("overlay " + path);
+  if (error.fault == Fault::refused)
+    error.mend = "name another file for what is written: --disk IMAGE,overlay=FILE; or --snapshot";
+  return std::unexpected{std::move(error)};
+}
+
+}  // namespace
+
+Result<DiskText> parse_disk(std::string_view text) {
+  auto const word = text.rfind(kOverlayWord);
+  DiskText disk{std::string{text.substr(0, word)}};
+  if (word != text.npos) disk.overlay = text.substr(word + kOverlayWord.size());
+  if (disk.image.empty() || (word != text.npos && disk.overlay.empty()))
+    return fail(Fault::invalid, fmt::format("\"{}\" is no disk", text),
+                "give IMAGE, or IMAGE,overlay=FILE");
+  return disk;
+}
+
+Result<OpenedDisk> open_disk(world::World& world, DiskText const& disk,
+                             std::string const& temporary) {
+  auto const image = MUT_TRY(place_of_file(world, disk.image));
+  auto file = MUT_TRY(image.folder->open(image.name, {}));
+  bool const only_read = MUT_TRY(machine::is_qcow2(*file));
+  bool const kept = temporary.empty();
+  auto const overlay = !disk.overlay.empty() ? disk.overlay
+                       : only_read           ? disk.image + std::string{kOverlayEnding}
+                                             : std::string{};
+  if (kept && overlay.empty()) return open_in_place(image, disk.image);
+  auto const modified_ns = MUT_TRY(file->info()).modified_ns;
+  auto source = MUT_TRY(machine::open_block_image(std::move(file), false));
+  // What is to stay as it is, is not made either.
+  if (!overlay.empty() && (kept || MUT_TRY(is_there(world, overlay))))
+    source = MUT_TRY(lay_over(world, std::move(source), overlay, modified_ns));
+  if (!kept) source = MUT_TRY(lay_over(world, std::move(source), temporary, 0));
+  return OpenedDisk{std::move(source),
+                    {.image = disk.image, .written_to = kept ? overlay : "", .kept = kept}};
+}
+
+}  // namespace mutirao::cli
