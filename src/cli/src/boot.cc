@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <unistd.h>
 
@@ -93,20 +95,19 @@ Result<std::vector<DiskText>> disk_texts(Context const& context) {
   return disks;
 }
 
-/// Tells `info` of them.
-Result<std::vector<std::unique_ptr<machine::BlockSource>>> open_disks(world::World& world,
-                                                                      Context const& context,
-                                                                      MachineFolder const& folder,
-                                                                      MachineInfo& info) {
-  std::vector<std::unique_ptr<machine::BlockSource>> disks;
+/// Puts them into `parts`, and tells of them there.
+Result<void> open_disks(world::World& world, Context const& context, MachineFolder const& folder,
+                        MonitorParts& parts) {
+  auto& disks = parts.options.disks;
   for (auto const& text : MUT_TRY(disk_texts(context))) {
     auto const temporary =
         context.options.snapshot ? folder.disk_overlay(disks.size()) : std::string{};
     auto disk = MUT_TRY(open_disk(world, text, temporary));
     disks.push_back(std::move(disk.source));
-    info.disks.push_back(std::move(disk.info));
+    parts.info.disks.push_back(std::move(disk.info));
+    std::ranges::move(disk.locks, std::back_inserter(parts.locks));
   }
-  return disks;
+  return {};
 }
 
 Result<Bytes> read_loader(world::World& world, Context const& context) {
@@ -115,16 +116,9 @@ Result<Bytes> read_loader(world::World& world, Context const& context) {
   return read;
 }
 
-/// Tells `info` what there is of it besides.
-Result<machine::MachineOptions> machine_options(world::World& world, Context const& context,
-                                                MachineFolder const& folder, MachineInfo& info) {
+/// All but its disks and sockets.
+Result<machine::MachineOptions> machine_options(world::World& world, Context const& context) {
   auto const& options = context.options;
-  auto loader = MUT_TRY(read_loader(world, context));
-  auto disks = MUT_TRY(open_disks(world, context, folder, info));
-  if (options.vsock) {
-    MUT_TRY(folder.make_vsock_folder());
-    info.vsock = folder.vsock();
-  }
   std::vector<machine::Share> shares;
   for (auto const& text : options.shares) {
     auto const share = MUT_TRY(machine::parse_share(text));
@@ -138,11 +132,9 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
       .initrd = MUT_TRY(read_image(world, context, options.initrd)),
       .append = options.append,
       .firmware = MUT_TRY(read_image(world, context, options.firmware)),
-      .loader = std::move(loader),
-      .disks = std::move(disks),
+      .loader = MUT_TRY(read_loader(world, context)),
       .network = MUT_TRY(network_options(options)),
       .shares = std::move(shares),
-      .vsock = info.vsock,
       .engine = options.engine == "interp"  ? machine::Engine::interpreter
                 : options.engine == "audit" ? machine::Engine::audit
                                             : machine::Engine::translator,
@@ -216,15 +208,20 @@ Result<MonitorParts> Boot::prepare(world::OpenedSocket socket, std::int64_t pare
   std::optional<Result<MonitorParts>> parts;
   with_world([&](world::World& world) {
     parts.emplace([&]() -> Result<MonitorParts> {
-      auto info = machine_info(world, context_, folder_.name());
-      auto options = MUT_TRY(machine_options(world, context_, folder_, info));
-      MUT_TRY(folder_.begin(world, info));
-      return MonitorParts{.options = std::move(options),
-                          .info = std::move(info),
-                          .socket = std::move(socket),
-                          .report = report_.ends[1],
-                          .parent = parent,
-                          .must_be_isolated = context_.options.isolation == "required"};
+      MonitorParts made{.options = MUT_TRY(machine_options(world, context_)),
+                        .info = machine_info(world, context_, folder_.name()),
+                        .socket = std::move(socket),
+                        .locks = {},
+                        .report = report_.ends[1],
+                        .parent = parent,
+                        .must_be_isolated = context_.options.isolation == "required"};
+      MUT_TRY(open_disks(world, context_, folder_, made));
+      if (context_.options.vsock) {
+        MUT_TRY(folder_.make_vsock_folder());
+        made.options.vsock = made.info.vsock = folder_.vsock();
+      }
+      MUT_TRY(folder_.begin(world, made.info));
+      return made;
     }());
     return 0;
   });
@@ -412,8 +409,10 @@ int boot_detached(Context const& context, MachineFolder const& folder) {
 }
 
 /// What can be said before anything is opened.
-Result<void> check(Options const& options) {
+Result<void> check(Context const& context) {
+  auto const& options = context.options;
   MUT_TRY(loader_of(options));
+  MUT_TRY(disk_texts(context));
   if (options.vsock && options.name.empty())
     return fail(Fault::invalid, "virtio sockets are found by the name of their machine",
                 "mutirao boot --vsock --name NAME ...");
@@ -443,7 +442,7 @@ int command_boot(Context const& context) {
   // Or the machine would have open what somebody forgot to close.
   close_inherited(options.ready_fd);
   raise_open_file_limit();  // a shared folder holds each file that its guest knows
-  if (auto const wrong = check(options); !wrong) return report(wrong.error(), options.json);
+  if (auto const wrong = check(context); !wrong) return report(wrong.error(), options.json);
   if (!options.name.empty()) {
     auto const folder = folder_of(context, options.name);
     if (!folder) return report(folder.error(), options.json);

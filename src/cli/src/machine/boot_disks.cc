@@ -8,6 +8,8 @@
 namespace mutirao::cli {
 namespace {
 
+using world::FileLock;
+
 constexpr std::string_view kOverlayWord = ",overlay=";
 constexpr std::string_view kOverlayEnding = ".overlay";
 
@@ -30,25 +32,33 @@ Result<bool> is_there(world::World& world, std::string const& path) {
   return info.has_value();
 }
 
+/// An overlay that is missing is made with it: none comes in between.
+Result<FileLock> lock(std::string const& path, FileLock::Kind kind) {
+  auto taken = FileLock::take(path, kind, kind == FileLock::Kind::alone);
+  if (taken || taken.error().fault != Fault::refused) return taken;
+  return std::unexpected{std::move(taken).error().with_mend(
+      "mutirao machine list; or lay another file over it: --disk IMAGE,overlay=FILE; or "
+      "--snapshot")};
+}
+
 Result<OpenedDisk> open_in_place(FilePlace const& image, std::string const& path) {
+  auto taken = MUT_TRY(lock(path, FileLock::Kind::alone));
   auto file = MUT_TRY(image.folder->open(image.name, {.writable = true}));
   auto source = MUT_TRY(machine::open_block_image(std::move(file), true));
-  return OpenedDisk{std::move(source), {.image = path, .written_to = path, .kept = true}};
+  OpenedDisk opened{std::move(source), {.image = path, .written_to = path, .kept = true}};
+  opened.locks.push_back(std::move(taken));
+  return opened;
 }
 
 Result<std::unique_ptr<machine::BlockSource>> lay_over(world::World& world,
                                                        std::unique_ptr<machine::BlockSource> below,
                                                        std::string const& path,
                                                        std::int64_t modified_ns) {
-  auto opened = [&]() -> Result<std::unique_ptr<machine::BlockSource>> {
-    auto const place = MUT_TRY(place_of_file(world, path));
-    return machine::open_block_overlay(std::move(below), *place.folder, place.name, modified_ns);
-  }();
-  if (opened) return opened;
-  auto error = std::move(opened).error().during("overlay " + path);
-  if (error.fault == Fault::refused)
-    error.mend = "name another file for what is written: --disk IMAGE,overlay=FILE; or --snapshot";
-  return std::unexpected{std::move(error)};
+  auto const place = MUT_TRY(place_of_file(world, path));
+  auto opened =
+      machine::open_block_overlay(std::move(below), *place.folder, place.name, modified_ns);
+  if (!opened) return std::unexpected{std::move(opened).error().during("overlay " + path)};
+  return opened;
 }
 
 }  // namespace
@@ -73,14 +83,19 @@ Result<OpenedDisk> open_disk(world::World& world, DiskText const& disk,
                        : only_read           ? disk.image + std::string{kOverlayEnding}
                                              : std::string{};
   if (kept && overlay.empty()) return open_in_place(image, disk.image);
-  auto const modified_ns = MUT_TRY(file->info()).modified_ns;
-  auto source = MUT_TRY(machine::open_block_image(std::move(file), false));
-  // What is to stay as it is, is not made either.
-  if (!overlay.empty() && (kept || MUT_TRY(is_there(world, overlay))))
-    source = MUT_TRY(lay_over(world, std::move(source), overlay, modified_ns));
-  if (!kept) source = MUT_TRY(lay_over(world, std::move(source), temporary, 0));
-  return OpenedDisk{std::move(source),
+  OpenedDisk opened{nullptr,
                     {.image = disk.image, .written_to = kept ? overlay : "", .kept = kept}};
+  opened.locks.push_back(MUT_TRY(lock(disk.image, FileLock::Kind::shared)));
+  auto const modified_ns = MUT_TRY(file->info()).modified_ns;
+  opened.source = MUT_TRY(machine::open_block_image(std::move(file), false));
+  // What is to stay as it is, is not made either.
+  if (!overlay.empty() && (kept || MUT_TRY(is_there(world, overlay)))) {
+    opened.locks.push_back(
+        MUT_TRY(lock(overlay, kept ? FileLock::Kind::alone : FileLock::Kind::shared)));
+    opened.source = MUT_TRY(lay_over(world, std::move(opened.source), overlay, modified_ns));
+  }
+  if (!kept) opened.source = MUT_TRY(lay_over(world, std::move(opened.source), temporary, 0));
+  return opened;
 }
 
 }  // namespace mutirao::cli

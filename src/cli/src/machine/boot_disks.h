@@ -3,9 +3,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "mutirao/base/result.h"
 #include "mutirao/machine/block_source.h"
+#include "mutirao/world/file_lock.h"
 #include "mutirao/world/world.h"
 
 #include "machine/machine_object.h"
@@ -25,6 +27,7 @@ struct DiskText {
 struct OpenedDisk {
   std::unique_ptr<machine::BlockSource> source;
   DiskInfo info;
+  std::vector<world::FileLock> locks{};  ///< of its files, as long as it is used
 };
 
 /// Where what is written to a disk goes, which its image may be too.
@@ -32,6 +35,9 @@ struct OpenedDisk {
 /// A raw image is written in place. Over one in qcow2, which is only read, lies an overlay: the
 /// image's name with ".overlay" behind it, unless `disk` names another. An overlay is made when it
 /// is missing, and refused when it was made over something else, or the image was changed since.
+///
+/// What is written is no other machine's at the same time, and what is only read is written by
+/// none.
 ///
 /// `temporary`, when it is not empty, is a file that takes what is written, and all that is below
 /// stays as it is; whoever asks removes it. All paths are absolute.

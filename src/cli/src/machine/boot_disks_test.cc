@@ -145,6 +145,30 @@ TEST_F(BootDisks, keep_nothing_of_what_is_written_to_a_temporary_file_over_all_t
   });
 }
 
+TEST_F(BootDisks, are_written_by_one_machine_at_a_time_and_by_none_that_others_only_read) {
+  in_the_world([&](world::World& world) {
+    auto const refused = [&](DiskText const& disk, std::string const& temporary = "") {
+      auto const opened = open_disk(world, disk, temporary);
+      if (opened) return false;
+      EXPECT_THAT(opened.error().what, HasSubstr("is used by another program"));
+      EXPECT_THAT(opened.error().mend, HasSubstr("--snapshot"));
+      return true;
+    };
+    {
+      auto const writer = open_disk(world, {path("raw")}, "");
+      EXPECT_TRUE(refused({path("raw")}));
+      EXPECT_TRUE(refused({path("raw")}, path("temporary")));
+      EXPECT_TRUE(refused({path("raw"), path("changes")}));
+    }
+    auto const one = open_disk(world, {path("raw"), path("changes")}, "");
+    ASSERT_TRUE(one) << one.error().what;
+    EXPECT_TRUE(refused({path("raw")}));
+    EXPECT_TRUE(refused({path("raw"), path("changes")}));
+    EXPECT_FALSE(refused({path("raw"), path("others")}));
+    EXPECT_FALSE(refused({path("raw")}, path("temporary")));
+  });
+}
+
 TEST_F(BootDisks, that_are_not_there_say_which) {
   in_the_world([&](world::World& world) {
     EXPECT_THAT(open_disk(world, {path("none")}, "").error().what, HasSubstr("none"));

@@ -134,6 +134,7 @@ Result<MachineInfo> look_at_machine(world::World& world, NodePlace const& place,
                 near.empty() ? "mutirao machine list" : fmt::format("do you mean {}?", near));
   }
   if (auto now = MachineClient{world, folder.socket()}.status()) return now;
+  info->vsock.clear();  // it went with the machine
   if (auto const end = folder.ended(world)) {
     info->state = "ended";
     info->uptime_s = end->seconds;

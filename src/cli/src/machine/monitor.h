@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "mutirao/machine/machine.h"
+#include "mutirao/world/file_lock.h"
 #include "mutirao/world/opened_socket.h"
 
 #include "machine/machine_object.h"
@@ -15,9 +17,10 @@ struct MonitorParts {
   machine::MachineOptions options;
   MachineInfo info;
   world::OpenedSocket socket;
-  int report;             ///< a pipe to the parent
-  std::int64_t parent;    ///< the process without which it shall not go on
-  bool must_be_isolated;  ///< or it may run where the system forbids some of the walls
+  std::vector<world::FileLock> locks;  ///< of what the disks are made of
+  int report;                          ///< a pipe to the parent
+  std::int64_t parent;                 ///< the process without which it shall not go on
+  bool must_be_isolated;               ///< or it may run where the system forbids some of the walls
 };
 
 /// The life of a machine, in a process of its own with one thread: goes behind the walls of
