@@ -1,14 +1,15 @@
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "mutirao/base/units.h"
-#include "mutirao/machine/block_qcow2.h"
 #include "mutirao/machine/machine.h"
 #include "mutirao/node/json.h"
 #include "mutirao/threads/blocking.h"
@@ -23,6 +24,8 @@
 #include "commands.h"
 #include "demo_file.h"
 #include "interrupts.h"
+#include "machine/boot_disks.h"
+#include "machine/boot_loader.h"
 #include "machine/machine_client.h"
 #include "machine/machine_folder.h"
 #include "machine/monitor.h"
@@ -79,17 +82,48 @@ Result<std::optional<machine::NetworkOptions>> network_options(Options const& op
   return network;
 }
 
+/// The image, and then the disks, as they are asked for, with absolute paths.
+Result<std::vector<DiskText>> disk_texts(Context const& context) {
+  auto texts = context.options.disks;
+  if (!context.options.image.empty()) texts.insert(texts.begin(), context.options.image);
+  std::vector<DiskText> disks;
+  for (auto const& text : texts) {
+    auto disk = MUT_TRY(parse_disk(text));
+    for (auto* const path : {&disk.image, &disk.overlay})
+      if (!path->empty()) *path = absolute_path(*path, context.environment.working_folder);
+    disks.push_back(std::move(disk));
+  }
+  return disks;
+}
+
+/// Puts them into `parts`, and tells of them there.
+Result<void> open_disks(world::World& world, Context const& context, MachineFolder const& folder,
+                        MonitorParts& parts) {
+  auto& disks = parts.options.disks;
+  for (auto const& text : MUT_TRY(disk_texts(context))) {
+    auto const temporary =
+        context.options.snapshot ? folder.disk_overlay(disks.size()) : std::string{};
+    auto disk = MUT_TRY(open_disk(world, text, temporary));
+    disks.push_back(std::move(disk.source));
+    parts.info.disks.push_back(std::move(disk.info));
+    std::ranges::move(disk.locks, std::back_inserter(parts.locks));
+  }
+  return {};
+}
+
+Result<Bytes> read_loader(world::World& world, Context const& context) {
+  auto read = read_image(world, context, MUT_TRY(loader_of(context.options)));
+  if (!read) return std::unexpected{no_loader(context.options, std::move(read).error())};
+  return read;
+}
+
+/// All but its disks and sockets.
 Result<machine::MachineOptions> machine_options(world::World& world, Context const& context) {
   auto const& options = context.options;
   bool const boots = options.restored_from.empty();
   auto const image = [&](std::string const& path) {
     return read_image(world, context, boots ? path : "");
   };
-  std::vector<std::unique_ptr<machine::BlockSource>> disks;
-  for (auto const& path : options.disks) {
-    auto file = MUT_TRY(open_file(world, context, path, true));
-    disks.push_back(MUT_TRY(machine::open_block_image(std::move(file), true)));
-  }
   std::vector<machine::Share> shares;
   for (auto const& text : options.shares) {
     auto const share = MUT_TRY(machine::parse_share(text));
@@ -103,7 +137,7 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
       .initrd = MUT_TRY(image(options.initrd)),
       .append = options.append,
       .firmware = MUT_TRY(image(options.firmware)),
-      .disks = std::move(disks),
+      .loader = boots ? MUT_TRY(read_loader(world, context)) : Bytes{},
       .network = MUT_TRY(network_options(options)),
       .shares = std::move(shares),
       .engine = options.engine == "interp"  ? machine::Engine::interpreter
@@ -115,7 +149,10 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
 
 MachineInfo machine_info(world::World& world, Context const& context, std::string name) {
   auto const& options = context.options;
-  auto const image = options.kernel.empty() ? options.firmware : options.kernel;
+  auto const image = !options.kernel.empty()  ? options.kernel
+                     : !options.image.empty() ? parse_disk(options.image).value_or(DiskText{}).image
+                     : !options.loader.empty() ? options.loader
+                                               : options.firmware;
   return {.name = std::move(name),
           .state = "running",
           .cpus = options.cpus,
@@ -127,7 +164,15 @@ MachineInfo machine_info(world::World& world, Context const& context, std::strin
                             world.clock().civil().time_since_epoch())
                             .count(),
           .end = {},
+          .disks = {},
+          .vsock = {},
           .restored_from = options.restored_from};
+}
+
+/// None for a machine that boots.
+Result<std::unique_ptr<world::File>> open_snapshot_of(world::World& world, Context const& context) {
+  auto const& path = context.options.restored_from;
+  return path.empty() ? nullptr : open_file(world, context, path, false);
 }
 
 /// A pipe by which the monitor tells its parent how it goes.
@@ -175,23 +220,22 @@ Result<MonitorParts> Boot::prepare(world::OpenedSocket socket, std::int64_t pare
   std::optional<Result<MonitorParts>> parts;
   with_world([&](world::World& world) {
     parts.emplace([&]() -> Result<MonitorParts> {
-      auto const& given = context_.options;
-      auto options = MUT_TRY(machine_options(world, context_));
-      auto note = note_of(given, context_.environment.working_folder);
-      for (std::size_t i = 0; i < note.disks.size(); ++i)
-        note.disks[i].writable = options.disks[i]->writable();
-      std::unique_ptr<world::File> snapshot;
-      if (!given.restored_from.empty())
-        snapshot = MUT_TRY(open_file(world, context_, given.restored_from, false));
-      auto info = machine_info(world, context_, folder_.name());
-      MUT_TRY(folder_.begin(world, info, note));
-      return MonitorParts{.options = std::move(options),
-                          .snapshot = std::move(snapshot),
-                          .info = std::move(info),
-                          .socket = std::move(socket),
-                          .report = report_.ends[1],
-                          .parent = parent,
-                          .must_be_isolated = context_.options.isolation == "required"};
+      MonitorParts made{.options = MUT_TRY(machine_options(world, context_)),
+                        .snapshot = MUT_TRY(open_snapshot_of(world, context_)),
+                        .info = machine_info(world, context_, folder_.name()),
+                        .socket = std::move(socket),
+                        .locks = {},
+                        .report = report_.ends[1],
+                        .parent = parent,
+                        .must_be_isolated = context_.options.isolation == "required"};
+      MUT_TRY(open_disks(world, context_, folder_, made));
+      if (context_.options.vsock) {
+        MUT_TRY(folder_.make_vsock_folder());
+        made.options.vsock = made.info.vsock = folder_.vsock();
+      }
+      auto const note = note_of(context_.options, context_.environment.working_folder);
+      MUT_TRY(folder_.begin(world, made.info, note));
+      return made;
     }());
     return 0;
   });
@@ -309,12 +353,14 @@ int boot_here(Context context, MachineFolder const& folder) {
   if (shows_console) terminal.emplace();
   bool const leaves = terminal && terminal->changed();
   if (leaves && !context.options.quiet) fmt::print(stderr, "Ctrl-] leaves the machine\r\n");
+  folder.remove_disk_overlays();
   for (;;) {
     auto const end = Boot{context, folder, ready}.run(shows_console, leaves, signals);
     if (end && end->ended == "reset") {  // it asked to begin anew
       context.options.restored_from.clear();
       continue;
     }
+    folder.remove_disk_overlays();
     terminal.reset();
     if (end) return told_end(context, *end);
     tell_ready(ready, &end.error());
@@ -335,15 +381,29 @@ std::vector<std::string> words_of(Context const& context) {
   auto const add_file = [&](char const* flag, std::string const& path) {
     add(flag, path.empty() ? "" : absolute_path(path, context.environment.working_folder));
   };
+  auto const whole_disk = [&](std::string const& text) {
+    auto const disk = parse_disk(text);
+    if (!disk) return text;  // and it is refused there
+    auto const whole = absolute_path(disk->image, context.environment.working_folder);
+    return disk->overlay.empty()
+               ? whole
+               : whole +
+                     ",overlay=" + absolute_path(disk->overlay, context.environment.working_folder);
+  };
   if (boots) {
+    add_file("--loader", options.loader);
     add_file("--kernel", options.kernel);
     add_file("--initrd", options.initrd);
     add_file("--firmware", options.firmware);
     add("--append", options.append);
     add("--cpus", std::to_string(options.cpus));
     add("--memory", std::to_string(options.memory_mb));
+    if (options.snapshot) words.push_back("--snapshot");
+    if (options.vsock) words.push_back("--vsock");
+  } else if (!options.image.empty()) {
+    add("--disk", whole_disk(options.image));
   }
-  for (auto const& disk : options.disks) add_file("--disk", disk);
+  for (auto const& disk : options.disks) add("--disk", whole_disk(disk));
   for (auto const& share : options.shares) add_file("--share", share);  // a tag has no slash
   add("--name", options.name);
   add("--engine", options.engine);
@@ -355,6 +415,7 @@ std::vector<std::string> words_of(Context const& context) {
     words.push_back("--deterministic");
     add("--seed", std::to_string(options.seed));
   }
+  if (boots && !options.image.empty()) words.push_back(whole_disk(options.image));
   return words;
 }
 
@@ -378,6 +439,20 @@ int boot_detached(Context const& context, MachineFolder const& folder) {
   return kDone;
 }
 
+/// What can be said before anything is opened.
+Result<void> check(Context const& context) {
+  auto const& options = context.options;
+  if (options.restored_from.empty()) MUT_TRY(loader_of(options));
+  MUT_TRY(disk_texts(context));
+  if (options.vsock && options.name.empty())
+    return fail(Fault::invalid, "virtio sockets are found by the name of their machine",
+                "mutirao boot --vsock --name NAME ...");
+  if (options.vsock && options.deterministic)
+    return fail(Fault::invalid, "what comes from outside is never the same twice",
+                "leave out --deterministic, or --vsock");
+  return {};
+}
+
 /// Refuses the name of a machine that runs.
 Result<MachineFolder> folder_of(Context const& context, std::string const& name) {
   auto const folder = MUT_TRY(MachineFolder::of(context.place, name));
@@ -398,9 +473,7 @@ int command_boot(Context const& context) {
   // Or the machine would have open what somebody forgot to close.
   close_inherited(options.ready_fd);
   raise_open_file_limit();  // a shared folder holds each file that its guest knows
-  if (options.kernel.empty() && options.firmware.empty() && options.restored_from.empty())
-    return report({Fault::invalid, "nothing to boot", "mutirao boot --kernel FILE --initrd FILE"},
-                  options.json);
+  if (auto const wrong = check(context); !wrong) return report(wrong.error(), options.json);
   if (!options.name.empty()) {
     auto const folder = folder_of(context, options.name);
     if (!folder) return report(folder.error(), options.json);

@@ -56,11 +56,14 @@ struct Options {
   bool follow = false;
 
   // boot; its seed is that of demo, its name that of swarm, its --detach that of up
+  std::string image;  ///< a disk, and what is on it is started
+  std::string loader;
   std::string kernel;
   std::string initrd;
   std::string append;
   std::string firmware;
-  std::vector<std::string> disks;
+  std::vector<std::string> disks;   ///< IMAGE[,overlay=FILE]; the image is one too
+  bool snapshot = false;            ///< what is written to disks is not kept
   std::vector<std::string> shares;  ///< FOLDER:TAG[:ro]
   std::string engine = "jit";
   unsigned cpus = 1;
@@ -68,6 +71,7 @@ struct Options {
   std::string network = "off";  ///< how far the guest reaches
   std::vector<std::string> allowed;
   std::vector<std::string> published;
+  bool vsock = false;
   bool deterministic = false;
   std::string isolation = "possible";
 

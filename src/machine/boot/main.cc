@@ -1,6 +1,7 @@
-// machine_boot --kernel FILE [--initrd FILE] [--append TEXT] [--firmware FILE] [--memory MIB]
-//              [--cpus N] [--instructions MILLIONS] [--deterministic SEED] [--until TEXT] [--engine
-//              interp|jit|audit] [--type TEXT] [--console virtio] [--disk FILE [--overlay FILE]
+// machine_boot --kernel FILE | --loader FILE [--initrd FILE] [--append TEXT] [--firmware FILE]
+//              [--memory MIB] [--cpus N] [--instructions MILLIONS] [--deterministic SEED] [--until
+//              TEXT] [--engine interp|jit|audit] [--type TEXT] [--console virtio] [--disk FILE
+//              [--overlay FILE]
 //              [--profile FILE]]... [--snapshot] [--network off|internet|lan]
 //              [--allow HOST:PORT]... [--publish [HOST_ADDRESS:]PORT:GUEST_PORT[/udp]]...
 //              [--simulated-network SEED] [--share FOLDER:TAG[:ro]]... [--vsock PATH]
@@ -128,6 +129,8 @@ BootRequest parse(int argc, char** argv) {
       request.options.initrd = whole_file(value);
     else if (name == "--firmware")
       request.options.firmware = whole_file(value);
+    else if (name == "--loader")
+      request.options.loader = whole_file(value);
     else if (name == "--append")
       request.options.append = value;
     else if (name == "--memory")

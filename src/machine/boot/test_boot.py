@@ -63,6 +63,20 @@ def boots_by_every_engine(program):
         assert "\nriscv64" in run.stdout.replace("\r", ""), engine
 
 
+def starts_a_disk_image_with_the_kernel_on_it_by_a_boot_loader(program):
+    made = told_by(ROOT / "packaging/guests/image")
+    opensbi = pathlib.Path("/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin")  # of the package qemu-system-data
+    for firmware in [()] + ([("--firmware", opensbi)] if opensbi.exists() else []):
+        run = subprocess.run([program, *firmware, "--loader", made["loader"], "--disk", made["image"], "--snapshot", "--cpus", "2",
+                              "--until", PROMPT, "--type", "cat /proc/cmdline; poweroff -f", "--instructions", "60000"],
+                             capture_output=True, text=True, errors="replace")
+        print(run.stdout[-3000:], run.stderr)
+        assert run.returncode == 0, f"it ended with {run.returncode}"
+        assert "Found /boot/extlinux/extlinux.conf" in run.stdout
+        assert "\nconsole=ttyS0 quiet\n" in run.stdout.replace("\r", "")
+        assert firmware == () or "OpenSBI" in run.stdout
+
+
 def boots_several_processors(program):
     # Processors that wait for each other spin: how many instructions that takes, the load of the host says.
     run = boot(program, "grep -c ^processor /proc/cpuinfo; poweroff -f", "--cpus", "3", "--instructions", "60000")
@@ -564,7 +578,8 @@ def reaches_a_simulated_network_the_same_way_for_the_same_seed(program):
     assert once("2") != first, "the seed changes nothing"
 
 
-STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_by_every_engine, boots_several_processors,
+STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_by_every_engine,
+                                               starts_a_disk_image_with_the_kernel_on_it_by_a_boot_loader, boots_several_processors,
                                                runs_two_processors_as_fast_as_two, runs_more_processors_than_the_host_has,
                                                goes_on_from_a_snapshot_to_the_last_byte, restores_a_gigabyte_at_once,
                                                goes_on_in_another_process_in_the_middle_of_its_work,

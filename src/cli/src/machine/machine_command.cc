@@ -70,7 +70,7 @@ Result<void> MachineCommand::list() {
     return {};
   }
   if (machines.empty()) {
-    fmt::print("no machine has a name here; next: mutirao boot --kernel FILE --name NAME\n");
+    fmt::print("no machine has a name here; next: mutirao boot IMAGE --name NAME\n");
     return {};
   }
   std::vector<std::vector<std::string>> rows{{"NAME", "STATE", "CPUS", "MEMORY", "RAN", "IMAGE"}};
@@ -93,6 +93,12 @@ Result<void> MachineCommand::show() {
              printable(info.image), info.cpus, base::format_bytes(info.memory_bytes), info.engine);
   if (!info.restored_from.empty())
     fmt::print("  restored  from {}\n", printable(info.restored_from));
+  for (auto const& disk : info.disks)
+    fmt::print("  disk      {}, {}\n", printable(disk.image),
+               !disk.kept                      ? "what is written is not kept"
+               : disk.written_to == disk.image ? "written in place"
+                                               : "written to " + printable(disk.written_to));
+  if (!info.vsock.empty()) fmt::print("  sockets   {}\n", printable(info.vsock));
   if (!info.isolation.empty()) fmt::print("  walls     {}\n", info.isolation);
   if (info.process_id != 0) fmt::print("  process   {}\n", info.process_id);
   fmt::print("  ran       {}, {} million instructions\n", uptime_text(info.uptime_s),

@@ -25,6 +25,16 @@ bool may_be_in_a_name(char each) {
          (each >= '0' && each <= '9') || each == '-' || each == '_' || each == '.';
 }
 
+Result<void> make_own_folder(std::string const& path) {
+  std::error_code failed;
+  std::filesystem::create_directories(path, failed);
+  if (!failed) std::filesystem::permissions(path, std::filesystem::perms::owner_all, failed);
+  if (failed)
+    return fail(Fault::refused, fmt::format("{}: {}", path, failed.message()),
+                "choose a state folder that you can write: mutirao --state DIR ...");
+  return {};
+}
+
 template <class T>
 std::optional<T> record_in(world::World& world, std::string const& folder, char const* name) {
   auto const read = [&]() -> Result<T> {
@@ -71,14 +81,22 @@ std::optional<SnapshotNote> MachineFolder::booted(world::World& world) const {
   return record_in<SnapshotNote>(world, path_, kBooted);
 }
 
-Result<void> MachineFolder::make() const {
-  std::error_code failed;
-  std::filesystem::create_directories(path_, failed);
-  if (!failed) std::filesystem::permissions(path_, std::filesystem::perms::owner_all, failed);
-  if (failed)
-    return fail(Fault::refused, fmt::format("{}: {}", path_, failed.message()),
-                "choose a state folder that you can write: mutirao --state DIR ...");
+std::string MachineFolder::disk_overlay(std::size_t number) const {
+  return fmt::format("{}/disk{}.overlay", path_, number);
+}
+
+Result<void> MachineFolder::make() const { return make_own_folder(path_); }
+
+Result<void> MachineFolder::make_vsock_folder() const {
+  MUT_TRY(make_own_folder(vsock_folder()));
+  std::error_code none;
+  std::filesystem::remove(vsock(), none);
   return {};
+}
+
+void MachineFolder::remove_disk_overlays() const {
+  std::error_code none;
+  for (std::size_t number = 0; std::filesystem::remove(disk_overlay(number), none);) ++number;
 }
 
 Result<void> MachineFolder::begin(world::World& world, MachineInfo const& info,
@@ -123,6 +141,7 @@ Result<MachineInfo> look_at_machine(world::World& world, NodePlace const& place,
                 near.empty() ? "mutirao machine list" : fmt::format("do you mean {}?", near));
   }
   if (auto now = MachineClient{world, folder.socket()}.status()) return now;
+  info->vsock.clear();  // it went with the machine
   if (auto const end = folder.ended(world)) {
     info->state = "ended";
     info->uptime_s = end->seconds;

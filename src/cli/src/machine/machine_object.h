@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "mutirao/base/bytes.h"
 #include "mutirao/middleware/codec.h"
@@ -12,6 +13,13 @@
 /// machine in its folder. Other programs may speak it as they do with a node.
 namespace mutirao::cli {
 
+/// A disk of a machine.
+struct DiskInfo {
+  std::string image;
+  std::string written_to;  ///< the image, or the overlay; empty where it is not kept
+  bool kept = true;        ///< or what is written is gone when the machine ends
+};
+
 /// A machine, as people see it.
 struct MachineInfo {
   std::string name;
@@ -19,13 +27,15 @@ struct MachineInfo {
   std::int64_t process_id = 0;
   std::uint32_t cpus = 0;
   std::uint64_t memory_bytes = 0;
-  std::string image;  ///< what it was started from: the path of the kernel or of the firmware
+  std::string image;  ///< what it was started from: the path of an image, a kernel or firmware
   std::string engine;
   std::string isolation;        ///< what stands between the guest and this computer
   std::int64_t started_ms = 0;  ///< since 1970
   double uptime_s = 0;          ///< of one that ended: how long it ran
   std::uint64_t instructions = 0;
-  std::string end;              ///< why it ended; empty while it runs
+  std::string end;  ///< why it ended; empty while it runs
+  std::vector<DiskInfo> disks;
+  std::string vsock;  ///< the socket that leads to the guest's virtio sockets; empty: there is none
   std::string restored_from{};  ///< the snapshot with which it went on; empty for one that booted
 };
 
@@ -84,6 +94,11 @@ struct MachineObject {
 namespace mutirao::middleware {
 
 template <>
+inline constexpr auto record_of<cli::DiskInfo> = record(
+    "DiskInfo", field(1, "image", &cli::DiskInfo::image),
+    field(2, "written_to", &cli::DiskInfo::written_to), field(3, "kept", &cli::DiskInfo::kept));
+
+template <>
 inline constexpr auto record_of<cli::MachineInfo> = record(
     "MachineInfo", field(1, "name", &cli::MachineInfo::name),
     field(2, "state", &cli::MachineInfo::state),
@@ -95,8 +110,9 @@ inline constexpr auto record_of<cli::MachineInfo> = record(
     field(9, "started_ms", &cli::MachineInfo::started_ms),
     field(10, "uptime_s", &cli::MachineInfo::uptime_s),
     field(11, "instructions", &cli::MachineInfo::instructions),
-    field(12, "end", &cli::MachineInfo::end),
-    field(13, "restored_from", &cli::MachineInfo::restored_from));
+    field(12, "end", &cli::MachineInfo::end), field(13, "disks", &cli::MachineInfo::disks),
+    field(14, "vsock", &cli::MachineInfo::vsock),
+    field(15, "restored_from", &cli::MachineInfo::restored_from));
 
 template <>
 inline constexpr auto record_of<cli::MachineEnd> = record(

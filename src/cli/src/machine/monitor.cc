@@ -29,12 +29,13 @@ using machine::MachineExit;
 using world::jail::Calls;
 
 /// What a machine needs of the kernel once all that it uses is open: more with a network, whose
-/// names are looked up with the help of a few files, and with shared folders.
+/// names are looked up with the help of a few files, with shared folders, and with virtio sockets.
 std::vector<Calls> calls_of_a_machine(machine::MachineOptions const& options, bool files_left) {
   std::vector calls{Calls::compute, Calls::code, Calls::files, Calls::streams};
   if (options.network) calls.push_back(Calls::network);
   if (options.network && files_left) calls.push_back(Calls::names);
   if (!options.shares.empty()) calls.push_back(Calls::folders);
+  if (!options.vsock.empty()) calls.push_back(Calls::local);
   return calls;
 }
 std::vector<std::string> files_of_a_machine(bool network) {
@@ -251,7 +252,13 @@ Result<void> Monitor::run() {
 Result<void> go_behind_walls(MonitorParts& parts) {
   bool const must = parts.must_be_isolated;
   auto const kept = files_of_a_machine(parts.options.network.has_value());
-  MUT_TRY(wall(world::jail::leave_files(kept), must, parts.info, kNoFiles));
+  // Sockets of others, which the guest calls, are found in the folder of its own.
+  auto const& vsock = parts.options.vsock;
+  std::vector<std::string> folders;
+  if (!vsock.empty()) folders.push_back(vsock.substr(0, vsock.rfind('/')));
+  MUT_TRY(wall(world::jail::leave_files(kept, folders), must, parts.info, kNoFiles));
+  if (!vsock.empty() && !parts.options.network)
+    MUT_TRY(wall(world::jail::leave_network(), must, parts.info, "no network"));
   MUT_TRY(wall(world::jail::give_up_privileges(), must, parts.info, "no privileges"));
   die_with(parts.parent);  // the change of privileges made it forget
   return {};

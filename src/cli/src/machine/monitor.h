@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "mutirao/machine/machine.h"
+#include "mutirao/world/file_lock.h"
 #include "mutirao/world/opened_socket.h"
 
 #include "machine/machine_object.h"
@@ -17,9 +19,10 @@ struct MonitorParts {
   std::unique_ptr<world::File> snapshot;  ///< to go on with; none: the machine boots
   MachineInfo info;
   world::OpenedSocket socket;
-  int report;             ///< a pipe to the parent
-  std::int64_t parent;    ///< the process without which it shall not go on
-  bool must_be_isolated;  ///< or it may run where the system forbids some of the walls
+  std::vector<world::FileLock> locks;  ///< of what the disks are made of
+  int report;                          ///< a pipe to the parent
+  std::int64_t parent;                 ///< the process without which it shall not go on
+  bool must_be_isolated;               ///< or it may run where the system forbids some of the walls
 };
 
 /// The life of a machine, in a process of its own with one thread: goes behind the walls of

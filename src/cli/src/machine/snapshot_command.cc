@@ -20,22 +20,22 @@ namespace mutirao::cli {
 namespace {
 
 /// Until a machine that was saved has ended, and its end is written down.
-constexpr Duration kEndMax = 10s;
-constexpr Duration kEndPause = 20ms;
+constexpr Duration kSavedEndMax = 10s;
+constexpr Duration kSavedEndPause = 20ms;
 
 /// A file by its folder, as a person names it.
-struct FilePlace {
+struct NamedFile {
   std::unique_ptr<world::Directory> folder;
   std::string name;
   std::string path;
 };
 
-Result<FilePlace> place_of(world::World& world, Context const& context, std::string const& path) {
+Result<NamedFile> named_file(world::World& world, Context const& context, std::string const& path) {
   auto whole = absolute_path(path, context.environment.working_folder);
   auto const slash = whole.rfind('/');
   auto folder =
       MUT_TRY(world.disk().open_directory(slash == 0 ? "/" : whole.substr(0, slash), false));
-  return FilePlace{std::move(folder), whole.substr(slash + 1), whole};
+  return NamedFile{std::move(folder), whole.substr(slash + 1), whole};
 }
 
 /// Shows how far it is: a machine's memory is looked through from its begin to its end.
@@ -66,31 +66,48 @@ class SavingProgress {
   std::uint64_t bytes_ = 0;
 };
 
-/// A disk as it is now.
-Result<DiskNote> look_at_disk(world::World& world, Context const& context,
+/// A file as it is now.
+Result<FileNote> look_at_file(world::World& world, Context const& context,
                               std::string const& path) {
-  auto const place = MUT_TRY(place_of(world, context, path));
+  if (path.empty()) return FileNote{};
+  auto const place = MUT_TRY(named_file(world, context, path));
   auto const file = MUT_TRY(place.folder->open(place.name, {}));
   auto const info = MUT_TRY(file->info());
-  return DiskNote{.path = place.path, .size = info.size, .modified_ns = info.modified_ns};
+  return FileNote{.path = place.path, .size = info.size, .modified_ns = info.modified_ns};
+}
+
+Result<void> look_at_disks(world::World& world, Context const& context, SnapshotNote& note) {
+  for (DiskNote& disk : note.disks)
+    for (auto* const file : {&disk.image, &disk.overlay})
+      *file = MUT_TRY(look_at_file(world, context, file->path));
+  return {};
 }
 
 /// What a machine was started with, if it can be saved in this way.
 Result<SnapshotNote> note_to_save(world::World& world, MachineFolder const& folder, bool ends) {
   auto note = folder.booted(world);
-  if (!note)
+  auto const started = folder.started(world);
+  if (!note || !started)
     return fail(Fault::unsupported, "nothing is known of what the machine was started with",
                 "start it anew: mutirao boot");
-  if (!ends && std::ranges::any_of(note->disks, &DiskNote::writable))
+  if (!std::ranges::all_of(started->disks, &DiskInfo::kept))
+    return fail(Fault::refused, "what the machine writes to its disks is not kept",
+                "start it without --snapshot, with an overlay: --disk IMAGE,overlay=FILE");
+  if (!ends && !started->disks.empty())
     return fail(
         Fault::refused,
         "the machine writes to its disks, and a snapshot is good for them as they are now",
         fmt::format("let it end with it: mutirao machine snapshot --stop {} FILE", folder.name()));
+  for (auto const& disk : started->disks) {
+    bool const in_place = disk.written_to == disk.image;
+    note->disks.push_back(
+        {.image = {.path = disk.image}, .overlay = {.path = in_place ? "" : disk.written_to}});
+  }
   return *std::move(note);
 }
 
 /// Takes the machine's pieces into the file, and lets it end only when that is safe.
-Result<std::uint64_t> save_to(FilePlace const& place, Context const& context, world::World& world,
+Result<std::uint64_t> save_to(NamedFile const& place, Context const& context, world::World& world,
                               MachineInfo const& info) {
   auto const& options = context.options;
   auto const folder = MUT_TRY(MachineFolder::of(context.place, info.name));
@@ -103,11 +120,7 @@ Result<std::uint64_t> save_to(FilePlace const& place, Context const& context, wo
                            [&](SnapshotPiece const& piece) -> Result<void> {
                              // Its disks are flushed, and stay as they are until it goes on.
                              if (!std::exchange(rests, true))
-                               for (DiskNote& disk : note.disks) {
-                                 bool const writable = disk.writable;
-                                 disk = MUT_TRY(look_at_disk(world, context, disk.path));
-                                 disk.writable = writable;
-                               }
+                               MUT_TRY(look_at_disks(world, context, note));
                              if (!piece.bytes.empty())
                                MUT_TRY(writer->write(piece.offset, piece.bytes));
                              progress.tell(piece);
@@ -119,14 +132,14 @@ Result<std::uint64_t> save_to(FilePlace const& place, Context const& context, wo
 }
 
 Result<void> wait_for_end(world::World& world, Context const& context) {
-  auto const end = threads::within(kEndMax);
+  auto const end = threads::within(kSavedEndMax);
   for (;;) {
     auto const info = MUT_TRY(look_at_machine(world, context.place, context.options.name));
     if (info.state == "ended") return {};
     if (end.passed(threads::now()))
       return fail(Fault::timed_out, "the machine is saved, and has not ended yet",
                   fmt::format("mutirao machine show {}", info.name));
-    MUT_TRY(threads::sleep_for(kEndPause));
+    MUT_TRY(threads::sleep_for(kSavedEndPause));
   }
 }
 
@@ -138,7 +151,7 @@ Result<void> snapshot_machine(Context const& context, world::World& world) {
   if (info.state != "running")
     return fail(Fault::unreachable, fmt::format("machine {} does not run: {}", info.name, info.end),
                 fmt::format("mutirao boot --name {} ...", info.name));
-  auto const place = MUT_TRY(place_of(world, context, options.file));
+  auto const place = MUT_TRY(named_file(world, context, options.file));
   auto const began = threads::now();
   auto const written = MUT_TRY(save_to(place, context, world, info));
   if (options.stop) MUT_TRY(wait_for_end(world, context));
@@ -156,15 +169,19 @@ Result<void> snapshot_machine(Context const& context, world::World& world) {
 }
 
 Result<Context> restored_context(Context const& context, world::World& world) {
-  auto const place = MUT_TRY(place_of(world, context, context.options.file));
+  auto const place = MUT_TRY(named_file(world, context, context.options.file));
   auto const file = MUT_TRY(place.folder->open(place.name, {}));
   auto const note = MUT_TRY(parse_snapshot_note(MUT_TRY(machine::read_snapshot_note(*file))));
+  auto const& given = context.options.disks;
+  for (std::size_t i = 0; i < note.disks.size(); ++i) {
+    auto const& then = note.disks[i];
+    auto const now = i < given.size() ? MUT_TRY(files_of_disk(given[i], then)) : then;
+    for (auto const file : {&DiskNote::image, &DiskNote::overlay})
+      MUT_TRY(check_file(then.*file, MUT_TRY(look_at_file(world, context, (now.*file).path))));
+  }
   Context restored = context;
-  auto& options = restored.options;
-  options = options_of(note, context.options);
-  options.restored_from = place.path;
-  for (std::size_t i = 0; i < std::min(options.disks.size(), note.disks.size()); ++i)
-    MUT_TRY(check_disk(note.disks[i], MUT_TRY(look_at_disk(world, context, options.disks[i]))));
+  restored.options = options_of(note, context.options);
+  restored.options.restored_from = place.path;
   return restored;
 }
 

@@ -7,9 +7,19 @@
 #include "mutirao/middleware/json_values.h"
 
 #include "environment.h"
+#include "machine/boot_disks.h"
 #include "machine/machine_client.h"
 
 namespace mutirao::cli {
+
+namespace {
+
+std::string text_of(DiskNote const& disk) {
+  return disk.overlay.path.empty() ? disk.image.path
+                                   : disk.image.path + ",overlay=" + disk.overlay.path;
+}
+
+}  // namespace
 
 SnapshotNote note_of(Options const& options, std::string const& working_folder) {
   auto const whole = [&](std::string const& path) {
@@ -19,19 +29,21 @@ SnapshotNote note_of(Options const& options, std::string const& working_folder) 
                     .kernel = whole(options.kernel),
                     .initrd = whole(options.initrd),
                     .firmware = whole(options.firmware),
+                    .loader = whole(options.loader),
                     .append = options.append,
                     .engine = options.engine,
                     .isolation = options.isolation,
                     .disks = {},
+                    .boots_from_disk = !options.image.empty(),
                     .shares = {},
                     .network = options.network,
                     .allowed = options.allowed,
                     .published = options.published,
+                    .vsock = options.vsock,
                     .deterministic = options.deterministic,
                     .seed = options.seed,
                     .cpus = options.cpus,
                     .memory_mb = options.memory_mb};
-  for (auto const& disk : options.disks) note.disks.push_back({.path = whole(disk)});
   for (auto const& share : options.shares) note.shares.push_back(whole(share));
   return note;
 }
@@ -44,15 +56,21 @@ Options options_of(SnapshotNote const& note, Options given) {
   given.kernel = note.kernel;
   given.initrd = note.initrd;
   given.firmware = note.firmware;
+  given.loader = note.loader;
   given.append = note.append;
   given.engine = given.engine_now.empty() ? note.engine : given.engine_now;
   if (note.isolation == "required") given.isolation = note.isolation;
   if (given.disks.empty())
-    for (auto const& disk : note.disks) given.disks.push_back(disk.path);
+    for (auto const& disk : note.disks) given.disks.push_back(text_of(disk));
+  if (note.boots_from_disk && !given.disks.empty()) {
+    given.image = given.disks.front();
+    given.disks.erase(given.disks.begin());
+  }
   keep(given.shares, note.shares);
   given.network = given.network_now.empty() ? note.network : given.network_now;
   keep(given.allowed, note.allowed);
   keep(given.published, note.published);
+  given.vsock = note.vsock;
   given.deterministic = note.deterministic;
   given.seed = note.seed;
   given.cpus = note.cpus;
@@ -60,13 +78,22 @@ Options options_of(SnapshotNote const& note, Options given) {
   return given;
 }
 
-Result<void> check_disk(DiskNote const& then, DiskNote const& now) {
+Result<DiskNote> files_of_disk(std::string_view text, DiskNote const& then) {
+  auto disk = MUT_TRY(parse_disk(text));
+  DiskNote now;
+  auto const beside = default_overlay(disk.image);
+  if (disk.overlay.empty() && then.overlay.path == default_overlay(then.image.path))
+    disk.overlay = beside;
+  now.image.path = std::move(disk.image);
+  now.overlay.path = std::move(disk.overlay);
+  return now;
+}
+
+Result<void> check_file(FileNote const& then, FileNote const& now) {
   if (then.size == now.size && then.modified_ns == now.modified_ns) return {};
-  return fail(Fault::refused,
-              fmt::format("disk {} was written since the snapshot was made", now.path),
+  return fail(Fault::refused, fmt::format("{} was written since the snapshot was made", now.path),
               "put back the disk of that time (cp --preserve=timestamps keeps one), or start the "
-              "machine anew: mutirao boot --disk " +
-                  now.path);
+              "machine anew: mutirao boot");
 }
 
 std::string to_text(SnapshotNote const& note) { return middleware::json_of(note); }

@@ -51,6 +51,9 @@ struct MachineOptions {
   std::string append{};  ///< the kernel's command line
   /// Runs in machine mode in place of the built-in SBI, and finds the kernel at 0x80200000.
   Bytes firmware{};
+  /// Takes the kernel's place and finds one on a disk: a boot loader for supervisor mode, such as
+  /// U-Boot; an ELF file, or bytes that run at 0x80200000.
+  Bytes loader{};
   std::vector<std::unique_ptr<BlockSource>> disks{};  ///< vda, vdb and so on; 8 at most
   /// None: the machine has no network card. A seeded machine with one lets as much time of the
   /// world pass as its instructions take.
