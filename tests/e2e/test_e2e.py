@@ -605,7 +605,7 @@ class Story(unittest.TestCase):
     def test_boot_runs_a_system_on_the_terminal_and_ends_as_it_does_or_at_its_key(self):
         ana = self.home("ana")
         nothing = ana.run("boot", code=2)
-        self.assertIn("try: mutirao boot --kernel FILE", nothing.stderr)
+        self.assertIn("mutirao boot --kernel FILE", nothing.stderr)
         wrong = ana.run("boot", "--kernel", self.file(ana, 10_000), code=None)
         self.assertNotEqual(wrong.returncode, 0)
         self.assertIn("try: give the vmlinuz or Image", wrong.stderr)

@@ -1,14 +1,15 @@
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "mutirao/base/units.h"
-#include "mutirao/machine/block_qcow2.h"
 #include "mutirao/machine/machine.h"
 #include "mutirao/node/json.h"
 #include "mutirao/threads/blocking.h"
@@ -23,10 +24,13 @@
 #include "commands.h"
 #include "demo_file.h"
 #include "interrupts.h"
+#include "machine/boot_disks.h"
+#include "machine/boot_loader.h"
 #include "machine/machine_client.h"
 #include "machine/machine_folder.h"
 #include "machine/monitor.h"
 #include "machine/monitor_report.h"
+#include "machine/snapshot_command.h"
 #include "machine/terminal_console.h"
 #include "process.h"
 #include "report.h"
@@ -78,13 +82,48 @@ Result<std::optional<machine::NetworkOptions>> network_options(Options const& op
   return network;
 }
 
+/// The image, and then the disks, as they are asked for, with absolute paths.
+Result<std::vector<DiskText>> disk_texts(Context const& context) {
+  auto texts = context.options.disks;
+  if (!context.options.image.empty()) texts.insert(texts.begin(), context.options.image);
+  std::vector<DiskText> disks;
+  for (auto const& text : texts) {
+    auto disk = MUT_TRY(parse_disk(text));
+    for (auto* const path : {&disk.image, &disk.overlay})
+      if (!path->empty()) *path = absolute_path(*path, context.environment.working_folder);
+    disks.push_back(std::move(disk));
+  }
+  return disks;
+}
+
+/// Puts them into `parts`, and tells of them there.
+Result<void> open_disks(world::World& world, Context const& context, MachineFolder const& folder,
+                        MonitorParts& parts) {
+  auto& disks = parts.options.disks;
+  for (auto const& text : MUT_TRY(disk_texts(context))) {
+    auto const temporary =
+        context.options.snapshot ? folder.disk_overlay(disks.size()) : std::string{};
+    auto disk = MUT_TRY(open_disk(world, text, temporary));
+    disks.push_back(std::move(disk.source));
+    parts.info.disks.push_back(std::move(disk.info));
+    std::ranges::move(disk.locks, std::back_inserter(parts.locks));
+  }
+  return {};
+}
+
+Result<Bytes> read_loader(world::World& world, Context const& context) {
+  auto read = read_image(world, context, MUT_TRY(loader_of(context.options)));
+  if (!read) return std::unexpected{no_loader(context.options, std::move(read).error())};
+  return read;
+}
+
+/// All but its disks and sockets.
 Result<machine::MachineOptions> machine_options(world::World& world, Context const& context) {
   auto const& options = context.options;
-  std::vector<std::unique_ptr<machine::BlockSource>> disks;
-  for (auto const& path : options.disks) {
-    auto file = MUT_TRY(open_file(world, context, path, true));
-    disks.push_back(MUT_TRY(machine::open_block_image(std::move(file), true)));
-  }
+  bool const boots = options.restored_from.empty();
+  auto const image = [&](std::string const& path) {
+    return read_image(world, context, boots ? path : "");
+  };
   std::vector<machine::Share> shares;
   for (auto const& text : options.shares) {
     auto const share = MUT_TRY(machine::parse_share(text));
@@ -94,11 +133,11 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
   return machine::MachineOptions{
       .memory_bytes = std::uint64_t{options.memory_mb} << 20,
       .cpus = options.cpus,
-      .kernel = MUT_TRY(read_image(world, context, options.kernel)),
-      .initrd = MUT_TRY(read_image(world, context, options.initrd)),
+      .kernel = MUT_TRY(image(options.kernel)),
+      .initrd = MUT_TRY(image(options.initrd)),
       .append = options.append,
-      .firmware = MUT_TRY(read_image(world, context, options.firmware)),
-      .disks = std::move(disks),
+      .firmware = MUT_TRY(image(options.firmware)),
+      .loader = boots ? MUT_TRY(read_loader(world, context)) : Bytes{},
       .network = MUT_TRY(network_options(options)),
       .shares = std::move(shares),
       .engine = options.engine == "interp"  ? machine::Engine::interpreter
@@ -110,7 +149,10 @@ Result<machine::MachineOptions> machine_options(world::World& world, Context con
 
 MachineInfo machine_info(world::World& world, Context const& context, std::string name) {
   auto const& options = context.options;
-  auto const image = options.kernel.empty() ? options.firmware : options.kernel;
+  auto const image = !options.kernel.empty()  ? options.kernel
+                     : !options.image.empty() ? parse_disk(options.image).value_or(DiskText{}).image
+                     : !options.loader.empty() ? options.loader
+                                               : options.firmware;
   return {.name = std::move(name),
           .state = "running",
           .cpus = options.cpus,
@@ -121,7 +163,16 @@ MachineInfo machine_info(world::World& world, Context const& context, std::strin
           .started_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                             world.clock().civil().time_since_epoch())
                             .count(),
-          .end = {}};
+          .end = {},
+          .disks = {},
+          .vsock = {},
+          .restored_from = options.restored_from};
+}
+
+/// None for a machine that boots.
+Result<std::unique_ptr<world::File>> open_snapshot_of(world::World& world, Context const& context) {
+  auto const& path = context.options.restored_from;
+  return path.empty() ? nullptr : open_file(world, context, path, false);
 }
 
 /// A pipe by which the monitor tells its parent how it goes.
@@ -169,15 +220,22 @@ Result<MonitorParts> Boot::prepare(world::OpenedSocket socket, std::int64_t pare
   std::optional<Result<MonitorParts>> parts;
   with_world([&](world::World& world) {
     parts.emplace([&]() -> Result<MonitorParts> {
-      auto options = MUT_TRY(machine_options(world, context_));
-      auto info = machine_info(world, context_, folder_.name());
-      MUT_TRY(folder_.begin(world, info));
-      return MonitorParts{.options = std::move(options),
-                          .info = std::move(info),
-                          .socket = std::move(socket),
-                          .report = report_.ends[1],
-                          .parent = parent,
-                          .must_be_isolated = context_.options.isolation == "required"};
+      MonitorParts made{.options = MUT_TRY(machine_options(world, context_)),
+                        .snapshot = MUT_TRY(open_snapshot_of(world, context_)),
+                        .info = machine_info(world, context_, folder_.name()),
+                        .socket = std::move(socket),
+                        .locks = {},
+                        .report = report_.ends[1],
+                        .parent = parent,
+                        .must_be_isolated = context_.options.isolation == "required"};
+      MUT_TRY(open_disks(world, context_, folder_, made));
+      if (context_.options.vsock) {
+        MUT_TRY(folder_.make_vsock_folder());
+        made.options.vsock = made.info.vsock = folder_.vsock();
+      }
+      auto const note = note_of(context_.options, context_.environment.working_folder);
+      MUT_TRY(folder_.begin(world, made.info, note));
+      return made;
     }());
     return 0;
   });
@@ -272,6 +330,12 @@ int told_end(Context const& context, MachineEnd const& end) {
            false);
     return end.ended == "violated" ? static_cast<int>(kViolated) : static_cast<int>(kFailed);
   }
+  if (end.ended == "saved") {
+    if (!context.options.quiet && !context.options.json)
+      fmt::print(stderr, "the machine is saved; it goes on with: mutirao machine restore {}\n",
+                 end.what);
+    return kDone;
+  }
   if (end.ended != "powered_off") return kInterrupted;
   if (!context.options.quiet && !context.options.json)
     fmt::print(stderr,
@@ -281,7 +345,7 @@ int told_end(Context const& context, MachineEnd const& end) {
 }
 
 /// In this process and its monitor, until the machine ends.
-int boot_here(Context const& context, MachineFolder const& folder) {
+int boot_here(Context context, MachineFolder const& folder) {
   threads::signal_set signals{SIGINT, SIGTERM};
   int ready = context.options.ready_fd;
   bool const shows_console = ready < 0;
@@ -289,9 +353,14 @@ int boot_here(Context const& context, MachineFolder const& folder) {
   if (shows_console) terminal.emplace();
   bool const leaves = terminal && terminal->changed();
   if (leaves && !context.options.quiet) fmt::print(stderr, "Ctrl-] leaves the machine\r\n");
+  folder.remove_disk_overlays();
   for (;;) {
     auto const end = Boot{context, folder, ready}.run(shows_console, leaves, signals);
-    if (end && end->ended == "reset") continue;  // it asked to begin anew
+    if (end && end->ended == "reset") {  // it asked to begin anew
+      context.options.restored_from.clear();
+      continue;
+    }
+    folder.remove_disk_overlays();
     terminal.reset();
     if (end) return told_end(context, *end);
     tell_ready(ready, &end.error());
@@ -299,34 +368,54 @@ int boot_here(Context const& context, MachineFolder const& folder) {
   }
 }
 
-/// The words that boot the same machine in the background.
+/// The words that boot or restore the same machine in the background.
 std::vector<std::string> words_of(Context const& context) {
   auto const& options = context.options;
-  std::vector<std::string> words{"boot", "--state", context.place.state_folder};
+  bool const boots = options.restored_from.empty();
+  std::vector<std::string> words{"boot"};
+  if (!boots) words = {"machine", "restore", options.restored_from};
+  words.insert(words.end(), {"--state", context.place.state_folder});
   auto const add = [&](char const* flag, std::string const& value) {
     if (!value.empty()) words.insert(words.end(), {flag, value});
   };
   auto const add_file = [&](char const* flag, std::string const& path) {
     add(flag, path.empty() ? "" : absolute_path(path, context.environment.working_folder));
   };
-  add_file("--kernel", options.kernel);
-  add_file("--initrd", options.initrd);
-  add_file("--firmware", options.firmware);
-  for (auto const& disk : options.disks) add_file("--disk", disk);
+  auto const whole_disk = [&](std::string const& text) {
+    auto const disk = parse_disk(text);
+    if (!disk) return text;  // and it is refused there
+    auto const whole = absolute_path(disk->image, context.environment.working_folder);
+    return disk->overlay.empty()
+               ? whole
+               : whole +
+                     ",overlay=" + absolute_path(disk->overlay, context.environment.working_folder);
+  };
+  if (boots) {
+    add_file("--loader", options.loader);
+    add_file("--kernel", options.kernel);
+    add_file("--initrd", options.initrd);
+    add_file("--firmware", options.firmware);
+    add("--append", options.append);
+    add("--cpus", std::to_string(options.cpus));
+    add("--memory", std::to_string(options.memory_mb));
+    if (options.snapshot) words.push_back("--snapshot");
+    if (options.vsock) words.push_back("--vsock");
+  } else if (!options.image.empty()) {
+    add("--disk", whole_disk(options.image));
+  }
+  for (auto const& disk : options.disks) add("--disk", whole_disk(disk));
   for (auto const& share : options.shares) add_file("--share", share);  // a tag has no slash
-  add("--append", options.append);
   add("--name", options.name);
-  add("--cpus", std::to_string(options.cpus));
-  add("--memory", std::to_string(options.memory_mb));
   add("--engine", options.engine);
   add("--isolation", options.isolation);
   add("--network", options.network);
   for (auto const& each : options.allowed) add("--allow", each);
   for (auto const& each : options.published) add("--publish", each);
-  if (options.deterministic) {
+  if (boots && options.deterministic) {
     words.push_back("--deterministic");
     add("--seed", std::to_string(options.seed));
   }
+  if (boots && !options.image.empty()) words.push_back(whole_disk(options.image));
   return words;
 }
 
@@ -339,14 +428,29 @@ int boot_detached(Context const& context, MachineFolder const& folder) {
   if (!ready) return report(ready.error(), context.options.json);
   auto const& name = context.options.name;
   if (context.options.json)
-    fmt::print("{{\"booted\":{{\"name\":{},\"process_id\":{}}}}}\n", node::json_string(name),
-               process->id());
+    fmt::print("{{\"{}\":{{\"name\":{},\"process_id\":{}}}}}\n",
+               context.options.restored_from.empty() ? "booted" : "restored",
+               node::json_string(name), process->id());
   else if (!context.options.quiet)
     fmt::print(
         "machine {} runs in the background (process {})\nnext: mutirao machine console {}; "
         "mutirao machine stop {}\n",
         name, process->id(), name, name);
   return kDone;
+}
+
+/// What can be said before anything is opened.
+Result<void> check(Context const& context) {
+  auto const& options = context.options;
+  if (options.restored_from.empty()) MUT_TRY(loader_of(options));
+  MUT_TRY(disk_texts(context));
+  if (options.vsock && options.name.empty())
+    return fail(Fault::invalid, "virtio sockets are found by the name of their machine",
+                "mutirao boot --vsock --name NAME ...");
+  if (options.vsock && options.deterministic)
+    return fail(Fault::invalid, "what comes from outside is never the same twice",
+                "leave out --deterministic, or --vsock");
+  return {};
 }
 
 /// Refuses the name of a machine that runs.
@@ -369,9 +473,7 @@ int command_boot(Context const& context) {
   // Or the machine would have open what somebody forgot to close.
   close_inherited(options.ready_fd);
   raise_open_file_limit();  // a shared folder holds each file that its guest knows
-  if (options.kernel.empty() && options.firmware.empty())
-    return report({Fault::invalid, "nothing to boot", "mutirao boot --kernel FILE --initrd FILE"},
-                  options.json);
+  if (auto const wrong = check(context); !wrong) return report(wrong.error(), options.json);
   if (!options.name.empty()) {
     auto const folder = folder_of(context, options.name);
     if (!folder) return report(folder.error(), options.json);
@@ -384,6 +486,15 @@ int command_boot(Context const& context) {
   auto const folder = TemporaryFolder::make("mutirao-boot-", false);
   if (!folder) return report(folder.error(), options.json);
   return boot_here(context, MachineFolder{folder->path()});
+}
+
+int command_machine_restore(Context const& context) {
+  std::optional<Result<Context>> restored;
+  with_world([&](world::World& world) {
+    restored.emplace(restored_context(context, world));
+    return 0;
+  });
+  return *restored ? command_boot(**restored) : report(restored->error(), context.options.json);
 }
 
 }  // namespace mutirao::cli

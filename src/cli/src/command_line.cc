@@ -113,6 +113,13 @@ void add_swarm(CLI::App& app, Options& options) {
 void add_boot(CLI::App& app, Options& options) {
   auto* boot =
       verb(app, "boot", "Run a whole system for RISC-V, its console on this terminal", kMore);
+  boot->add_option("IMAGE", options.image,
+                   "Its first disk, with a system on it that a boot loader starts; see --disk")
+      ->type_name("");
+  boot->add_option("--loader", options.loader,
+                   "The boot loader: U-Boot for supervisor mode (default: that of the package "
+                   "u-boot-qemu)")
+      ->type_name("FILE");
   boot->add_option("--kernel", options.kernel,
                    "Linux as an Image, plain or compressed, or an ELF file")
       ->type_name("FILE");
@@ -122,12 +129,14 @@ void add_boot(CLI::App& app, Options& options) {
   boot->add_option("--firmware", options.firmware,
                    "Runs first, in machine mode, in place of what is built in: OpenSBI")
       ->type_name("FILE");
-  boot->add_option(
-          "--disk", options.disks,
-          "A raw image that it reads and writes, as vda, or one in qcow2 that it only reads; "
-          "may be repeated")
-      ->type_name("FILE")
+  boot->add_option("--disk", options.disks,
+                   "A disk: a raw image that is written, or one in qcow2, whose changes go to "
+                   "IMAGE.overlay; "
+                   "with ,overlay=FILE they go there; may be repeated")
+      ->type_name("IMAGE")
       ->allow_extra_args(false);
+  boot->add_flag("--snapshot", options.snapshot,
+                 "Leave all disks as they are: what is written to them is gone when it ends");
   boot->add_option("--share", options.shares,
                    "A folder, as FOLDER:TAG, that it mounts by its tag as virtiofs; FOLDER:TAG:ro "
                    "only to read; may be repeated")
@@ -153,6 +162,9 @@ void add_boot(CLI::App& app, Options& options) {
                    "own: 2222:22, 0.0.0.0:5353:53/udp; may be repeated")
       ->type_name("PORT:PORT")
       ->allow_extra_args(false);
+  boot->add_flag("--vsock", options.vsock,
+                 "Programs of this host and its own talk over virtio sockets; needs a name, by "
+                 "which they are found");
   boot->add_option(
           "--engine", options.engine,
           "How instructions are executed: jit (default), interp, or audit, which does both "
@@ -175,6 +187,42 @@ void add_boot(CLI::App& app, Options& options) {
   boot->add_option("--ready-fd", options.ready_fd, "")->group("");
 }
 
+void add_restore(CLI::App& machine, Options& options) {
+  auto* restore = verb(machine, "restore",
+                       "Go on with a snapshot, its console on this terminal, with all that the "
+                       "machine had; only with a file that you trust",
+                       "");
+  restore->add_option("FILE", options.file, "As mutirao machine snapshot made it")->required();
+  restore->add_option("--name", options.name, "Another name than it had")->type_name("NAME");
+  restore->add_flag("--detach", options.detach,
+                    "Return once it runs; it goes on in the background");
+  auto const list = [&](char const* flag, std::vector<std::string>& values, char const* about,
+                        char const* type) {
+    restore->add_option(flag, values, about)->type_name(type)->allow_extra_args(false);
+  };
+  list("--disk", options.disks,
+       "Where its disks are now, as IMAGE or IMAGE,overlay=FILE, all of them in their order; "
+       "repeated",
+       "IMAGE");
+  list("--share", options.shares,
+       "Its folders now, all of them by the tags that they had; repeated", "FOLDER");
+  restore->add_option("--network", options.network_now, "Another reach than it had")
+      ->type_name("REACH")
+      ->check(CLI::IsMember({"off", "internet", "lan"}));
+  list("--allow", options.allowed, "In place of all that it was allowed; may be repeated",
+       "HOST:PORT");
+  list("--publish", options.published, "In place of all ports that it had; may be repeated",
+       "PORT:PORT");
+  restore->add_option("--engine", options.engine_now, "jit or interp")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"jit", "interp"}));
+  restore
+      ->add_option("--isolation", options.isolation, "As of mutirao boot; never less than it had")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"possible", "required"}));
+  restore->add_option("--ready-fd", options.ready_fd, "")->group("");
+}
+
 void add_machine(CLI::App& app, Options& options) {
   auto* machine = verb(app, "machine", "The machines that were booted with a name", kMore);
   machine->require_subcommand(1);
@@ -192,6 +240,12 @@ void add_machine(CLI::App& app, Options& options) {
                    "So many seconds it has for that (default 10); 0 ends it at once")
       ->type_name("SECONDS");
   named("remove", "Forget a machine that does not run; its disks stay where they are");
+  auto* snapshot = named("snapshot", "Take one that runs to a file, as it is; it goes on");
+  snapshot->add_option("FILE", options.file, "Where to; what is there is replaced at the end")
+      ->required();
+  snapshot->add_flag("--stop", options.stop,
+                     "It ends once it is saved; one that has disks must");
+  add_restore(*machine, options);
   auto* exec = verb(*machine, "exec", "Run a program for Linux on RISC-V, without a machine", "");
   exec->add_option("PROGRAM", options.program, "An ELF file, linked statically")->required();
   exec->add_option("ARGUMENT", options.arguments, "What it is given; flags too, behind its name");

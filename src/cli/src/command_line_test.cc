@@ -75,6 +75,18 @@ TEST(CommandLine, takes_the_values_of_get_and_share) {
   EXPECT_EQ(share->format, "v2");
 }
 
+TEST(CommandLine, takes_an_image_and_the_disks_of_a_machine) {
+  auto const options = parse_command_line({"boot", "--snapshot", "a.img,overlay=b", "--disk", "c",
+                                           "--disk", "d", "--loader", "u-boot.bin", "--vsock"});
+  ASSERT_TRUE(options) << options.error().what;
+  EXPECT_EQ(options->image, "a.img,overlay=b");
+  EXPECT_THAT(options->disks, testing::ElementsAre("c", "d"));
+  EXPECT_EQ(options->loader, "u-boot.bin");
+  EXPECT_TRUE(options->snapshot && options->vsock);
+  EXPECT_FALSE(parse_command_line({"boot", "a.img", "b.img"}));
+  EXPECT_FALSE(parse_command_line({"boot", "a.img", "--snapshot=FILE"}));
+}
+
 TEST(CommandLine, takes_json_as_it_is) {
   auto const call = parse_command_line(
       {"object", "call", "--items", "3", "shop.sell", "[1,2]", "-5", R"({"a": [1]})", "", "text"});

@@ -106,6 +106,7 @@ int run_command_line(std::vector<std::string> const& words) {
   if (verb == "demo") return command_demo(context);
   if (verb == "boot") return command_boot(context);
   if (verb == "machine exec") return command_machine_exec(context);
+  if (verb == "machine restore") return command_machine_restore(context);
   if (verb.starts_with("machine ")) return command_machine(context);
   if (verb.starts_with("sim ")) return command_sim(context);
   if (verb.starts_with("thread ")) return command_thread(context);

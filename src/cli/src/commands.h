@@ -56,6 +56,7 @@ int command_doctor(Context const& context);
 int command_demo(Context const& context);
 int command_boot(Context const& context);
 int command_machine(Context const& context);
+int command_machine_restore(Context const& context);
 int command_machine_exec(Context const& context);
 int command_sim(Context const& context);
 

@@ -56,11 +56,14 @@ struct Options {
   bool follow = false;
 
   // boot; its seed is that of demo, its name that of swarm, its --detach that of up
+  std::string image;  ///< a disk, and what is on it is started
+  std::string loader;
   std::string kernel;
   std::string initrd;
   std::string append;
   std::string firmware;
-  std::vector<std::string> disks;
+  std::vector<std::string> disks;   ///< IMAGE[,overlay=FILE]; the image is one too
+  bool snapshot = false;            ///< what is written to disks is not kept
   std::vector<std::string> shares;  ///< FOLDER:TAG[:ro]
   std::string engine = "jit";
   unsigned cpus = 1;
@@ -68,6 +71,7 @@ struct Options {
   std::string network = "off";  ///< how far the guest reaches
   std::vector<std::string> allowed;
   std::vector<std::string> published;
+  bool vsock = false;
   bool deterministic = false;
   std::string isolation = "possible";
 
@@ -76,6 +80,10 @@ struct Options {
   bool trace_calls = false;
   bool watch = false;
   std::uint32_t patience_s = 10;  ///< how long a machine may take to end by itself
+  // of a snapshot; its file is that of demo, and what a restored machine is given is that of boot
+  bool stop = false;
+  std::string restored_from;            ///< goes on with it in place of booting
+  std::string network_now, engine_now;  ///< empty: as it had
 
   // demo; its guest is that of boot
   std::string file;

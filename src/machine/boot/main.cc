@@ -1,6 +1,7 @@
-// machine_boot --kernel FILE [--initrd FILE] [--append TEXT] [--firmware FILE] [--memory MIB]
-//              [--cpus N] [--instructions MILLIONS] [--deterministic SEED] [--until TEXT] [--engine
-//              interp|jit|audit] [--type TEXT] [--console virtio] [--disk FILE [--overlay FILE]
+// machine_boot --kernel FILE | --loader FILE [--initrd FILE] [--append TEXT] [--firmware FILE]
+//              [--memory MIB] [--cpus N] [--instructions MILLIONS] [--deterministic SEED] [--until
+//              TEXT] [--engine interp|jit|audit] [--type TEXT] [--console virtio] [--disk FILE
+//              [--overlay FILE]
 //              [--profile FILE]]... [--snapshot] [--network off|internet|lan]
 //              [--allow HOST:PORT]... [--publish [HOST_ADDRESS:]PORT:GUEST_PORT[/udp]]...
 //              [--simulated-network SEED] [--share FOLDER:TAG[:ro]]... [--vsock PATH]
@@ -131,6 +132,8 @@ BootRequest parse(int argc, char** argv) {
       request.options.initrd = whole_file(value);
     else if (name == "--firmware")
       request.options.firmware = whole_file(value);
+    else if (name == "--loader")
+      request.options.loader = whole_file(value);
     else if (name == "--append")
       request.options.append = value;
     else if (name == "--memory")
@@ -262,8 +265,11 @@ Result<std::unique_ptr<machine::Machine>> make(BootRequest& request,
   if (request.restore_path.empty())
     return machine::Machine::create(std::move(request.options), std::move(console), world);
   auto const place = MUT_TRY(place_of(world, request.restore_path));
-  return machine::Machine::restore(*place.folder, place.name,
+  return machine::Machine::restore(MUT_TRY(place.folder->open(place.name, {})),
                                    {.disks = std::move(request.options.disks),
+                                    .network = std::move(request.options.network),
+                                    .shares = std::move(request.options.shares),
+                                    .vsock = std::move(request.options.vsock),
                                     .engine = request.options.engine,
                                     .check_memory = request.check_memory},
                                    std::move(console), world);

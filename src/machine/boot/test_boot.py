@@ -63,6 +63,20 @@ def boots_by_every_engine(program):
         assert "\nriscv64" in run.stdout.replace("\r", ""), engine
 
 
+def starts_a_disk_image_with_the_kernel_on_it_by_a_boot_loader(program):
+    made = told_by(ROOT / "packaging/guests/image")
+    opensbi = pathlib.Path("/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin")  # of the package qemu-system-data
+    for firmware in [()] + ([("--firmware", opensbi)] if opensbi.exists() else []):
+        run = subprocess.run([program, *firmware, "--loader", made["loader"], "--disk", made["image"], "--snapshot", "--cpus", "2",
+                              "--until", PROMPT, "--type", "cat /proc/cmdline; poweroff -f", "--instructions", "60000"],
+                             capture_output=True, text=True, errors="replace")
+        print(run.stdout[-3000:], run.stderr)
+        assert run.returncode == 0, f"it ended with {run.returncode}"
+        assert "Found /boot/extlinux/extlinux.conf" in run.stdout
+        assert "\nconsole=ttyS0 quiet\n" in run.stdout.replace("\r", "")
+        assert firmware == () or "OpenSBI" in run.stdout
+
+
 def boots_several_processors(program):
     # Processors that wait for each other spin: how many instructions that takes, the load of the host says.
     run = boot(program, "grep -c ^processor /proc/cpuinfo; poweroff -f", "--cpus", "3", "--instructions", "60000")
@@ -452,6 +466,84 @@ def restores_a_gigabyte_at_once(program):
         assert other.returncode == 2 and "disk 0 is not the one" in other.stderr, other.stderr
 
 
+class SlowServer(FileServer):
+    """Gives some of what it has, and the rest when it is told to."""
+    def __init__(self, content, at_once):
+        super().__init__(content)
+        go_on = self.go_on = threading.Event()
+        def do_GET(handler):
+            handler.send_response(200)
+            handler.send_header("Content-Length", str(len(content)))
+            handler.end_headers()
+            handler.wfile.write(content[:at_once])
+            go_on.wait(120)
+            try:
+                handler.wfile.write(content[at_once:])
+            except OSError:
+                pass  # whoever asked is gone
+        self.RequestHandlerClass.do_GET = do_GET
+
+
+def goes_on_in_another_process_in_the_middle_of_its_work(program):
+    """Its network, a folder with files that are open, and a socket to the host."""
+    files = guest()
+    content = random.Random(4).randbytes(3_000_000)
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener, \
+         SlowServer(content, 500_000) as server:
+        place = pathlib.Path(folder)
+        shared, snapshot, path = place / "shared", place / "snapshot", f"{folder}/vsock"
+        (shared / "deep").mkdir(parents=True)
+        (shared / "deep/lines").write_text("first line\nsecond line\n")
+        (shared / "doomed").write_text("doomed\n")
+        listener.bind(f"{path}_52")
+        listener.listen()
+        initrd = with_program(folder, files["initrd"], ROOT / "src/machine/boot/vsock_echo.c")
+        outside = ["--share", f"{shared}:here", "--allow", f"127.0.0.1:{server.server_port}", "--vsock", path]
+        work = (f"{GET_ADDRESS}; mount -t virtiofs here /mnt; cd /mnt/deep; exec 3<lines 4>>log 5<../doomed; read a <&3; echo $a >&4; "
+                f"url=http://10.0.2.2:{server.server_port}/; (wget -q -O /tmp/f $url 2>/tmp/wget; echo $? >/tmp/wget_code) & "
+                "(vsock_echo call 52 2>/tmp/vsock; echo $? >/tmp/vsock_code) & ping 10.0.2.2 >/tmp/pings & sleep 3; echo re''ady")
+        run_program(program, "--kernel", files["kernel"], "--initrd", initrd, "--append", "console=ttyS0 guest_modules quiet",
+                    *outside, "--until", PROMPT, "--type", work, "--until", "ready", "--save", snapshot)
+        (shared / "doomed").unlink()
+        server.go_on.set()
+        on = ("before=$(grep -c seq= /tmp/pings); cat <&3; echo restored >&4; echo new >made; cat <&5; "
+              "while [ ! -e /tmp/wget_code -o ! -e /tmp/vsock_code ]; do sleep 0.2; done; cat /tmp/wget /tmp/vsock; sleep 2; "
+              "[ $(grep -c seq= /tmp/pings) -gt $before ] && echo still pin''ging; wget -q -O /tmp/g $url; sha256sum /tmp/g; ls /mnt/deep; poweroff -f")
+        run = run_program(program, "--restore", snapshot, *outside, "--type", on)
+        said = run.stdout.replace("\r", "")
+        assert "\nsecond line\n" in said, "a file that was open is not where it was"
+        assert (shared / "deep/log").read_text() == "first line\nrestored\n" and (shared / "deep/made").read_text() == "new\n"
+        assert "Stale file handle" in said, "it reads a file that is gone"
+        assert "reset by peer" in said, "it waits for a download that cannot come"
+        assert "still pinging" in said
+        assert hashlib.sha256(content).hexdigest() in said, "what it fetches anew is not what the host has"
+        without = subprocess.run([program, "--restore", snapshot], capture_output=True, text=True)
+        assert without.returncode == 2 and "the machine had a network card" in without.stderr, without.stderr
+
+
+def goes_on_with_its_root_in_a_folder(program):
+    files = guest()
+    busybox = sorted((pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "mutirao/guests")
+                     .glob("busybox-static_*/root/usr/bin/busybox"))[0]
+    with tempfile.TemporaryDirectory() as folder:
+        root, snapshot = pathlib.Path(folder) / "root", pathlib.Path(folder) / "snapshot"
+        for name in ("bin", "dev", "proc", "tmp"):
+            (root / name).mkdir(parents=True)
+        subprocess.run(["cp", busybox, root / "bin/busybox"], check=True)
+        for name in ("sh", "cat", "ls", "md5sum", "mount", "poweroff", "mkdir", "mv"):
+            (root / "bin" / name).symlink_to("busybox")
+        share = ["--share", f"{root}:root"]
+        run_program(program, "--kernel", files["kernel"], "--append", "console=ttyS0 quiet root=root rootfstype=virtiofs rw init=/bin/sh",
+                    *share, "--until", PROMPT, "--type", "mount -t proc none /proc; mkdir /tmp/d; cd /tmp/d; md5sum /bin/busybox; echo re''ady",
+                    "--until", "ready", "--save", snapshot)
+        run = run_program(program, "--restore", snapshot, *share, "--type",
+                          "md5sum /bin/busybox; cat /proc/mounts; echo made >file; mv file /tmp/d/moved; ls /; poweroff -f")
+        said = run.stdout.replace("\r", "")
+        assert hashlib.md5(busybox.read_bytes()).hexdigest() in said, "its programs are not what they were"
+        assert "\nnone /proc proc" in said, "what it had mounted is gone"
+        assert (root / "tmp/d/moved").read_text() == "made\n"
+
+
 def takes_little_memory_beside_that_of_the_guest(program):
     for cpus in ("1", "2"):
         run = boot(program, "find / -xdev -type f | xargs md5sum >/dev/null 2>&1; poweroff -f", "--cpus", cpus, "--json",
@@ -487,9 +579,12 @@ def reaches_a_simulated_network_the_same_way_for_the_same_seed(program):
     assert once("2") != first, "the seed changes nothing"
 
 
-STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_by_every_engine, boots_several_processors,
+STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, boots_by_every_engine,
+                                               starts_a_disk_image_with_the_kernel_on_it_by_a_boot_loader, boots_several_processors,
                                                runs_two_processors_as_fast_as_two, runs_more_processors_than_the_host_has,
                                                goes_on_from_a_snapshot_to_the_last_byte, restores_a_gigabyte_at_once,
+                                               goes_on_in_another_process_in_the_middle_of_its_work,
+                                               goes_on_with_its_root_in_a_folder,
                                                takes_little_memory_beside_that_of_the_guest,
                                                takes_back_memory_that_the_guest_does_not_need,
                                                talks_over_virtio, keeps_what_was_written_to_a_disk,

@@ -51,6 +51,19 @@ Result<void> MachineClient::type(std::string_view text) {
   return {};
 }
 
+Result<void> MachineClient::snapshot(
+    SnapshotRequest const& request, std::function<Result<void>(SnapshotPiece const&)> const& take) {
+  auto const machine = MUT_TRY(object());
+  auto pieces = machine.snapshot.with({.deadline = Deadline::never()})(request);
+  for (;;) {
+    auto piece = pieces.next();
+    if (!piece) return std::unexpected<Error>{std::move(piece).error()};
+    if (!*piece) return fail(Fault::closed, "the machine ended before all of it was saved");
+    MUT_TRY(take(**piece));
+    if ((*piece)->last) return {};
+  }
+}
+
 Result<void> MachineClient::stop(std::uint32_t patience_s) {
   auto const machine = MUT_TRY(object());
   auto asked = machine.stop.with({.deadline = threads::within(kAnswer)})(patience_s);

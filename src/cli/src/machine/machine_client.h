@@ -25,6 +25,10 @@ class MachineClient {
   [[nodiscard]] Result<void> watch(bool types, std::function<bool(ByteView)> const& show);
   /// Types all of it, once watch() has the keyboard. Gives up when asked to stop.
   [[nodiscard]] Result<void> type(std::string_view text);
+  /// Gives `take` the pieces of a snapshot, the last one too; ends when it fails.
+  [[nodiscard]] Result<void> snapshot(
+      SnapshotRequest const& request,
+      std::function<Result<void>(SnapshotPiece const&)> const& take);
   [[nodiscard]] Result<void> stop(std::uint32_t patience_s);
   /// Whether somebody listens on the socket.
   [[nodiscard]] bool is_there();

@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "machine/machine_client.h"
 #include "machine/machine_folder.h"
+#include "machine/snapshot_command.h"
 #include "machine/terminal_console.h"
 #include "report.h"
 #include "text.h"
@@ -55,6 +56,7 @@ Result<void> MachineCommand::run() {
   if (verb == "machine show") return show();
   if (verb == "machine console") return console();
   if (verb == "machine stop") return stop();
+  if (verb == "machine snapshot") return snapshot_machine(context_, world_);
   return remove();
 }
 
@@ -68,14 +70,14 @@ Result<void> MachineCommand::list() {
     return {};
   }
   if (machines.empty()) {
-    fmt::print("no machine has a name here; next: mutirao boot --kernel FILE --name NAME\n");
+    fmt::print("no machine has a name here; next: mutirao boot IMAGE --name NAME\n");
     return {};
   }
   std::vector<std::vector<std::string>> rows{{"NAME", "STATE", "CPUS", "MEMORY", "RAN", "IMAGE"}};
   for (auto const& each : machines)
     rows.push_back({each.name, each.state, std::to_string(each.cpus),
                     base::format_bytes(each.memory_bytes), uptime_text(each.uptime_s),
-                    printable(each.image)});
+                    printable(each.restored_from.empty() ? each.image : each.restored_from)});
   fmt::print("{}", table(rows));
   return {};
 }
@@ -89,6 +91,14 @@ Result<void> MachineCommand::show() {
   fmt::print("machine {}, {}\n  image     {}\n  size      {} processors, {}\n  engine    {}\n",
              info.name, info.end.empty() ? info.state : info.state + ": " + printable(info.end),
              printable(info.image), info.cpus, base::format_bytes(info.memory_bytes), info.engine);
+  if (!info.restored_from.empty())
+    fmt::print("  restored  from {}\n", printable(info.restored_from));
+  for (auto const& disk : info.disks)
+    fmt::print("  disk      {}, {}\n", printable(disk.image),
+               !disk.kept                      ? "what is written is not kept"
+               : disk.written_to == disk.image ? "written in place"
+                                               : "written to " + printable(disk.written_to));
+  if (!info.vsock.empty()) fmt::print("  sockets   {}\n", printable(info.vsock));
   if (!info.isolation.empty()) fmt::print("  walls     {}\n", info.isolation);
   if (info.process_id != 0) fmt::print("  process   {}\n", info.process_id);
   fmt::print("  ran       {}, {} million instructions\n", uptime_text(info.uptime_s),

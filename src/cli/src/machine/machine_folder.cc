@@ -14,6 +14,7 @@ namespace mutirao::cli {
 namespace {
 
 constexpr char kStarted[] = "started.json";
+constexpr char kBooted[] = "booted.json";
 constexpr char kEnded[] = "ended.json";
 constexpr std::uint64_t kRecordBytesMax = 64 << 10;
 
@@ -22,6 +23,16 @@ std::string machines_of(NodePlace const& place) { return place.state_folder + "/
 bool may_be_in_a_name(char each) {
   return (each >= 'a' && each <= 'z') || (each >= 'A' && each <= 'Z') ||
          (each >= '0' && each <= '9') || each == '-' || each == '_' || each == '.';
+}
+
+Result<void> make_own_folder(std::string const& path) {
+  std::error_code failed;
+  std::filesystem::create_directories(path, failed);
+  if (!failed) std::filesystem::permissions(path, std::filesystem::perms::owner_all, failed);
+  if (failed)
+    return fail(Fault::refused, fmt::format("{}: {}", path, failed.message()),
+                "choose a state folder that you can write: mutirao --state DIR ...");
+  return {};
 }
 
 template <class T>
@@ -66,18 +77,32 @@ std::optional<MachineEnd> MachineFolder::ended(world::World& world) const {
   return record_in<MachineEnd>(world, path_, kEnded);
 }
 
-Result<void> MachineFolder::make() const {
-  std::error_code failed;
-  std::filesystem::create_directories(path_, failed);
-  if (!failed) std::filesystem::permissions(path_, std::filesystem::perms::owner_all, failed);
-  if (failed)
-    return fail(Fault::refused, fmt::format("{}: {}", path_, failed.message()),
-                "choose a state folder that you can write: mutirao --state DIR ...");
+std::optional<SnapshotNote> MachineFolder::booted(world::World& world) const {
+  return record_in<SnapshotNote>(world, path_, kBooted);
+}
+
+std::string MachineFolder::disk_overlay(std::size_t number) const {
+  return fmt::format("{}/disk{}.overlay", path_, number);
+}
+
+Result<void> MachineFolder::make() const { return make_own_folder(path_); }
+
+Result<void> MachineFolder::make_vsock_folder() const {
+  MUT_TRY(make_own_folder(vsock_folder()));
+  std::error_code none;
+  std::filesystem::remove(vsock(), none);
   return {};
 }
 
-Result<void> MachineFolder::begin(world::World& world, MachineInfo const& info) const {
+void MachineFolder::remove_disk_overlays() const {
   std::error_code none;
+  for (std::size_t number = 0; std::filesystem::remove(disk_overlay(number), none);) ++number;
+}
+
+Result<void> MachineFolder::begin(world::World& world, MachineInfo const& info,
+                                  SnapshotNote const& note) const {
+  std::error_code none;
+  MUT_TRY(write_record(world, path_, kBooted, note));
   MUT_TRY(write_record(world, path_, kStarted, info));
   std::filesystem::remove(path_ + "/" + kEnded, none);
   return {};
@@ -116,11 +141,13 @@ Result<MachineInfo> look_at_machine(world::World& world, NodePlace const& place,
                 near.empty() ? "mutirao machine list" : fmt::format("do you mean {}?", near));
   }
   if (auto now = MachineClient{world, folder.socket()}.status()) return now;
+  info->vsock.clear();  // it went with the machine
   if (auto const end = folder.ended(world)) {
     info->state = "ended";
     info->uptime_s = end->seconds;
     info->instructions = end->instructions;
     info->end = end->ended == "powered_off" ? fmt::format("powered off with {}", end->code)
+                : end->ended == "saved"     ? "saved to " + end->what
                 : end->what.empty()         ? end->ended
                                             : end->what;
     return *std::move(info);

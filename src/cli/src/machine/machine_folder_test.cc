@@ -38,7 +38,7 @@ class MachineFolderTest : public testing::Test {
     info.name = name;
     info.state = "running";
     info.cpus = 2;
-    EXPECT_TRUE(folder.begin(world, info));
+    EXPECT_TRUE(folder.begin(world, info, SnapshotNote{.name = "web"}));
     return folder;
   }
 

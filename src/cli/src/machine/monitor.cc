@@ -18,6 +18,7 @@
 
 #include "environment.h"
 #include "machine/console_log.h"
+#include "machine/machine_run.h"
 #include "process.h"
 #include "report.h"
 
@@ -28,12 +29,13 @@ using machine::MachineExit;
 using world::jail::Calls;
 
 /// What a machine needs of the kernel once all that it uses is open: more with a network, whose
-/// names are looked up with the help of a few files, and with shared folders.
+/// names are looked up with the help of a few files, with shared folders, and with virtio sockets.
 std::vector<Calls> calls_of_a_machine(machine::MachineOptions const& options, bool files_left) {
   std::vector calls{Calls::compute, Calls::code, Calls::files, Calls::streams};
   if (options.network) calls.push_back(Calls::network);
   if (options.network && files_left) calls.push_back(Calls::names);
   if (!options.shares.empty()) calls.push_back(Calls::folders);
+  if (!options.vsock.empty()) calls.push_back(Calls::local);
   return calls;
 }
 std::vector<std::string> files_of_a_machine(bool network) {
@@ -48,6 +50,8 @@ constexpr Duration kBetweenRequests = 500ms;
 
 /// So long those who look may take for the last lines.
 constexpr Duration kLastLook = 2s;
+/// While a machine that is saved waits for its end.
+constexpr Duration kBetweenLooks = 100ms;
 
 void tell_parent(int report, std::string text) {
   text += '\n';
@@ -79,6 +83,14 @@ std::string_view name_of_end(MachineExit::Kind kind) {
   }
 }
 
+machine::RestoreOptions restore_options(machine::MachineOptions options) {
+  return {.disks = std::move(options.disks),
+          .network = std::move(options.network),
+          .shares = std::move(options.shares),
+          .vsock = std::move(options.vsock),
+          .engine = options.engine};
+}
+
 class Monitor {
  public:
   Monitor(MonitorParts& parts, world::World& world)
@@ -94,6 +106,7 @@ class Monitor {
   Result<void> show_console(ConsoleRequest request, middleware::Yield<Bytes>& yield);
   Result<std::uint64_t> type(std::uint64_t client, Bytes const& bytes);
   void stop(std::uint32_t patience_s);
+  Result<void> save(SnapshotRequest const& request, middleware::Yield<SnapshotPiece>& yield);
 
   MonitorParts& parts_;
   world::World& world_;
@@ -104,8 +117,9 @@ class Monitor {
   std::atomic<bool> ended_{false};
   std::unique_ptr<world::Listener> listener_;
   middleware::Broker broker_;
-  threads::scope running_;  // the machine
-  threads::scope others_;   // ends first
+  MachineRun running_;
+  std::string saved_to_;   // if that is its end
+  threads::scope others_;  // ends first
 };
 
 Result<void> Monitor::make_machine() {
@@ -114,8 +128,12 @@ Result<void> Monitor::make_machine() {
   // Before it looks into what a stranger made: the kernel, and then all that the guest does.
   auto const calls = calls_of_a_machine(parts_.options, info.isolation.starts_with(kNoFiles));
   MUT_TRY(wall(world::jail::allow_only(calls, parts_.report), must, info, "system calls filtered"));
-  machine_ = MUT_TRY(machine::Machine::create(
-      std::move(parts_.options), [this](std::string_view text) { console_.append(text); }, world_));
+  auto const console = [this](std::string_view text) { console_.append(text); };
+  machine_ = parts_.snapshot
+                 ? MUT_TRY(machine::Machine::restore(std::move(parts_.snapshot),
+                                                     restore_options(std::move(parts_.options)),
+                                                     console, world_))
+                 : MUT_TRY(machine::Machine::create(std::move(parts_.options), console, world_));
   return wall(world::jail::allow_no_new_code(), must, info, "no new code");
 }
 
@@ -128,7 +146,11 @@ std::shared_ptr<middleware::Servant> Monitor::servant() {
       }),
       on<&MachineObject::type>(
           [this](std::uint64_t client, Bytes const& bytes) { return type(client, bytes); }),
-      on<&MachineObject::stop>([this](std::uint32_t patience_s) { stop(patience_s); }));
+      on<&MachineObject::stop>([this](std::uint32_t patience_s) { stop(patience_s); }),
+      on<&MachineObject::snapshot>(
+          [this](SnapshotRequest const& request, middleware::Yield<SnapshotPiece>& yield) {
+            return save(request, yield);
+          }));
 }
 
 MachineInfo Monitor::status() const {
@@ -166,6 +188,7 @@ Result<std::uint64_t> Monitor::type(std::uint64_t client, Bytes const& bytes) {
 /// What a power button does on a board whose guest listens to none: the guest's kernel writes its
 /// disks, and powers off.
 void Monitor::stop(std::uint32_t patience_s) {
+  if (patience_s == 0) return running_.end();
   others_.spawn("stop", [this, patience_s] {
     auto const end = threads::within(std::chrono::seconds{patience_s});
     for (std::string_view keys = kEndInOrder; !ended_.load() && !end.passed(threads::now());) {
@@ -173,7 +196,31 @@ void Monitor::stop(std::uint32_t patience_s) {
       keys.remove_prefix(std::min<std::size_t>(keys.size(), 1));
       if (!threads::sleep_for(kBetweenRequests)) return;
     }
-    running_.request_stop();
+    running_.end();
+  });
+}
+
+/// The bytes go to whoever asks: this process can make no file.
+Result<void> Monitor::save(SnapshotRequest const& request,
+                           middleware::Yield<SnapshotPiece>& yield) {
+  auto const hand_over = [&](SnapshotPiece const& piece) -> Result<void> {
+    if (yield(piece)) return {};
+    return fail(Fault::closed, "nobody takes the snapshot any more");
+  };
+  return running_.rest([&]() -> Result<void> {
+    MUT_TRY(machine_->save([&](std::uint64_t at, ByteView bytes) {
+      return hand_over({.offset = at, .bytes = {bytes.begin(), bytes.end()}});
+    }));
+    MUT_TRY(hand_over({.last = true}));
+    if (!request.ends) return {};
+    // Whoever lets it end may hear nothing more of it then.
+    while (!running_.ending()) {
+      auto waits = hand_over({});
+      if (waits) waits = threads::sleep_for(kBetweenLooks);
+      if (!waits && !running_.ending()) return waits;
+    }
+    saved_to_ = request.file;
+    return {};
   });
 }
 
@@ -184,20 +231,19 @@ Result<void> Monitor::run() {
   others_.spawn("control", [this] { static_cast<void>(broker_.serve(*listener_)); },
                 {.isolated = true});
   tell_parent(parts_.report, "ready");
-  MachineExit exit{};
   began_ = threads::now();
-  running_.spawn("machine", [&] { exit = machine_->run(); }, {.stack = threads::stack_size::large});
-  static_cast<void>(running_.join());
+  MachineExit const exit = running_.run(*machine_);
   ended_.store(true);
   console_.close();
   auto const until = threads::within(kLastLook);
   while (looking_.load() > 0 && !until.passed(threads::now()))
     if (!threads::sleep_for(5ms)) break;
-  MachineEnd const end{.ended = std::string{name_of_end(exit.kind)},
+  bool const saved = !saved_to_.empty();
+  MachineEnd const end{.ended = saved ? "saved" : std::string{name_of_end(exit.kind)},
                        .code = exit.code,
                        .instructions = machine_->instructions(),
                        .seconds = std::chrono::duration<double>(threads::now() - began_).count(),
-                       .what = exit.what};
+                       .what = saved ? saved_to_ : exit.what};
   tell_parent(parts_.report, middleware::json_of(end));
   return {};
 }
@@ -206,7 +252,13 @@ Result<void> Monitor::run() {
 Result<void> go_behind_walls(MonitorParts& parts) {
   bool const must = parts.must_be_isolated;
   auto const kept = files_of_a_machine(parts.options.network.has_value());
-  MUT_TRY(wall(world::jail::leave_files(kept), must, parts.info, kNoFiles));
+  // Sockets of others, which the guest calls, are found in the folder of its own.
+  auto const& vsock = parts.options.vsock;
+  std::vector<std::string> folders;
+  if (!vsock.empty()) folders.push_back(vsock.substr(0, vsock.rfind('/')));
+  MUT_TRY(wall(world::jail::leave_files(kept, folders), must, parts.info, kNoFiles));
+  if (!vsock.empty() && !parts.options.network)
+    MUT_TRY(wall(world::jail::leave_network(), must, parts.info, "no network"));
   MUT_TRY(wall(world::jail::give_up_privileges(), must, parts.info, "no privileges"));
   die_with(parts.parent);  // the change of privileges made it forget
   return {};

@@ -249,6 +249,11 @@ Result<std::optional<OverlayLayout>> overlay_in(world::File& file, std::uint64_t
                 fmt::format("the overlay is of a disk of {} bytes, and this one has {}",
                             found->disk_bytes, expected.disk_bytes),
                 "give the disk that it was made over");
+  if (found && found->base_modified_ns != 0 && expected.base_modified_ns != 0 &&
+      found->base_modified_ns != expected.base_modified_ns)
+    return fail(Fault::invalid, "the disk below was changed since the overlay was made over it",
+                "give it as it was (cp --preserve=timestamps keeps its time), or remove the "
+                "overlay: what was written is lost");
   if (file_bytes != expected.file_bytes())
     return fail(Fault::corrupt, fmt::format("the overlay has {} bytes in place of {}", file_bytes,
                                             expected.file_bytes()));
@@ -259,8 +264,9 @@ Result<std::optional<OverlayLayout>> overlay_in(world::File& file, std::uint64_t
 
 Result<std::unique_ptr<BlockSource>> open_block_overlay(std::unique_ptr<BlockSource> below,
                                                         world::Directory& folder,
-                                                        std::string_view name) {
-  OverlayLayout const layout{below->size()};
+                                                        std::string_view name,
+                                                        std::int64_t base_modified_ns) {
+  OverlayLayout const layout{below->size(), base_modified_ns};
   if (layout.disk_bytes == 0 || layout.disk_bytes > kOverlaySizeMax)
     return fail(Fault::invalid, fmt::format("an overlay of a disk of {} bytes", layout.disk_bytes),
                 fmt::format("give one of at most {}", kOverlaySizeMax));

@@ -308,6 +308,40 @@ TEST(BlockOverlay, refuses_files_that_are_something_else_and_changes_nothing_in_
   });
 }
 
+// Over bytes that are not those that it was made over, its blocks would make a disk that never was.
+TEST(BlockOverlay, is_refused_over_a_disk_that_was_changed_since_it_was_made) {
+  with_overlay(1, [](OverlayHost& disk, std::uint64_t) {
+    auto const open_over = [&](std::int64_t modified_ns) {
+      auto below = std::make_unique<MemoryDisk>(sectors_of(8, 0xBB));
+      auto const opened = open_block_overlay(std::move(below), *disk.folder, "other", modified_ns);
+      return opened ? Fault::cancelled : opened.error().fault;
+    };
+    EXPECT_EQ(open_over(1'000), Fault::cancelled);  // made
+    EXPECT_EQ(open_over(1'000), Fault::cancelled);
+    EXPECT_EQ(open_over(1'001), Fault::invalid);
+    EXPECT_EQ(open_over(0), Fault::cancelled);  // nobody can tell
+  });
+}
+
+// What a guest is told of a full disk is an error of that one write.
+TEST(BlockOverlay,
+     keeps_all_that_was_written_before_its_disk_was_full_and_goes_on_when_there_is_room) {
+  with_overlay(4, [](OverlayHost& disk, std::uint64_t) {
+    EXPECT_TRUE(disk.write(0, 16, 1));
+    disk.host.disk().set_full(true);
+    EXPECT_EQ(disk.write(16, 16, 2).error().fault, Fault::exhausted);
+    EXPECT_EQ(disk.values()[0], 1);
+    disk.host.disk().set_full(false);
+    EXPECT_TRUE(disk.write(32, 8, 3));
+    EXPECT_TRUE(disk.flush());
+    disk.crash();
+    auto const values = disk.values();
+    EXPECT_EQ(values[15], 1);
+    EXPECT_EQ(values[16], 0xBB);
+    EXPECT_EQ(values[32], 3);
+  });
+}
+
 TEST(BlockOverlay, takes_room_on_the_disk_for_what_was_written_alone) {
   sim::for_seeds(1, [](sim::Simulation& network, std::uint64_t) {
     auto& host = network.add_host("host");

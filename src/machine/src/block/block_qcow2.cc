@@ -158,11 +158,14 @@ Result<std::unique_ptr<BlockSource>> open_block_qcow2(std::unique_ptr<world::Fil
   return std::make_unique<BlockQcow2>(std::move(file), layout, std::move(l1));
 }
 
+Result<bool> is_qcow2(world::File& file) {
+  auto const header = MUT_TRY(read_begin(file));
+  return header.size() >= 4 && base::load_be<std::uint32_t>(header) == Qcow2Layout::kMagic;
+}
+
 Result<std::unique_ptr<BlockSource>> open_block_image(std::unique_ptr<world::File> file,
                                                       bool writable) {
-  auto const header = MUT_TRY(read_begin(*file));
-  if (header.size() >= 4 && base::load_be<std::uint32_t>(header) == Qcow2Layout::kMagic)
-    return open_block_qcow2(std::move(file));
+  if (MUT_TRY(is_qcow2(*file))) return open_block_qcow2(std::move(file));
   return open_block_file(std::move(file), writable);
 }
 

@@ -13,8 +13,9 @@ namespace mutirao::machine {
 namespace {
 
 constexpr std::string_view kOverlayMagic = "MUTIOVER";
-constexpr std::uint32_t kOverlayVersion = 1;
-constexpr std::size_t kVersionAt = 8, kBlockBytesAt = 12, kDiskBytesAt = 16, kChecksumAt = 24;
+constexpr std::uint32_t kOverlayVersion = 2;
+constexpr std::size_t kVersionAt = 8, kBlockBytesAt = 12, kDiskBytesAt = 16, kBaseModifiedAt = 24,
+                      kChecksumAt = 32;
 
 template <class T>
 T overlay_field(ByteView bytes, std::size_t at) {
@@ -38,6 +39,7 @@ Bytes write_overlay_header(OverlayLayout const& layout) {
   put(kVersionAt, kOverlayVersion);
   put(kBlockBytesAt, static_cast<std::uint32_t>(OverlayLayout::kBlock));
   put(kDiskBytesAt, layout.disk_bytes);
+  put(kBaseModifiedAt, layout.base_modified_ns);
   put(kChecksumAt, header_checksum(bytes));
   return bytes;
 }
@@ -59,7 +61,8 @@ Result<std::optional<OverlayLayout>> read_overlay_header(ByteView bytes) {
   auto const block = overlay_field<std::uint32_t>(bytes, kBlockBytesAt);
   if (block != OverlayLayout::kBlock)
     return fail(Fault::unsupported, fmt::format("an overlay with blocks of {} bytes", block));
-  OverlayLayout const layout{overlay_field<std::uint64_t>(bytes, kDiskBytesAt)};
+  OverlayLayout const layout{overlay_field<std::uint64_t>(bytes, kDiskBytesAt),
+                             overlay_field<std::int64_t>(bytes, kBaseModifiedAt)};
   if (layout.disk_bytes == 0 || layout.disk_bytes > kOverlaySizeMax)
     return fail(Fault::corrupt, fmt::format("an overlay of a disk of {} bytes", layout.disk_bytes));
   return layout;

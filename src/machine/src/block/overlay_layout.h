@@ -12,19 +12,21 @@ namespace mutirao::machine {
 /// are little-endian.
 ///
 ///   0   8  "MUTIOVER"
-///   8   4  version, 1
+///   8   4  version, 2
 ///   12  4  bytes of a block, 4096
 ///   16  8  bytes of the disk
-///   24  4  CRC-32 of the 24 bytes before
+///   24  8  when what it was made over was changed last, in nanoseconds since 1970; 0: unknown
+///   32  4  CRC-32 of the 32 bytes before
 ///
 /// The bitmap begins at 4096: bit `n % 8` of byte `n / 8` says that block `n` is in the file. The
 /// header is written last when a file is made, and is no larger than a sector, which no crash
 /// tears.
 struct OverlayLayout {
   static constexpr std::uint64_t kBlock = 4096;
-  static constexpr std::size_t kHeaderBytes = 28;
+  static constexpr std::size_t kHeaderBytes = 36;
 
   std::uint64_t disk_bytes;
+  std::int64_t base_modified_ns = 0;
 
   [[nodiscard]] std::uint64_t blocks() const noexcept { return (disk_bytes + kBlock - 1) / kBlock; }
   [[nodiscard]] static constexpr std::uint64_t bitmap_at() noexcept { return kBlock; }

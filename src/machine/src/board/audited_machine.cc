@@ -58,7 +58,7 @@ class AuditedMachine final : public Machine {
     std::lock_guard const lock{typed_mutex_};
     request_key_ = key;
   }
-  Result<void> save(world::Directory&, std::string_view) override {
+  Result<void> save(SnapshotSink const&) override {
     return fail(Fault::unsupported, "an audit is two machines, and cannot be saved",
                 "use one engine");
   }
@@ -143,6 +143,7 @@ Result<std::unique_ptr<Machine>> make_audited_machine(MachineOptions options,
                        .initrd = options.initrd,
                        .append = options.append,
                        .firmware = options.firmware,
+                       .loader = options.loader,
                        .engine = Engine::interpreter,
                        .console = options.console,
                        .timebase = options.timebase,

@@ -27,6 +27,10 @@ std::vector<std::string_view> const kExtensions = {
     "zicntr", "zicsr", "zifencei", "zihintpause", "zacas",   "zawrs", "zba",    "zbb",
     "zbc",    "zbs",   "sstc",     "svadu",       "svnapot", "svpbmt"};
 
+// Of the tree, for what a boot loader adds to it where it lies: U-Boot takes it that there is some,
+// and writes over what is behind (its boot_relocate_fdt).
+constexpr std::uint32_t kRoomBytes = 16 << 10;
+
 std::string joined_isa() {
   std::string isa = "rv64";
   bool letters = true;
@@ -182,7 +186,7 @@ Bytes describe_board(BoardDescription const& board) {
   describe_harts(tree, board.cpus);
   describe_devices(tree, board.cpus);
   tree.end_node();
-  return std::move(tree).finish();
+  return std::move(tree).finish(kRoomBytes);
 }
 
 }  // namespace mutirao::machine

@@ -23,13 +23,6 @@ class InspectedMachine : public Machine {
                                                                      Machine::Console console,
                                                                      world::World& world);
 
-/// As Machine::restore.
-[[nodiscard]] Result<std::unique_ptr<InspectedMachine>> restore_machine(world::Directory& folder,
-                                                                        std::string_view name,
-                                                                        RestoreOptions options,
-                                                                        Machine::Console console,
-                                                                        world::World& world);
-
 /// Two machines that are given the same, one interpreted and one translated, compared after every
 /// few hundred instructions; it ends as diverged where they differ. Its time is that of its
 /// instructions, whatever the options say.

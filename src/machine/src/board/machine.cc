@@ -88,9 +88,12 @@ Result<void> VirtMachine::load(MachineOptions options) {
     free = firmware->end;
   }
   std::optional<Loaded> kernel;
-  if (!options.kernel.empty() || firmware_inside_) {
+  if (!options.loader.empty())
+    kernel = MUT_TRY(load_boot_loader(memory, kKernelBehindFirmware, std::move(options.loader)));
+  else if (!options.kernel.empty() || firmware_inside_)
     // An Image says itself how far from the start of memory it wants to be.
     kernel = MUT_TRY(load_kernel(memory, kRam, std::move(options.kernel)));
+  if (kernel) {
     if (firmware && kernel->entry < firmware->end)
       return fail(Fault::invalid, "the firmware and the kernel want the same memory",
                   "give a smaller firmware");

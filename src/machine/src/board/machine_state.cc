@@ -6,7 +6,8 @@
 namespace mutirao::machine {
 namespace {
 
-constexpr std::uint32_t kDisksSavedMax = 64;
+constexpr std::uint32_t kDisksSavedMax = 64, kSharesSavedMax = 64;
+constexpr std::size_t kTagSavedMax = 64;
 constexpr std::uint64_t kSampledBytes = 4096, kSamples = 16;
 
 }  // namespace
@@ -26,6 +27,10 @@ Result<void> MachineState::save(StateWriter& to) const {
     to.put(disk.writable);
     to.put(disk.fingerprint);
   }
+  to.put(network);
+  to.put(vsock);
+  to.put(static_cast<std::uint32_t>(share_tags.size()));
+  for (auto const& tag : share_tags) to.put(base::view_of(tag));
   return {};
 }
 
@@ -42,8 +47,20 @@ bool MachineState::restore(StateReader& from) {
   console = static_cast<ConsoleDevice>(console_number);
   timebase = static_cast<Timebase>(timebase_number);
   disks.resize(disk_count);
-  return std::ranges::all_of(disks, [&](Disk& disk) {
+  bool const disks_there = std::ranges::all_of(disks, [&](Disk& disk) {
     return from.get(disk.size) && from.get(disk.writable) && from.get(disk.fingerprint);
+  });
+  if (!disks_there || from.version() == 1) return disks_there;
+  std::uint32_t share_count = 0;
+  if (!from.get(network) || !from.get(vsock) || !from.get(share_count) ||
+      share_count > kSharesSavedMax)
+    return false;
+  share_tags.resize(share_count);
+  return std::ranges::all_of(share_tags, [&](std::string& tag) {
+    Bytes bytes;
+    bool const there = from.get(bytes, kTagSavedMax);
+    tag = base::text_of(bytes);
+    return there;
   });
 }
 

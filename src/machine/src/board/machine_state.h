@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "mutirao/machine/machine.h"
@@ -33,6 +34,12 @@ struct MachineState final : Saved {
   std::uint32_t started = 0;  ///< a bit for each hart
   Bytes typed{};              ///< and not yet taken
   std::vector<Disk> disks{};
+  // Since version 2
+  bool network = false;
+  bool vsock = false;
+  std::vector<std::string> share_tags{};
+
+  [[nodiscard]] std::uint32_t state_version() const override { return 2; }
 
   [[nodiscard]] Result<void> save(StateWriter& to) const override;
   [[nodiscard]] bool restore(StateReader& from) override;

@@ -70,7 +70,7 @@ TEST(Machine, stops_after_the_instructions_that_it_was_given_and_goes_on_from_th
   with_machine(kForever, {}, [](Machine& machine, std::string&) {
     EXPECT_EQ(machine.run(123'456).kind, MachineExit::Kind::instructions);
     EXPECT_EQ(machine.instructions(), 123'456u);
-    machine.run(44);
+    static_cast<void>(machine.run(44));
     EXPECT_EQ(machine.instructions(), 123'500u);
   });
 }
@@ -187,6 +187,27 @@ TEST(Machine, runs_firmware_in_machine_mode_in_place_of_its_own) {
     ASSERT_TRUE(machine) << machine.error().what;
     EXPECT_EQ((*machine)->run(1000).kind, MachineExit::Kind::powered_off);
     EXPECT_EQ(console, "f");
+  });
+}
+
+TEST(Machine, runs_a_boot_loader_in_supervisor_mode_where_a_kernel_would_be) {
+  sim::for_seeds(1, [&](sim::Simulation& network, std::uint64_t) {
+    auto& host = network.add_host("host");
+    // The tree is where a1 points; the firmware that is built in answers.
+    as::Code code;
+    code << as::lw(as::t0, as::a1) << as::li(as::t1, 0xFFFFFFFFEDFE0DD0)
+         << as::bne(as::t0, as::t1, 0) << as::auipc(as::t0, 0) << as::li(as::t1, 0x80200000)
+         << as::bltu(as::t0, as::t1, 0);
+    code = code + put_character('l') + power_off(0);
+    Bytes loader;
+    for (auto const word : code.words()) put_field(loader, loader.size(), word);
+    std::string console;
+    auto machine = Machine::create(
+        {.memory_bytes = 16_MiB, .loader = loader}, [&](std::string_view text) { console += text; },
+        host.world());
+    ASSERT_TRUE(machine) << machine.error().what;
+    EXPECT_EQ((*machine)->run(1000).kind, MachineExit::Kind::powered_off);
+    EXPECT_EQ(console, "l");
   });
 }
 

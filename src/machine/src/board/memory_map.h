@@ -12,7 +12,7 @@ inline constexpr std::uint64_t kSyscon = 0x100000, kRtc = 0x101000, kClint = 0x2
 inline constexpr std::uint64_t kPciWindowSize = 0x40000000;
 inline constexpr unsigned kUartInterrupt = 10, kRtcInterrupt = 11, kPciInterrupt = 32;
 inline constexpr std::uint64_t kTicksPerSecond = 10'000'000;
-/// Where firmware looks for the kernel.
+/// Where firmware looks for the kernel, and what a boot loader is made for.
 inline constexpr std::uint64_t kKernelBehindFirmware = kRam + 0x200000;
 
 }  // namespace mutirao::machine::board

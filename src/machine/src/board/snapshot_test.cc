@@ -60,6 +60,12 @@ MachineOptions speaking(Engine engine, Timebase timebase) {
       .memory_bytes = 16_MiB, .kernel = speaking_kernel(), .engine = engine, .timebase = timebase};
 }
 
+Result<std::unique_ptr<Machine>> restore(world::Directory& folder, RestoreOptions options,
+                                         Machine::Console console, world::World& world) {
+  return Machine::restore(MUT_TRY(folder.open("one", {})), std::move(options), std::move(console),
+                          world);
+}
+
 /// Saves after so many instructions, goes on in another machine, and gives what both did.
 SnapshotRun run_in_two(world::World& world, world::Directory& folder, std::uint64_t before,
                        Engine first, Engine second) {
@@ -71,8 +77,7 @@ SnapshotRun run_in_two(world::World& world, world::Directory& folder, std::uint6
     auto const saved = machine->save(folder, "one");
     EXPECT_TRUE(saved) << saved.error().what;
   }
-  auto const machine =
-      Machine::restore(folder, "one", {.engine = second, .check_memory = true}, console, world);
+  auto const machine = restore(folder, {.engine = second, .check_memory = true}, console, world);
   EXPECT_TRUE(machine) << machine.error().what;
   if (!machine) return run;
   EXPECT_EQ((*machine)->instructions(), before);
@@ -113,7 +118,7 @@ TEST(Snapshot, lets_the_clock_of_the_guest_go_on_from_where_it_was) {
     EXPECT_GE(said, 10u);
     ASSERT_TRUE(threads::sleep_for(1h));  // in which the guest is nowhere
     auto const begin = world.clock().now();
-    EXPECT_EQ((*Machine::restore(folder, "one", {}, hear, world))->run().code, 7u);
+    EXPECT_EQ((*restore(folder, {}, hear, world))->run().code, 7u);
     EXPECT_EQ(console, "abcdefghijklmnopqrstuvwxyz");
     // A millisecond for each letter, no less and not much more.
     EXPECT_GE(world.clock().now() - begin, static_cast<std::int64_t>(26 - said - 1) * 1ms);
@@ -126,8 +131,8 @@ std::string refusal(world::World& world, Bytes const& bytes, bool check_memory =
   auto const folder = *world.disk().open_directory("/changed", true);
   auto const file = *folder->open("one", {.writable = true, .create = true, .truncate = true});
   EXPECT_TRUE(file->write_at(0, bytes));
-  auto const machine = Machine::restore(
-      *folder, "one", {.check_memory = check_memory}, [](std::string_view) {}, world);
+  auto const machine =
+      restore(*folder, {.check_memory = check_memory}, [](std::string_view) {}, world);
   return machine ? "" : machine.error().what;
 }
 
@@ -200,7 +205,7 @@ TEST(Snapshot, refuses_by_name_what_a_newer_release_wrote) {
       });
     };
     EXPECT_THAT(refusal(world, changed("rtc", 99, 0)), HasSubstr("rtc in version 99"));
-    EXPECT_THAT(refusal(world, changed("machine", 2, 0)), HasSubstr("machine in version 2"));
+    EXPECT_THAT(refusal(world, changed("machine", 3, 0)), HasSubstr("machine in version 3"));
     EXPECT_THAT(refusal(world, changed("plic", 1, 1)), HasSubstr("plic makes no sense"));
     auto const missing = with_sections(whole, [](Bytes& state) {
       Bytes const before = state;
@@ -227,14 +232,111 @@ TEST(Snapshot, wants_the_disks_that_were_there) {
     static_cast<void>(machine->run(100));
     ASSERT_TRUE(machine->save(folder, "one"));
     auto const fault = [&](std::vector<std::unique_ptr<BlockSource>> disks) {
-      auto const restored = Machine::restore(
-          folder, "one", {.disks = std::move(disks)}, [](std::string_view) {}, world);
+      auto const restored =
+          restore(folder, {.disks = std::move(disks)}, [](std::string_view) {}, world);
       return restored ? std::nullopt : std::optional{restored.error().fault};
     };
     EXPECT_EQ(fault(disk('x')), std::nullopt);
     EXPECT_EQ(fault(disk('y')), Fault::invalid);
     EXPECT_EQ(fault(disk('x', 32 << 10)), Fault::invalid);
     EXPECT_EQ(fault({}), Fault::invalid);
+  });
+}
+
+/// Some of a machine's outside, as it is given when one is made and when one is restored.
+struct Outside {
+  std::optional<NetworkOptions> network{};
+  std::string vsock{};
+  std::vector<std::string> tags{};
+
+  static std::vector<Share> shares_of(std::vector<std::string> const& tags) {
+    std::vector<Share> shares;
+    for (auto const& tag : tags) shares.push_back({world::make_memory_tree(), tag});
+    return shares;
+  }
+  RestoreOptions to_restore() const {
+    return {.network = network, .shares = shares_of(tags), .vsock = vsock};
+  }
+};
+
+TEST(Snapshot, wants_the_network_the_sockets_and_the_folders_that_were_there) {
+  with_folder([](world::World& world, world::Directory& folder) {
+    Outside const had{.network = NetworkOptions{}, .vsock = "/run/vsock", .tags = {"one", "two"}};
+    {
+      auto options = speaking(Engine::translator, Timebase::host);
+      options.network = had.network;
+      options.vsock = had.vsock;
+      options.shares = Outside::shares_of(had.tags);
+      auto const machine = *Machine::create(std::move(options), [](std::string_view) {}, world);
+      static_cast<void>(machine->run(100));
+      auto const saved = machine->save(folder, "one");
+      ASSERT_TRUE(saved) << saved.error().what;
+    }
+    auto const mend = [&](Outside const& given) {
+      auto const machine = restore(folder, given.to_restore(), [](std::string_view) {}, world);
+      if (machine) return (*machine)->run().code == 7 ? std::string{"runs"} : "runs in error";
+      EXPECT_EQ(machine.error().fault, Fault::invalid);
+      return machine.error().what + ": " + machine.error().mend;
+    };
+    EXPECT_EQ(mend(had), "runs");
+    auto with = [&](auto const& change) {
+      Outside other = had;
+      change(other);
+      return mend(other);
+    };
+    EXPECT_THAT(with([](Outside& o) { o.network.reset(); }), HasSubstr("network card"));
+    EXPECT_THAT(with([](Outside& o) { o.vsock.clear(); }), HasSubstr("virtio sockets"));
+    EXPECT_THAT(with([](Outside& o) { o.tags = {"one"}; }), HasSubstr("one, two"));
+    EXPECT_THAT(with([](Outside& o) { o.tags = {"two", "one"}; }), HasSubstr("one, two"));
+  });
+}
+
+TEST(Snapshot, keeps_a_note_that_is_of_whoever_writes_the_file) {
+  with_folder([](world::World& world, world::Directory& folder) {
+    auto const machine = *Machine::create(
+        speaking(Engine::translator, Timebase::instructions), [](std::string_view) {}, world);
+    auto const note_in = [&] { return *read_snapshot_note(**folder.open("one", {})); };
+    ASSERT_TRUE(machine->save(folder, "one"));
+    EXPECT_EQ(note_in(), "");
+    auto const writer = *SnapshotWriter::create(folder, "one");
+    ASSERT_TRUE(
+        machine->save([&](std::uint64_t at, ByteView bytes) { return writer->write(at, bytes); }));
+    // Who hands the machine over can't leave one.
+    for (std::uint64_t const at : {1u, 4096u, 4104u})
+      EXPECT_EQ(writer->write(at, Bytes(64, 'x')).error().fault, Fault::corrupt) << at;
+    EXPECT_EQ(writer->finish(std::string(kSnapshotNoteMax + 1, 'x')).error().fault,
+              Fault::exhausted);
+    ASSERT_TRUE(writer->finish("what it was started with"));
+    EXPECT_EQ(note_in(), "what it was started with");
+    EXPECT_TRUE(restore(folder, {}, [](std::string_view) {}, world));
+    auto const file = *folder.open("one", {.writable = true});
+    ASSERT_TRUE(file->write_at(4104, base::view_of("W")));
+    EXPECT_EQ(read_snapshot_note(*file).error().fault, Fault::corrupt);
+  });
+}
+
+TEST(Snapshot, leaves_the_former_one_whole_when_it_is_given_up) {
+  with_folder([](world::World& world, world::Directory& folder) {
+    Bytes const former = saved_bytes(world, folder);
+    auto const machine = *Machine::create(
+        speaking(Engine::translator, Timebase::instructions), [](std::string_view) {}, world);
+    static_cast<void>(machine->run(200));
+    {
+      auto const writer = *SnapshotWriter::create(folder, "one");
+      unsigned pieces = 0;
+      auto const saved = machine->save([&](std::uint64_t at, ByteView bytes) -> Result<void> {
+        if (++pieces == 2) return fail(Fault::exhausted, "the disk is full");
+        return writer->write(at, bytes);
+      });
+      EXPECT_EQ(saved.error().fault, Fault::exhausted);
+      EXPECT_TRUE(folder.info("one.unfinished"));
+    }
+    EXPECT_FALSE(folder.info("one.unfinished"));
+    auto const file = *folder.open("one", {});
+    Bytes now(file->info()->size);
+    ASSERT_TRUE(file->read_exactly(0, now));
+    EXPECT_EQ(now, former);
+    EXPECT_EQ(machine->run().code, 7u) << "and the machine goes on";
   });
 }
 

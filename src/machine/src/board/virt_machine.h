@@ -61,7 +61,8 @@ class VirtMachine final : public InspectedMachine,
   Result<void> connect(MachineOptions const& options);
   Result<void> load(MachineOptions options);
   MachineExit run(std::uint64_t instructions_max, Deadline deadline) override;
-  Result<void> save(world::Directory& folder, std::string_view name) override;
+  using Machine::save;
+  Result<void> save(SnapshotSink const& sink) override;
   /// In place of `load`.
   Result<void> restore(MachineState const& state, std::vector<StateSection> sections);
   std::size_t type(std::string_view bytes) override;
@@ -147,7 +148,7 @@ class VirtMachine final : public InspectedMachine,
   std::uint64_t next_due() const;
   bool take_typed();
   void fill_random(MutableBytes bytes);
-  void settle_disks();
+  void settle_requests();
   Result<MachineState> state_of_all();
   Result<void> for_each_part(auto const& each);
   void add_disk(std::unique_ptr<BlockSource> source);

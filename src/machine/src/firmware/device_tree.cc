@@ -8,6 +8,7 @@ namespace {
 constexpr std::uint32_t kTreeMagic = 0xD00DFEED, kTreeVersion = 17, kCompatibleVersion = 16;
 constexpr std::uint32_t kBeginNode = 1, kEndNode = 2, kProperty = 3, kEnd = 9;
 constexpr std::uint32_t kTreeHeaderSize = 40, kReservationsSize = 16;
+constexpr std::uint32_t kBootHart = 0;
 
 }  // namespace
 
@@ -83,21 +84,23 @@ std::uint32_t DeviceTreeWriter::name_offset(std::string_view name) {
   return static_cast<std::uint32_t>(place);
 }
 
-Bytes DeviceTreeWriter::finish(std::uint32_t boot_hart) && {
+Bytes DeviceTreeWriter::finish(std::uint32_t room_bytes) && {
   MUT_ASSERT(depth_ == 0);
   token(kEnd);
   auto const structure_size = static_cast<std::uint32_t>(structure_.size());
   auto const names_size = static_cast<std::uint32_t>(names_.size());
   std::uint32_t const structure_at = kTreeHeaderSize + kReservationsSize;
   std::uint32_t const names_at = structure_at + structure_size;
+  std::uint32_t const size = names_at + names_size + room_bytes;
   Bytes tree;
   for (std::uint32_t const field :
-       {kTreeMagic, names_at + names_size, structure_at, names_at, kTreeHeaderSize, kTreeVersion,
-        kCompatibleVersion, boot_hart, names_size, structure_size})
+       {kTreeMagic, size, structure_at, names_at, kTreeHeaderSize, kTreeVersion, kCompatibleVersion,
+        kBootHart, names_size, structure_size})
     base::append_be(tree, field);
   tree.resize(structure_at);  // one empty memory reservation ends their list
   tree.insert(tree.end(), structure_.begin(), structure_.end());
   tree.insert(tree.end(), names_.begin(), names_.end());
+  tree.resize(size);
   return tree;
 }
 

@@ -28,8 +28,8 @@ class DeviceTreeWriter {
   DeviceTreeWriter& wide_cells(std::string_view name, std::vector<std::uint64_t> const& values);
   DeviceTreeWriter& bytes(std::string_view name, ByteView value);
 
-  /// The whole tree. All nodes are ended.
-  [[nodiscard]] Bytes finish(std::uint32_t boot_hart = 0) &&;
+  /// The whole tree, with so much free space of its own behind it. All nodes are ended.
+  [[nodiscard]] Bytes finish(std::uint32_t room_bytes = 0) &&;
 
  private:
   void token(std::uint32_t value);

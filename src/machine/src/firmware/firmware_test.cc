@@ -172,6 +172,16 @@ TEST(DeviceTree, can_be_read_back) {
   EXPECT_EQ(text_in(found["/other/odel"]), std::string("b\0", 2));
 }
 
+// U-Boot adds properties to the tree where it lies.
+TEST(DeviceTree, has_room_of_its_own_for_what_a_boot_loader_adds) {
+  Bytes const tree = describe_board({.memory_bytes = 1 << 30, .cpus = 1, .append = ""});
+  auto const word = [&](std::size_t offset) {
+    return base::load_be<std::uint32_t>(ByteView{tree}.subspan(offset));
+  };
+  EXPECT_EQ(word(4), tree.size());
+  EXPECT_GE(tree.size() - word(12) - word(32), 4096u);
+}
+
 TEST(DeviceTree, describes_the_board_in_both_ways_that_kernels_know) {
   Bytes const seed(64, 7);
   auto found = properties_of(describe_board({.memory_bytes = 1 << 30,

@@ -20,7 +20,7 @@ constexpr std::uint64_t kFuzzedSize = 4 << 20;
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   Bytes const file{data, data + size};
   auto const memory = *GuestMemory::create(kFuzzedBase, kFuzzedSize);
-  for (auto* const load : {&load_kernel, &load_firmware}) {
+  for (auto* const load : {&load_kernel, &load_firmware, &load_boot_loader}) {
     auto const loaded = load(*memory, kFuzzedBase, file);
     if (!loaded) {
       MUT_ASSERT(!loaded.error().what.empty());

@@ -49,6 +49,13 @@ Result<Loaded> load_elf(GuestMemory& memory, ByteView file, std::string_view wha
   return loaded;
 }
 
+Result<Loaded> load_program(GuestMemory& memory, GuestAddress base, Bytes file,
+                            std::string_view what) {
+  Bytes const program = MUT_TRY(decompressed(std::move(file), memory.size()));
+  if (ElfFile::has_magic(program)) return load_elf(memory, program, what);
+  return load_bytes(memory, base, 1, program, what);
+}
+
 }  // namespace
 
 Result<Loaded> load_bytes(GuestMemory& memory, GuestAddress from, std::uint64_t alignment,
@@ -78,9 +85,11 @@ Result<Loaded> load_kernel(GuestMemory& memory, GuestAddress base, Bytes file) {
 }
 
 Result<Loaded> load_firmware(GuestMemory& memory, GuestAddress base, Bytes file) {
-  Bytes const firmware = MUT_TRY(decompressed(std::move(file), memory.size()));
-  if (ElfFile::has_magic(firmware)) return load_elf(memory, firmware, "the firmware");
-  return load_bytes(memory, base, 1, firmware, "the firmware");
+  return load_program(memory, base, std::move(file), "the firmware");
+}
+
+Result<Loaded> load_boot_loader(GuestMemory& memory, GuestAddress base, Bytes file) {
+  return load_program(memory, base, std::move(file), "the boot loader");
 }
 
 }  // namespace mutirao::machine

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "mutirao/base/bytes.h"
 #include "mutirao/base/result.h"
@@ -26,6 +27,9 @@ struct Loaded {
 
 /// Firmware that enters in machine mode: an ELF file, or bytes that run at `base`.
 [[nodiscard]] Result<Loaded> load_firmware(GuestMemory& memory, GuestAddress base, Bytes file);
+
+/// A boot loader that enters in supervisor mode: the same.
+[[nodiscard]] Result<Loaded> load_boot_loader(GuestMemory& memory, GuestAddress base, Bytes file);
 
 /// Bytes at the first multiple of `alignment` from `from` on.
 [[nodiscard]] Result<Loaded> load_bytes(GuestMemory& memory, GuestAddress from,

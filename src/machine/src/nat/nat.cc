@@ -95,6 +95,20 @@ Nat::Counts Nat::counts() {
   return {router_->tcp.count(), router_->udp.count()};
 }
 
+Result<void> Nat::save(StateWriter& to) const {
+  std::lock_guard const lock{router_->inside.mutex};
+  for (std::uint8_t const part : router_->inside.maker.guest_mac) to.put(part);
+  router_->tcp.save(to);
+  return {};
+}
+
+bool Nat::restore(StateReader& from) {
+  std::lock_guard const lock{router_->inside.mutex};
+  return std::ranges::all_of(router_->inside.maker.guest_mac,
+                             [&](std::uint8_t& part) { return from.get(part); }) &&
+         router_->tcp.restore(from);
+}
+
 Result<void> Nat::Router::publish(NetworkOptions::Published const& published) {
   auto const step = [&] {
     return fmt::format("publish port {} of the guest", published.guest_port);

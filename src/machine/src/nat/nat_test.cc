@@ -620,5 +620,73 @@ TEST(Nat, believes_no_other_sender_than_the_guest_and_nothing_damaged) {
   });
 }
 
+/// What a router knows, as a snapshot keeps it.
+Bytes saved_router(Nat const& router) {
+  StateWriter to;
+  EXPECT_TRUE(router.save(to));
+  return to.bytes();
+}
+
+TEST(Nat, ends_connections_that_a_restored_router_does_not_know_and_opens_new_ones) {
+  in_simulation([](Simulation& simulation) {
+    Net net{simulation, kInternet};
+    auto const listener = net.listen(net.server, net.server.address(), 80);
+    std::vector<std::unique_ptr<world::Stream>> streams;
+    threads::scope server;
+    server.spawn("server", [&] {
+      while (auto stream = listener->accept(Deadline::never())) {
+        static_cast<void>((*stream)->write_all("some of a file", Deadline::never()));
+        streams.push_back(*std::move(stream));
+      }
+    });
+    TestTcp download{net.guest, kServer, 80};
+    ASSERT_TRUE(download.connect());
+    while (download.received.size() < 14) ASSERT_TRUE(download.take());
+    auto const saved = saved_router(*net.router);
+
+    // The guest waits and says nothing: a download.
+    net.router = *Nat::create(kInternet, net.guest.link, net.here.world());
+    StateReader from{saved, 1};
+    ASSERT_TRUE(net.router->restore(from) && from.complete());
+    EXPECT_EQ(net.router->counts().tcp, 0u);
+    static_cast<void>(download.take());
+    EXPECT_TRUE(download.reset);
+
+    // It begins with a connection of which nothing was saved.
+    TestTcp forgotten{net.guest, kServer, 80, 40001};
+    ASSERT_TRUE(forgotten.connect());
+    net.router = *Nat::create(kInternet, net.guest.link, net.here.world());
+    forgotten.send(TcpSegment::kAck, base::view_of("still there?"));
+    while (!forgotten.reset && forgotten.take()) {
+    }
+    EXPECT_TRUE(forgotten.reset);
+
+    TestTcp again{net.guest, kServer, 80, 40002};
+    ASSERT_TRUE(again.connect());
+    while (again.received.size() < 14) ASSERT_TRUE(again.take());
+    EXPECT_EQ(base::text_of(again.received), "some of a file");
+    server.request_stop();
+    static_cast<void>(server.join());
+  });
+}
+
+TEST(Nat, takes_nothing_for_its_state_that_it_could_not_have_saved) {
+  in_simulation([](Simulation& simulation) {
+    Net net{simulation, kInternet};
+    auto const whole = saved_router(*net.router);
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+      StateReader cut{ByteView{whole}.first(size), 1};
+      EXPECT_FALSE(net.router->restore(cut) && cut.complete()) << size;
+    }
+    Bytes many = whole;
+    many[6] = 1;  // of how many connections it tells
+    StateReader from{many, 1};
+    EXPECT_FALSE(net.router->restore(from));
+    many[7] = many[8] = 0xFF;
+    StateReader from_many{many, 1};
+    EXPECT_FALSE(net.router->restore(from_many));
+  });
+}
+
 }  // namespace
 }  // namespace mutirao::machine

@@ -56,6 +56,18 @@ class TcpEndpoint {
   };
   [[nodiscard]] std::optional<Outgoing> next(std::size_t payload_max);
 
+  /// Ends the connection at the guest where this end is known no more: it is beyond all that was
+  /// sent, so that it counts whatever the guest has of that (RFC 5961 3.2). Of one that is
+  /// established.
+  [[nodiscard]] TcpSegment farewell() const noexcept {
+    return {.source_port = 0,
+            .destination_port = 0,
+            .sequence = next_max_,
+            .acknowledged = expected_,
+            .flags = TcpSegment::kReset | TcpSegment::kAck,
+            .window = 0};
+  }
+
   /// Payload of the segments that the guest takes.
   [[nodiscard]] std::uint16_t segment_bytes() const noexcept { return segment_bytes_; }
   [[nodiscard]] bool established() const noexcept { return state_ == State::open; }

@@ -236,6 +236,51 @@ void TcpFlows::pump() {
   }
 }
 
+void TcpFlows::save(StateWriter& to) const {
+  StateWriter each;
+  std::uint32_t count = 0;
+  for (auto const& [key, flow] : flows_) {
+    // The guest's own try to open one goes on by itself.
+    if (!flow->endpoint.established()) continue;
+    auto const segment = flow->endpoint.farewell();
+    for (std::uint8_t const part : key.remote) each.put(part);
+    each.put(key.remote_port);
+    each.put(key.guest_port);
+    each.put(segment.sequence);
+    each.put(segment.acknowledged);
+    ++count;
+  }
+  to.put(count);
+  to.put(ByteView{each.bytes()});
+}
+
+bool TcpFlows::restore(StateReader& from) {
+  constexpr std::size_t kFlowBytes = 16;
+  std::uint32_t count = 0;
+  Bytes bytes;
+  if (!from.get(count) || count > kFlowsMax || !from.get(bytes, kFlowsMax * kFlowBytes) ||
+      bytes.size() != count * kFlowBytes)
+    return from.wrong();
+  StateReader each{bytes, from.version()};
+  inside_.maker.leaves_checksums = inside_.link.abilities().checksums;
+  for (; count > 0; --count) {
+    Ipv4Address remote{};
+    TcpSegment reset{.source_port = 0,
+                     .destination_port = 0,
+                     .sequence = 0,
+                     .acknowledged = 0,
+                     .flags = Flags::kReset | Flags::kAck,
+                     .window = 0};
+    bool const there =
+        std::ranges::all_of(remote, [&](std::uint8_t& part) { return each.get(part); }) &&
+        each.get(reset.source_port) && each.get(reset.destination_port) &&
+        each.get(reset.sequence) && each.get(reset.acknowledged);
+    if (!there) return from.wrong();
+    inside_.send(inside_.maker.tcp(remote, reset, {}, kMtu));
+  }
+  return true;
+}
+
 void TcpFlows::tick(TimePoint now) {
   bool const drained = inside_.link.drained();
   for (auto const& [key, flow] : flows_) {

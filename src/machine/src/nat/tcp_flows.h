@@ -8,6 +8,7 @@
 
 #include "nat/inside.h"
 #include "nat/tcp_endpoint.h"
+#include "snapshot/state.h"
 
 namespace mutirao::machine::nat {
 
@@ -36,6 +37,10 @@ class TcpFlows {
   void pump();
   void tick(TimePoint now);
   [[nodiscard]] std::size_t count() const noexcept { return flows_.size(); }
+  /// What a restored router needs to tell the guest that these connections are no more.
+  void save(StateWriter& to) const;
+  /// Tells it.
+  [[nodiscard]] bool restore(StateReader& from);
 
  private:
   struct Key {

@@ -53,6 +53,17 @@ std::unexpected<Error> no_snapshot(std::string what) {
   return fail(Fault::corrupt, std::move(what), "restore another one, or start the machine anew");
 }
 
+Result<SnapshotLayout> read_layout(world::File& file) {
+  Bytes header(SnapshotLayout::kHeaderBytes);
+  header.resize(MUT_TRY(file.read_at(0, header)));
+  auto const layout = MUT_TRY(read_snapshot_header(header));
+  auto const size = MUT_TRY(file.info()).size;
+  if (size != layout.file_bytes())
+    return no_snapshot(
+        fmt::format("the snapshot has {} bytes where {} should be", size, layout.file_bytes()));
+  return layout;
+}
+
 }  // namespace
 
 Bytes write_snapshot_header(SnapshotLayout const& layout) {
@@ -91,40 +102,91 @@ Result<SnapshotLayout> read_snapshot_header(ByteView bytes) {
   return layout;
 }
 
-Result<void> write_snapshot(world::Directory& folder, std::string_view name,
-                            GuestMemory const& memory, ByteView state) {
-  auto const unfinished = fmt::format("{}.unfinished", name);
-  auto const file = MUT_TRY(folder.open(
-      unfinished, {.writable = true, .create = true, .truncate = true, .owner_only = true}));
+Result<void> write_snapshot(SnapshotSink const& sink, GuestMemory const& memory, ByteView state) {
+  if (state.size() > kStateBytesMax)
+    return fail(Fault::exhausted,
+                fmt::format("the state of the devices has {} bytes, and a snapshot may have {}",
+                            state.size(), kStateBytesMax),
+                "let the guest drop what it keeps of its shared folders: "
+                "echo 2 >/proc/sys/vm/drop_caches");
   SnapshotLayout layout{.memory_bytes = memory.size(), .state_bytes = state.size()};
-  auto const written = [&]() -> Result<void> {
-    MUT_TRY(for_each_run(all_of(memory), [&](std::uint64_t at, ByteView run) -> Result<void> {
-      layout.memory_checksum = checksum(layout.memory_checksum, run);
-      return file->write_at(SnapshotLayout::kMemoryAt + at, run);
-    }));
-    MUT_TRY(file->write_at(layout.state_at(), state));
-    MUT_TRY(file->write_at(0, write_snapshot_header(layout)));
-    MUT_TRY(file->sync());
-    MUT_TRY(folder.rename(unfinished, name));
-    return folder.sync();
-  }();
-  if (!written) static_cast<void>(folder.remove(unfinished));
-  return written;
+  MUT_TRY(for_each_run(all_of(memory), [&](std::uint64_t at, ByteView run) {
+    layout.memory_checksum = checksum(layout.memory_checksum, run);
+    return sink(SnapshotLayout::kMemoryAt + at, run);
+  }));
+  for (std::uint64_t at = 0; at < state.size(); at += kPieceBytesMax)
+    MUT_TRY(sink(layout.state_at() + at,
+                 state.subspan(at, std::min<std::uint64_t>(kPieceBytesMax, state.size() - at))));
+  return sink(0, write_snapshot_header(layout));
 }
 
-Result<Snapshot> open_snapshot(world::Directory& folder, std::string_view name) {
-  Snapshot snapshot;
-  snapshot.file = MUT_TRY(folder.open(name, {}));
-  Bytes header(SnapshotLayout::kHeaderBytes);
-  header.resize(MUT_TRY(snapshot.file->read_at(0, header)));
-  snapshot.layout = MUT_TRY(read_snapshot_header(header));
-  auto const size = MUT_TRY(snapshot.file->info()).size;
-  if (size != snapshot.layout.file_bytes())
-    return no_snapshot(fmt::format("the snapshot has {} bytes where {} should be", size,
-                                   snapshot.layout.file_bytes()));
-  snapshot.state.resize(snapshot.layout.state_bytes);
-  MUT_TRY(snapshot.file->read_exactly(snapshot.layout.state_at(), snapshot.state));
-  return snapshot;
+Bytes write_note(std::string_view note) {
+  StateWriter to;
+  to.put(static_cast<std::uint32_t>(note.size()));
+  to.put(checksum(0, base::view_of(note)));
+  Bytes bytes = to.bytes();
+  bytes.insert(bytes.end(), note.begin(), note.end());
+  return bytes;
+}
+
+Result<std::string> read_note(ByteView bytes) {
+  StateReader from{bytes, 0};
+  std::uint32_t size = 0, expected = 0;
+  bool const there = from.get(size) && from.get(expected);
+  constexpr std::size_t kNoteHeaderBytes = 8;
+  if (!there || size > kSnapshotNoteMax || size > bytes.size() - kNoteHeaderBytes)
+    return no_snapshot("the note in the snapshot does not end");
+  auto const note = bytes.subspan(kNoteHeaderBytes, size);
+  if (checksum(0, note) != expected)
+    return no_snapshot("the note in the snapshot does not match its checksum");
+  return std::string{base::text_of(note)};
+}
+
+Result<Snapshot> open_snapshot(std::unique_ptr<world::File> file) {
+  auto const layout = MUT_TRY(read_layout(*file));
+  Bytes state(layout.state_bytes);
+  MUT_TRY(file->read_exactly(layout.state_at(), state));
+  return Snapshot{std::move(file), layout, std::move(state)};
+}
+
+Result<std::string> read_snapshot_note(world::File& file) {
+  MUT_TRY(read_layout(file));
+  Bytes bytes(write_note("").size() + kSnapshotNoteMax);
+  bytes.resize(MUT_TRY(file.read_at(SnapshotLayout::kNoteAt, bytes)));
+  return read_note(bytes);
+}
+
+SnapshotWriter::SnapshotWriter(world::Directory& folder, std::string name)
+    : folder_{folder}, name_{std::move(name)}, unfinished_{name_ + ".unfinished"} {}
+
+Result<std::unique_ptr<SnapshotWriter>> SnapshotWriter::create(world::Directory& folder,
+                                                               std::string name) {
+  std::unique_ptr<SnapshotWriter> writer{new SnapshotWriter{folder, std::move(name)}};
+  writer->file_ = MUT_TRY(
+      folder.open(writer->unfinished_,
+                  {.writable = true, .create = true, .truncate = true, .owner_only = true}));
+  return writer;
+}
+
+SnapshotWriter::~SnapshotWriter() {
+  if (file_ && !finished_) static_cast<void>(folder_.remove(unfinished_));
+}
+
+Result<void> SnapshotWriter::write(std::uint64_t offset, ByteView bytes) {
+  bool const of_header = offset == 0 && bytes.size() == SnapshotLayout::kHeaderBytes;
+  if (!of_header && offset < SnapshotLayout::kMemoryAt)
+    return fail(Fault::corrupt, fmt::format("a piece of a snapshot for its byte {}", offset));
+  return file_->write_at(offset, bytes);
+}
+
+Result<void> SnapshotWriter::finish(std::string_view note) {
+  if (note.size() > kSnapshotNoteMax)
+    return fail(Fault::exhausted, fmt::format("a note of {} bytes in a snapshot", note.size()));
+  MUT_TRY(file_->write_at(SnapshotLayout::kNoteAt, ByteView{write_note(note)}));
+  MUT_TRY(file_->sync());
+  MUT_TRY(folder_.rename(unfinished_, name_));
+  finished_ = true;
+  return folder_.sync();
 }
 
 Result<void> Snapshot::fill(GuestMemory& memory, bool check) const {

@@ -6,6 +6,7 @@
 
 #include "mutirao/base/bytes.h"
 #include "mutirao/base/result.h"
+#include "mutirao/machine/snapshot.h"
 #include "mutirao/world/disk.h"
 
 #include "memory/guest_memory.h"
@@ -22,10 +23,13 @@ namespace mutirao::machine {
 ///   24  8  bytes of state, which come behind them
 ///   32  4  CRC-32 of the 32 bytes before
 ///
-/// Pages of zeros are holes, and take no space. A file is written under another name, made durable,
-/// and then given its own: what has the name is whole.
+/// At 4096, if those are not zeros: the number of a note's bytes (4), their CRC-32 (4), and the
+/// bytes. It is no part of the machine's: who carries the snapshot into the file puts it there.
+///
+/// Pages of zeros are holes, and take no space.
 struct SnapshotLayout {
   static constexpr std::size_t kHeaderBytes = 36;
+  static constexpr std::uint64_t kNoteAt = 4096;
   static constexpr std::uint64_t kMemoryAt = 2 << 20;
 
   std::uint64_t memory_bytes = 0;
@@ -40,9 +44,9 @@ struct SnapshotLayout {
 /// `bytes` are the first of a file, which may be fewer.
 [[nodiscard]] Result<SnapshotLayout> read_snapshot_header(ByteView bytes);
 
-/// Replaces `name`, once all is durable.
-[[nodiscard]] Result<void> write_snapshot(world::Directory& folder, std::string_view name,
-                                          GuestMemory const& memory, ByteView state);
+/// Fault::exhausted when there is more state than a snapshot may have.
+[[nodiscard]] Result<void> write_snapshot(SnapshotSink const& sink, GuestMemory const& memory,
+                                          ByteView state);
 
 /// A snapshot that was opened: its state is here, its RAM still in the file.
 struct Snapshot {
@@ -54,6 +58,10 @@ struct Snapshot {
   /// of it is read and compared with its checksum, which takes its time.
   [[nodiscard]] Result<void> fill(GuestMemory& memory, bool check) const;
 };
-[[nodiscard]] Result<Snapshot> open_snapshot(world::Directory& folder, std::string_view name);
+[[nodiscard]] Result<Snapshot> open_snapshot(std::unique_ptr<world::File> file);
+
+[[nodiscard]] Bytes write_note(std::string_view note);
+/// `bytes` are those from SnapshotLayout::kNoteAt on, which may be more or fewer.
+[[nodiscard]] Result<std::string> read_note(ByteView bytes);
 
 }  // namespace mutirao::machine

@@ -1,22 +1,30 @@
 // Any bytes as the header and as the state of a snapshot: parts take what makes sense, the rest is
 // refused, and what was taken can be used and saved again.
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "mutirao/base/check.h"
+#include "mutirao/sim/simulation.h"
 
 #include "board/machine_state.h"
 #include "devices/clint.h"
 #include "devices/plic.h"
 #include "devices/rtc.h"
 #include "devices/uart.h"
+#include "nat/nat.h"
 #include "snapshot/hart_state.h"
 #include "snapshot/snapshot_file.h"
 #include "snapshot/state.h"
+#include "testing/fuse_client.h"
+#include "virtio/balloon.h"
 #include "virtio/console.h"
 #include "virtio/entropy.h"
+#include "virtio/net.h"
+#include "virtio/shared_folder.h"
 #include "virtio/transport.h"
+#include "virtio/vsock.h"
 
 namespace {
 
@@ -37,11 +45,58 @@ bool taken(std::vector<StateSection>& sections, std::string_view name, Saved& pa
   return true;
 }
 
+/// A shared folder: what it knows is asked for, node by node and file by file.
+void use_folder(std::vector<StateSection>& sections, GuestMemory& memory) {
+  std::shared_ptr<world::TreeNode> const tree = world::make_memory_tree();
+  static_cast<void>(tree->make("f", 0100644, {}));
+  auto const folder = *tree->make("d", 0040755, {});
+  static_cast<void>(folder->make("f", 0100644, {}));
+  VirtioSharedFolder device{tree, {}, "tag", [](VirtioSharedFolder::Job) {}, memory};
+  VirtioPci function{device, memory};
+  static_cast<void>(taken(sections, "pci-16-fs", function));
+  auto const bare = std::ranges::find(sections, std::string_view{"folder"}, &StateSection::name);
+  if (bare == sections.end()) return;
+  FuseServer server{tree, {.nodes_max = 64, .files_max = 64}};
+  StateReader from{bare->content, bare->version};
+  if (!server.restore(from) || !from.complete()) return;
+  for (std::uint64_t number = 0; number < 16; ++number)
+    for (auto const opcode : {FUSE_GETATTR, FUSE_OPENDIR, FUSE_READ, FUSE_LOOKUP, FUSE_UNLINK}) {
+      FuseRequest request{opcode, number};
+      fuse_read_in in{};
+      in.fh = number;
+      in.size = 16;
+      if (opcode == FUSE_LOOKUP || opcode == FUSE_UNLINK)
+        request << std::string_view{"f"};
+      else
+        request << in;
+      static_cast<void>(server.answer(request.bytes(), 4096));
+    }
+  StateWriter again;
+  server.save(again);
+  FuseServer other{tree, {.nodes_max = 64, .files_max = 64}};
+  StateReader from_again{again.bytes(), 1};
+  MUT_ASSERT(other.restore(from_again) && from_again.complete());
+}
+
+void use_router(std::vector<StateSection>& sections) {
+  if (std::ranges::find(sections, std::string_view{"nat"}, &StateSection::name) == sections.end())
+    return;
+  sim::Simulation simulation;
+  simulation.run([&](sim::Simulation& inside) {
+    nat::FrameLink link{[] {}};
+    auto const router = *nat::Nat::create({}, link, inside.add_host("here").world());
+    static_cast<void>(taken(sections, "nat", *router));
+    while (auto const frame = link.receive())
+      MUT_ASSERT(frame->bytes.size() <= nat::kFrameBytesMax);
+  });
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   ByteView const input{data, size};
   static_cast<void>(read_snapshot_header(input));
+  if (auto const note = read_note(input)) MUT_ASSERT(write_note(*note).size() <= input.size());
   auto sections = read_sections(input);
   if (!sections) return 0;
 
@@ -58,8 +113,18 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   VirtioEntropy entropy{[](MutableBytes) {}, *memory};
   VirtioPci console_function{console, *memory};
   VirtioPci entropy_function{entropy, *memory};
+  nat::FrameLink net_link{[] {}}, vsock_link{[] {}};
+  VirtioNet net{net_link, *memory};
+  VirtioVsock vsock{vsock_link, *memory};
+  VirtioBalloon balloon{*memory};
+  VirtioPci net_function{net, *memory};
+  VirtioPci vsock_function{vsock, *memory};
+  VirtioPci balloon_function{balloon, *memory};
   pci.add(1, console_function);
   pci.add(2, entropy_function);
+  pci.add(3, net_function);
+  pci.add(24, vsock_function);
+  pci.add(30, balloon_function);
   MachineState state;
 
   static_cast<void>(taken(*sections, "machine", state));
@@ -70,9 +135,17 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   if (taken(*sections, "uart", uart))
     for (unsigned n = 0; n < 8; ++n) static_cast<void>(uart.read(n, 1));
   if (taken(*sections, "rtc", rtc)) rtc.look_at_time();
-  for (auto* const function : {&console_function, &entropy_function}) {
-    auto const* const name = function == &console_function ? "pci-1-console" : "pci-2-entropy";
+  use_folder(*sections, *memory);
+  use_router(*sections);
+  std::pair<std::string_view, VirtioPci*> const functions[] = {
+      {"pci-1-console", &console_function},
+      {"pci-2-entropy", &entropy_function},
+      {"pci-3-net", &net_function},
+      {"pci-24-vsock", &vsock_function},
+      {"pci-30-balloon", &balloon_function}};
+  for (auto const& [name, function] : functions) {
     if (!taken(*sections, name, *function)) continue;
+    net_link.to_guest({Bytes(60)});
     function->poll();
     for (unsigned at = 0; at < 64; ++at) static_cast<void>(pci.window().read(at, 1));
   }

@@ -68,6 +68,10 @@ void VirtioNet::reset() {
   taken_bytes_ = 0;
 }
 
+std::uint16_t VirtioNet::held(unsigned queue) const {
+  return queue == kGuestQueue ? static_cast<std::uint16_t>(taken_.size()) : 0;
+}
+
 void VirtioNet::serve(unsigned queue, VirtQueue& buffers) {
   if (queue == kGuestQueue)
     receive(buffers);

@@ -23,6 +23,10 @@ class VirtioNet final : public VirtioDevice {
   void accept(std::uint64_t features) override;
   void serve(unsigned queue, VirtQueue& buffers) override;
   void reset() override;
+  /// Frames that were under way are lost, as on any cable.
+  [[nodiscard]] Result<void> save(StateWriter&) const override { return {}; }
+  [[nodiscard]] bool restore(StateReader&) override { return true; }
+  [[nodiscard]] std::uint16_t held(unsigned queue) const override;
 
  private:
   void receive(VirtQueue& buffers);

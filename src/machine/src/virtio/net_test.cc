@@ -189,5 +189,28 @@ TEST_F(VirtioNetTest, forgets_with_a_reset_what_was_meant_for_the_driver_of_befo
   EXPECT_EQ(ring.given_bytes(0), 60u + kNetHeader);
 }
 
+TEST_F(VirtioNetTest, takes_buffers_that_it_gathered_anew_when_it_is_restored) {
+  device.accept(kMergeBit);
+  link.to_guest({numbered(6000)});
+  offer_room(1, 4096);  // not enough yet
+  device.serve(kReceive, queue);
+  EXPECT_EQ(device.held(kReceive), 1);
+  EXPECT_EQ(device.held(kTransmit), 0);
+  StateWriter saved;
+  queue.save(saved, device.held(kReceive));
+  ASSERT_TRUE(device.save(saved));
+
+  nat::FrameLink other_link{[] {}};
+  VirtioNet restored{other_link, *memory};
+  VirtQueue same{*memory};
+  StateReader from{saved.bytes(), 1};
+  ASSERT_TRUE(same.restore(from) && restored.restore(from) && from.complete());
+  restored.accept(kMergeBit);
+  other_link.to_guest({numbered(60)});
+  restored.serve(kReceive, same);
+  EXPECT_EQ(ring.given(), 1);
+  EXPECT_EQ(bytes_at(buffer(0) + kNetHeader, 60), numbered(60));
+}
+
 }  // namespace
 }  // namespace mutirao::machine

@@ -56,9 +56,10 @@ void VirtQueue::reset() {
   chain_bytes_max = most;
 }
 
-void VirtQueue::save(StateWriter& to) const {
+void VirtQueue::save(StateWriter& to, std::uint16_t held) const {
   for (auto const address : {descriptors, driver_area, device_area}) to.put(address);
-  for (auto const number : {size, taken_, given_, told_}) to.put(number);
+  auto const taken = static_cast<std::uint16_t>(taken_ - held);
+  for (auto const number : {size, taken, given_, told_}) to.put(number);
   for (bool const flag : {enabled, event_index, broken_}) to.put(flag);
 }
 

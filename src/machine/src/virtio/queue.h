@@ -64,7 +64,9 @@ class VirtQueue {
   explicit VirtQueue(GuestMemory& memory) : memory_{&memory} {}
 
   void reset();
-  void save(StateWriter& to) const;
+  /// `held` chains were taken last, and nothing was done with them: the restored queue gives them
+  /// once more.
+  void save(StateWriter& to, std::uint16_t held = 0) const;
   [[nodiscard]] bool restore(StateReader& from);
   [[nodiscard]] bool broken() const noexcept { return broken_; }
   /// For a device to which a chain makes no sense.

@@ -74,6 +74,18 @@ void VirtioSharedFolder::reset() {
   }
 }
 
+Result<void> VirtioSharedFolder::save(StateWriter& to) const {
+  if (held_bytes_ != 0)
+    return fail(Fault::refused, "requests of the guest are under way", "let the machine run on");
+  server_->save(to);
+  return {};
+}
+
+bool VirtioSharedFolder::restore(StateReader& from) {
+  server_ = std::make_shared<FuseServer>(folder_, options_);
+  return server_->restore(from);
+}
+
 void VirtioSharedFolder::answer(Job job) {
   if (job.server == server_)
     answered_[job.queue].push_back(std::move(job));

@@ -42,11 +42,16 @@ class VirtioSharedFolder final : public VirtioDevice {
   VirtioSharedFolder(std::shared_ptr<world::TreeNode> folder, FuseServer::Options options,
                      std::string tag, std::function<void(Job)> submit, GuestMemory& memory);
 
+  [[nodiscard]] std::string const& tag() const noexcept { return tag_; }
   [[nodiscard]] Kind kind() const override;
   [[nodiscard]] std::uint8_t config(std::uint64_t offset) const override;
   void serve(unsigned queue, VirtQueue& buffers) override;
   /// What the driver left behind is answered no more, and nothing that it had is open.
   void reset() override;
+
+  /// Once all jobs are answered.
+  [[nodiscard]] Result<void> save(StateWriter& to) const override;
+  [[nodiscard]] bool restore(StateReader& from) override;
 
   /// A job that was carried out: its chain is given back when the transport is polled next.
   void answer(Job job);

@@ -262,7 +262,8 @@ Result<void> VirtioPci::save(StateWriter& to) const {
   to.put(status_);
   to.put(interrupt_status_);
   to.put(static_cast<std::uint16_t>(queues_.size()));
-  for (VirtQueue const& queue : queues_) queue.save(to);
+  for (unsigned queue = 0; queue < queues_.size(); ++queue)
+    queues_[queue].save(to, device_.held(queue));
   return device_.save(to);
 }
 
@@ -273,7 +274,9 @@ bool VirtioPci::restore(StateReader& from) {
                from.get(queue_select_) && from.get(status_) && from.get(interrupt_status_) &&
                from.get(queues) && queues == queues_.size();
   for (VirtQueue& queue : queues_) there = there && queue.restore(from);
-  return there && device_.restore(from);
+  if (!there) return false;
+  if ((status_ & kFeaturesOk) != 0) device_.accept(driver_features_ & features());
+  return device_.restore(from);
 }
 
 }  // namespace mutirao::machine

@@ -38,13 +38,20 @@ class VirtioDevice {
   virtual void serve(unsigned queue, VirtQueue& buffers) = 0;
   /// The driver starts anew: chains that were taken are gone.
   virtual void reset() {}
-  /// What it knows beyond its queues, for a snapshot; see Saved. A device that has taken chains and
-  /// not given them back, or whose other side is elsewhere, cannot be saved, and says so.
+  /// What it knows beyond its queues, for a snapshot; see Saved. A device that has taken chains,
+  /// has begun with them and not given them back cannot be saved, and says so. One that is restored
+  /// is told first what the driver accepted.
   [[nodiscard]] virtual Result<void> save(StateWriter& to) const {
     static_cast<void>(to);
     return fail(Fault::unsupported, "this device cannot be saved", "make the machine without it");
   }
   [[nodiscard]] virtual bool restore(StateReader& from) { return from.wrong(); }
+  /// Of the chains that it took last from a queue: how many it has not touched, so that a restored
+  /// device may take them anew.
+  [[nodiscard]] virtual std::uint16_t held(unsigned queue) const {
+    static_cast<void>(queue);
+    return 0;
+  }
 };
 
 /// Virtio over PCI, modern only (Virtio 1.2, 4.1): what an unmodified Debian kernel has built in.

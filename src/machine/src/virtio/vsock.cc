@@ -1,13 +1,15 @@
 #include "virtio/vsock.h"
 
 #include <algorithm>
+#include <array>
 
 #include "vsock/packet.h"
 
 namespace mutirao::machine {
 namespace {
 
-constexpr unsigned kVsockReceiveQueue = 0, kVsockTransmitQueue = 1;
+constexpr unsigned kVsockReceiveQueue = 0, kVsockTransmitQueue = 1, kVsockEventQueue = 2;
+constexpr std::array<std::uint8_t, 4> kTransportReset{0, 0, 0, 0};  // the event's number, 32 bits
 
 }  // namespace
 
@@ -17,6 +19,7 @@ std::uint8_t VirtioVsock::config(std::uint64_t offset) const {
 
 void VirtioVsock::reset() {
   waiting_.reset();
+  was_cut_off_ = false;
   while (link_.receive()) {
   }
 }
@@ -24,6 +27,15 @@ void VirtioVsock::reset() {
 void VirtioVsock::serve(unsigned queue, VirtQueue& buffers) {
   if (queue == kVsockReceiveQueue) receive(buffers);
   if (queue == kVsockTransmitQueue) transmit(buffers);
+  if (queue == kVsockEventQueue && was_cut_off_) tell(buffers);
+}
+
+void VirtioVsock::tell(VirtQueue& buffers) {
+  auto const chain = buffers.take();
+  if (!chain) return;
+  auto const written = chain->write(memory_, 0, kTransportReset);
+  buffers.give_back(*chain, static_cast<std::uint32_t>(written));
+  was_cut_off_ = false;
 }
 
 void VirtioVsock::receive(VirtQueue& buffers) {

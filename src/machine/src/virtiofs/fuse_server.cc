@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -244,20 +245,21 @@ FuseServer::Answer FuseServer::dispatch(Request& request) {
 
 // --- what requests name ------------------------------------------------------------------------
 
-TreeResult<FuseServer::Node> FuseServer::node_of(std::uint64_t number) const {
+TreeResult<FuseServer::Node> FuseServer::node_of(std::uint64_t number) {
   Node node = nodes_.find(number);
   if (!node) return fuse_error(ESTALE);
   return node;
 }
 
-TreeResult<FuseServer::Node> FuseServer::node_of(Request const& request) const {
+TreeResult<FuseServer::Node> FuseServer::node_of(Request const& request) {
   return node_of(request.header.nodeid);
 }
 
 TreeResult<FuseServer::File> FuseServer::file_of(std::uint64_t number) const {
-  File file = files_.find(number);
-  if (!file) return fuse_error(EBADF);
-  return file;
+  auto const opened = files_.find(number);
+  if (!opened) return fuse_error(EBADF);
+  if (!opened->file) return fuse_error(ESTALE);
+  return opened->file;
 }
 
 TreeResult<void> FuseServer::writable() const {
@@ -266,9 +268,10 @@ TreeResult<void> FuseServer::writable() const {
 }
 
 /// Tells the client of a node.
-TreeResult<Bytes> FuseServer::entry_of(std::unique_ptr<world::TreeNode> node) {
+TreeResult<Bytes> FuseServer::entry_of(std::unique_ptr<world::TreeNode> node, std::uint64_t folder,
+                                       std::string name) {
   NodeInfo const info = FUSE_TRY(node->info());
-  auto const number = nodes_.tell(std::move(node), info);
+  auto const number = nodes_.tell(std::move(node), info, {folder, std::move(name)});
   if (!number) return fuse_error(ENFILE);
   return bytes_of(fuse_entry_out{.nodeid = *number,
                                  .generation = 0,
@@ -279,10 +282,41 @@ TreeResult<Bytes> FuseServer::entry_of(std::unique_ptr<world::TreeNode> node) {
                                  .attr = attributes_of(info)});
 }
 
-TreeResult<Bytes> FuseServer::opened(std::unique_ptr<world::TreeFile> file, std::uint32_t flags) {
+TreeResult<Bytes> FuseServer::opened(FileTable::Opened file, std::uint32_t flags) {
   auto const number = files_.add(std::move(file));
   if (!number) return fuse_error(ENFILE);
   return bytes_of(fuse_open_out{.fh = *number, .open_flags = flags, .padding = 0});
+}
+
+std::optional<NodeInfo> FuseServer::settled(world::TreeNode& folder,
+                                            NodeTable::Place const& place) {
+  auto found = folder.find(place.name);
+  if (!found) return std::nullopt;
+  auto const info = (*found)->info();
+  if (!info) return std::nullopt;
+  nodes_.settle(*std::move(found), *info, place);
+  return *info;
+}
+
+// --- for a snapshot ----------------------------------------------------------------------------
+
+void FuseServer::save(StateWriter& to) const {
+  nodes_.save(to);
+  files_.save(to);
+}
+
+FuseServer::File FuseServer::open_again(std::uint64_t number, TreeOpen const& options) {
+  if (options.write && options_.read_only) return nullptr;
+  auto const node = nodes_.find(number);
+  auto file = node ? node->open(options) : fuse_error(ESTALE);
+  return file ? *std::move(file) : nullptr;
+}
+
+bool FuseServer::restore(StateReader& from) {
+  return nodes_.restore(from) &&
+         files_.restore(from, [this](std::uint64_t node, TreeOpen const& options) {
+           return open_again(node, options);
+         });
 }
 
 // --- requests ----------------------------------------------------------------------------------
@@ -309,7 +343,7 @@ FuseServer::Answer FuseServer::look_up(Request& request) {
   auto const parent = FUSE_TRY(node_of(request));
   auto const name = FUSE_TRY(request.take_text());
   auto found = parent->find(name);
-  if (found) return entry_of(std::move(*found));
+  if (found) return entry_of(std::move(*found), request.header.nodeid, name);
   if (found.error() != ErrorNumber{ENOENT}) return std::unexpected{found.error()};
   // That there is none is believed as long as that there is one.
   fuse_entry_out none{};
@@ -372,7 +406,8 @@ FuseServer::Answer FuseServer::make_symlink(Request& request) {
   auto const parent = FUSE_TRY(node_of(request));
   auto const name = FUSE_TRY(request.take_text());
   auto const target = FUSE_TRY(request.take_text());
-  return entry_of(FUSE_TRY(parent->make_symlink(name, target, request.owner())));
+  return entry_of(FUSE_TRY(parent->make_symlink(name, target, request.owner())),
+                  request.header.nodeid, name);
 }
 
 FuseServer::Answer FuseServer::make_node(Request& request) {
@@ -382,7 +417,8 @@ FuseServer::Answer FuseServer::make_node(Request& request) {
   auto const name = FUSE_TRY(request.take_text());
   // Folders have a request of their own.
   if (S_ISDIR(in.mode)) return fuse_error(EPERM);
-  return entry_of(FUSE_TRY(parent->make(name, in.mode, request.owner())));
+  return entry_of(FUSE_TRY(parent->make(name, in.mode, request.owner())), request.header.nodeid,
+                  name);
 }
 
 FuseServer::Answer FuseServer::make_folder(Request& request) {
@@ -390,13 +426,17 @@ FuseServer::Answer FuseServer::make_folder(Request& request) {
   auto const parent = FUSE_TRY(node_of(request));
   auto const in = FUSE_TRY(request.take<fuse_mkdir_in>());
   auto const name = FUSE_TRY(request.take_text());
-  return entry_of(FUSE_TRY(parent->make(name, S_IFDIR | (in.mode & ALLPERMS), request.owner())));
+  return entry_of(FUSE_TRY(parent->make(name, S_IFDIR | (in.mode & ALLPERMS), request.owner())),
+                  request.header.nodeid, name);
 }
 
 FuseServer::Answer FuseServer::remove(Request& request, bool folder) {
   FUSE_TRY(writable());
   auto const parent = FUSE_TRY(node_of(request));
-  FUSE_TRY(parent->remove(FUSE_TRY(request.take_text()), folder));
+  NodeTable::Place const place{request.header.nodeid, FUSE_TRY(request.take_text())};
+  auto const info = settled(*parent, place);
+  FUSE_TRY(parent->remove(place.name, folder));
+  if (info) nodes_.moved(*info, place, {});
   return Bytes{};
 }
 
@@ -406,9 +446,14 @@ FuseServer::Answer FuseServer::rename(Request& request, bool with_flags) {
   auto const in = FUSE_TRY(request.take_part<fuse_rename2_in>(with_flags ? sizeof(fuse_rename2_in)
                                                                          : sizeof(fuse_rename_in)));
   auto const target = FUSE_TRY(node_of(in.newdir));
-  auto const name = FUSE_TRY(request.take_text());
-  auto const to_name = FUSE_TRY(request.take_text());
-  FUSE_TRY(parent->rename(name, *target, to_name, in.flags));
+  NodeTable::Place const place{request.header.nodeid, FUSE_TRY(request.take_text())};
+  NodeTable::Place const to{in.newdir, FUSE_TRY(request.take_text())};
+  auto const moves = settled(*parent, place);
+  auto const replaced = settled(*target, to);
+  FUSE_TRY(parent->rename(place.name, *target, to.name, in.flags));
+  if (replaced)
+    nodes_.moved(*replaced, to, (in.flags & RENAME_EXCHANGE) != 0 ? place : NodeTable::Place{});
+  if (moves) nodes_.moved(*moves, place, to);
   return Bytes{};
 }
 
@@ -419,7 +464,7 @@ FuseServer::Answer FuseServer::link(Request& request) {
   auto const existing = FUSE_TRY(node_of(in.oldnodeid));
   auto const name = FUSE_TRY(request.take_text());
   FUSE_TRY(parent->link(*existing, name));
-  return entry_of(FUSE_TRY(parent->find(name)));
+  return entry_of(FUSE_TRY(parent->find(name)), request.header.nodeid, name);
 }
 
 FuseServer::Answer FuseServer::open(Request& request, bool folder) {
@@ -432,7 +477,8 @@ FuseServer::Answer FuseServer::open(Request& request, bool folder) {
   if ((in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0 && options.truncate && options.write)
     FUSE_TRY(kill_powers(*node));
   // The client looks whether the file changed before it believes what it has of it.
-  return opened(std::move(file), FOPEN_KEEP_CACHE | (options.write ? 0u : FOPEN_NOFLUSH));
+  return opened({std::move(file), request.header.nodeid, options},
+                FOPEN_KEEP_CACHE | (options.write ? 0u : FOPEN_NOFLUSH));
 }
 
 FuseServer::Answer FuseServer::create(Request& request) {
@@ -440,18 +486,17 @@ FuseServer::Answer FuseServer::create(Request& request) {
   auto const parent = FUSE_TRY(node_of(request));
   auto const in = FUSE_TRY(request.take<fuse_create_in>());
   auto const name = FUSE_TRY(request.take_text());
-  auto made =
-      FUSE_TRY(parent->create(name, in.mode & ALLPERMS, open_of(in.flags), request.owner()));
-  // First what may be refused and can be given up.
-  Bytes const file = FUSE_TRY(opened(std::move(made.file), FOPEN_KEEP_CACHE));
-  auto entry = entry_of(std::move(made.node));
-  if (!entry) {
-    fuse_open_out out;
-    std::memcpy(&out, file.data(), sizeof out);
-    files_.remove(out.fh);
-    return entry;
+  auto const options = open_of(in.flags);
+  auto made = FUSE_TRY(parent->create(name, in.mode & ALLPERMS, options, request.owner()));
+  Bytes entry = FUSE_TRY(entry_of(std::move(made.node), request.header.nodeid, name));
+  fuse_entry_out told;
+  std::memcpy(&told, entry.data(), sizeof told);
+  auto const file = opened({std::move(made.file), told.nodeid, options}, FOPEN_KEEP_CACHE);
+  if (!file) {
+    nodes_.forget(told.nodeid, 1);
+    return file;
   }
-  entry->insert(entry->end(), file.begin(), file.end());
+  entry.insert(entry.end(), file->begin(), file->end());
   return entry;
 }
 
@@ -508,7 +553,8 @@ FuseServer::Answer FuseServer::list(Request& request, bool with_nodes) {
     if (with_nodes) {
       // Without a node where it is gone again; the client asks when it wants to know.
       auto found = node->find(entry.name);
-      auto const told = found ? entry_of(std::move(*found)) : Answer{fuse_error(EINVAL)};
+      auto const told = found ? entry_of(std::move(*found), request.header.nodeid, entry.name)
+                              : Answer{fuse_error(EINVAL)};
       Bytes const known = told ? *told : bytes_of(fuse_entry_out{});
       out.insert(out.end(), known.begin(), known.end());
     }

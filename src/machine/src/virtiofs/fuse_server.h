@@ -20,6 +20,10 @@ namespace mutirao::machine {
 /// world::TreeNode), and the client holds so many nodes and files at most. Any number of threads
 /// may have requests answered at once; each call waits for the disk.
 ///
+/// What a client knows and has open can be saved, and goes on with a server of the same folder
+/// elsewhere: files by the places at which the client saw them (NodeTable). What is gone from
+/// there, or was removed while it was open, answers ESTALE.
+///
 /// Source: linux/fuse.h, protocol 7.38; Virtio 1.2, 5.11.
 class FuseServer {
  public:
@@ -36,6 +40,11 @@ class FuseServer {
 
   /// The answer, of at most `room` bytes; empty where none is wanted or fits.
   [[nodiscard]] Bytes answer(ByteView bytes, std::size_t room);
+
+  /// While no request is under way.
+  void save(StateWriter& to) const;
+  /// Of a server that was asked for nothing yet. Waits for the disk.
+  [[nodiscard]] bool restore(StateReader& from);
 
   [[nodiscard]] std::size_t nodes_known() const { return nodes_.size(); }
   [[nodiscard]] std::size_t files_open() const { return files_.size(); }
@@ -77,12 +86,16 @@ class FuseServer {
   Answer allocate(Request& request);
   Answer copy_range(Request& request);
 
-  world::TreeResult<Node> node_of(Request const& request) const;
-  world::TreeResult<Node> node_of(std::uint64_t number) const;
+  world::TreeResult<Node> node_of(Request const& request);
+  world::TreeResult<Node> node_of(std::uint64_t number);
   world::TreeResult<File> file_of(std::uint64_t number) const;
   world::TreeResult<void> writable() const;
-  world::TreeResult<Bytes> entry_of(std::unique_ptr<world::TreeNode> node);
-  world::TreeResult<Bytes> opened(std::unique_ptr<world::TreeFile> file, std::uint32_t flags);
+  world::TreeResult<Bytes> entry_of(std::unique_ptr<world::TreeNode> node, std::uint64_t folder,
+                                    std::string name);
+  world::TreeResult<Bytes> opened(FileTable::Opened file, std::uint32_t flags);
+  /// What has this name, before that changes; nothing where there is nothing.
+  std::optional<world::NodeInfo> settled(world::TreeNode& folder, NodeTable::Place const& place);
+  File open_again(std::uint64_t node, world::TreeOpen const& options);
 
   Options const options_;
   NodeTable nodes_;

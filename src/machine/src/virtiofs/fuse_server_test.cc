@@ -1,6 +1,8 @@
 #include "virtiofs/fuse_server.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <fcntl.h>
 #include <map>
 #include <sys/stat.h>
@@ -381,6 +383,159 @@ TEST_F(FuseServerTest, writes_no_more_than_there_is_room_for) {
   EXPECT_EQ(ask(request(FUSE_LOOKUP) << "file", 3).error, -1);
   for (std::size_t const room : {0uz, 15uz, 16uz, 100uz, 200uz})
     EXPECT_LE(server.answer((request(FUSE_STATFS)).bytes(), room).size(), room);
+}
+
+/// A server of the same folder in another process, and what is asked of it.
+class RestoredFuseServerTest : public FuseServerTest {
+ protected:
+  void move_on(FuseServer::Options options = {.nodes_max = 50, .files_max = 10}) {
+    StateWriter saved;
+    server.save(saved);
+    restored = std::make_unique<FuseServer>(tree, options);
+    StateReader from{saved.bytes(), 1};
+    ASSERT_TRUE(restored->restore(from) && from.complete());
+  }
+  FuseReply ask_restored(FuseRequest const& request) { return machine::ask(*restored, request); }
+  FuseReply read_restored(OpenFile file) {
+    fuse_read_in in{};
+    in.fh = file.handle;
+    in.size = 100;
+    return ask_restored(request(FUSE_READ, file.node) << in);
+  }
+  int getattr_restored(std::uint64_t node) {
+    return ask_restored(request(FUSE_GETATTR, node) << fuse_getattr_in{}).error;
+  }
+  std::unique_ptr<FuseServer> restored;
+};
+
+TEST_F(RestoredFuseServerTest, finds_folders_and_open_files_by_their_places) {
+  auto const outer = make_folder("outer"), inner = make_folder("inner", outer);
+  fuse_create_in in{};
+  in.flags = O_RDWR;
+  in.mode = 0644;
+  auto const made = ask(request(FUSE_CREATE, inner) << in << "file");
+  OpenFile const file{made.as<fuse_entry_out>().nodeid,
+                      made.as<fuse_open_out>(sizeof(fuse_entry_out)).fh};
+  write(file, 0, "as it was");
+  auto const list_handle = open(inner, O_RDONLY, FUSE_OPENDIR).as<fuse_open_out>().fh;
+  move_on();
+  EXPECT_EQ(read_restored(file).text(), "as it was");
+  EXPECT_EQ(getattr_restored(inner), 0);
+  // The client is told the numbers that it knows, and new ones for what is new.
+  auto const told = ask_restored(request(FUSE_LOOKUP, inner) << "file").as<fuse_entry_out>();
+  EXPECT_EQ(told.nodeid, file.node);
+  auto const fresh =
+      ask_restored(request(FUSE_MKDIR, inner) << fuse_mkdir_in{.mode = 0755, .umask = 0} << "new");
+  EXPECT_GT(fresh.as<fuse_entry_out>().nodeid, file.node);
+  fuse_read_in list{};
+  list.fh = list_handle;
+  list.size = 4096;
+  EXPECT_EQ(ask_restored(request(FUSE_READDIR, inner) << list).error, 0);
+  // It knows them as often as it did before.
+  for (unsigned times = 2; times > 0; --times) {
+    EXPECT_EQ(getattr_restored(file.node), 0);
+    ask_restored(request(FUSE_FORGET, file.node) << fuse_forget_in{1});
+  }
+  EXPECT_EQ(getattr_restored(file.node), ESTALE);
+}
+
+TEST_F(RestoredFuseServerTest, follows_what_the_client_itself_renamed) {
+  auto const folder = make_folder("before"), other = make_folder("other");
+  auto const file = create("file");
+  write(file, 0, "mine");
+  auto const rename = [&](std::string_view from, std::uint64_t to, std::string_view name,
+                          std::uint32_t flags = 0) {
+    fuse_rename2_in in{};
+    in.newdir = to;
+    in.flags = flags;
+    return ask(request(FUSE_RENAME2) << in << from << name).error;
+  };
+  EXPECT_EQ(rename("file", folder, "moved"), 0);
+  EXPECT_EQ(rename("before", kRoot, "after"), 0);
+  auto const replaced = create("replaced"), replaces = create("replaces");
+  write(replaces, 0, "new");
+  EXPECT_EQ(rename("replaces", kRoot, "replaced"), 0);
+  EXPECT_EQ(rename("after", kRoot, "other", RENAME_EXCHANGE), 0);
+  move_on();
+  EXPECT_EQ(read_restored(file).text(), "mine");
+  EXPECT_EQ(read_restored(replaces).text(), "new");
+  EXPECT_EQ(read_restored(replaced).error, ESTALE);
+  EXPECT_EQ(getattr_restored(other), 0);
+  EXPECT_EQ(ask_restored(request(FUSE_LOOKUP) << "after").as<fuse_entry_out>().nodeid, other);
+  EXPECT_EQ(ask_restored(request(FUSE_LOOKUP) << "other").as<fuse_entry_out>().nodeid, folder);
+}
+
+TEST_F(RestoredFuseServerTest, moves_what_it_has_not_looked_for_yet) {
+  auto const folder = make_folder("folder");
+  auto const file = create("file");
+  write(file, 0, "found");
+  move_on();
+  fuse_rename_in in{};
+  in.newdir = folder;
+  EXPECT_EQ(ask_restored(request(FUSE_RENAME) << in << "file" << "elsewhere").error, 0);
+  EXPECT_EQ(getattr_restored(file.node), 0);
+  EXPECT_EQ(read_restored(file).text(), "found");
+  EXPECT_EQ(ask_restored(request(FUSE_UNLINK, folder) << "elsewhere").error, 0);
+  EXPECT_EQ(read_restored(file).text(), "found") << "a file that is open outlives its name";
+}
+
+TEST_F(RestoredFuseServerTest, says_that_what_is_gone_is_stale) {
+  auto const removed = create("removed"), lost = create("lost"), other = create("other"),
+             kept = create("kept");
+  EXPECT_EQ(ask(request(FUSE_UNLINK) << "removed").error, 0);
+  ASSERT_TRUE(tree->remove("lost", false));
+  ASSERT_TRUE(tree->remove("other", false));
+  ASSERT_TRUE(tree->make("other", S_IFDIR | 0755, {}));
+  move_on();
+  for (auto const& file : {removed, lost, other}) {
+    EXPECT_EQ(read_restored(file).error, ESTALE);
+    EXPECT_EQ(getattr_restored(file.node), ESTALE);
+    fuse_release_in release{};
+    release.fh = file.handle;
+    EXPECT_EQ(ask_restored(request(FUSE_RELEASE, file.node) << release).error, 0);
+  }
+  EXPECT_EQ(getattr_restored(kept.node), 0);
+  // A folder has the name now, and gets a number of its own.
+  auto const folder = ask_restored(request(FUSE_LOOKUP) << "other").as<fuse_entry_out>();
+  EXPECT_NE(folder.nodeid, other.node);
+  EXPECT_TRUE(S_ISDIR(folder.attr.mode));
+}
+
+TEST_F(RestoredFuseServerTest, opens_nothing_to_write_where_it_may_only_read_now) {
+  auto const file = create("file");
+  move_on({.read_only = true, .nodes_max = 50, .files_max = 10});
+  EXPECT_EQ(read_restored(file).error, ESTALE);
+  EXPECT_EQ(getattr_restored(file.node), 0);
+}
+
+TEST_F(RestoredFuseServerTest, takes_no_state_that_no_server_can_have_saved) {
+  auto const folder = make_folder("folder");
+  look_up("none", folder);
+  create("file");
+  StateWriter saved;
+  server.save(saved);
+  Bytes const whole = saved.bytes();
+  auto const taken = [&](Bytes const& bytes, FuseServer::Options options = {}) {
+    FuseServer other{tree, options};
+    StateReader from{bytes, 1};
+    return other.restore(from) && from.complete();
+  };
+  EXPECT_TRUE(taken(whole));
+  for (std::size_t size = 0; size < whole.size(); ++size)
+    EXPECT_FALSE(taken({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)}));
+  EXPECT_FALSE(taken(whole, {.nodes_max = 1}));
+  EXPECT_FALSE(taken(whole, {.files_max = 0}));
+  Bytes outside = whole;
+  auto const name = std::ranges::search(outside, base::view_of("file"));
+  std::ranges::copy(base::view_of("../x"), name.begin());
+  EXPECT_FALSE(taken(outside));
+  Bytes circle = whole;  // the folder in itself: it is found nowhere
+  circle[8 + 4 + 8 + 8 + 4] = static_cast<std::uint8_t>(folder);
+  FuseServer other{tree, {}};
+  StateReader from{circle, 1};
+  ASSERT_TRUE(other.restore(from));
+  for (std::uint64_t node = 2; node < 5; ++node)
+    static_cast<void>(machine::ask(other, request(FUSE_GETATTR, node) << fuse_getattr_in{}));
 }
 
 }  // namespace

@@ -24,14 +24,16 @@ namespace mutirao::world::jail {
 namespace {
 /// Something that surely is a folder: the empty file system is mounted over it for a moment.
 constexpr char kAnyFolder[] = "/proc";
+constexpr char kAllowNamespaces[] =
+    "allow user namespaces (sysctl user.max_user_namespaces, "
+    "kernel.apparmor_restrict_unprivileged_userns)";
 constexpr unsigned long kBarren = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 constexpr std::size_t kKeptBytesMax = 64 << 10;
 
 std::unexpected<Error> no_empty_files(int error, std::string_view step) {
   return std::unexpected{Error{
       Fault::refused, fmt::format("no empty file system: {}", base::system_error(error, step).what),
-      "allow user namespaces (sysctl user.max_user_namespaces, "
-      "kernel.apparmor_restrict_unprivileged_userns)"}};
+      kAllowNamespaces}};
 }
 
 struct Copy {
@@ -53,13 +55,23 @@ std::vector<Copy> contents_of(std::span<std::string const> paths) {
   return copies;
 }
 
-/// Below the working folder, where the path was below the root. What fails is missed by whoever
-/// looks for it.
+/// Below the working folder, where the path was below the root.
+void make_folders_above(std::string const& path) {
+  for (auto at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
+    ::mkdir(("." + path.substr(0, at)).c_str(), 0755);
+}
+
+/// The same. What fails is missed by whoever looks for it.
 void put_copy(Copy const& copy) {
-  for (auto at = copy.path.find('/', 1); at != std::string::npos; at = copy.path.find('/', at + 1))
-    ::mkdir(("." + copy.path.substr(0, at)).c_str(), 0755);
+  make_folders_above(copy.path);
   Descriptor const file{::open(("." + copy.path).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644)};
   if (file) static_cast<void>(!::write(file.get(), copy.content.data(), copy.content.size()));
+}
+
+/// The same.
+bool put_folder(std::string const& path) {
+  make_folders_above(path + "/");
+  return ::mount(path.c_str(), ("." + path).c_str(), nullptr, MS_BIND, nullptr) == 0;
 }
 
 void write_map(char const* path, std::string const& text) {
@@ -81,7 +93,7 @@ int own_mounts() {
 }
 }  // namespace
 
-Result<void> leave_files(std::span<std::string const> kept) {
+Result<void> leave_files(std::span<std::string const> kept, std::span<std::string const> folders) {
   auto const files = contents_of(kept);
   if (int const error = own_mounts(); error != 0) return no_empty_files(error, "unshare");
   auto const must = [](bool done, std::string_view step) -> Result<void> {
@@ -94,12 +106,18 @@ Result<void> leave_files(std::span<std::string const> kept) {
                "mount tmpfs"));
   MUT_TRY(must(::chdir(kAnyFolder) == 0, "chdir"));
   for (auto const& each : files) put_copy(each);
+  for (auto const& each : folders) MUT_TRY(must(put_folder(each), each));
   // Over itself: then the old root lies on top, and goes (pivot_root(2), "pivot_root(".", ".")").
   MUT_TRY(must(::syscall(SYS_pivot_root, ".", ".") == 0, "pivot_root"));
   MUT_TRY(must(::umount2(".", MNT_DETACH) == 0, "umount2"));
   MUT_TRY(must(::chdir("/") == 0, "chdir"));
   unsigned long const read_only = MS_REMOUNT | MS_BIND | MS_RDONLY | kBarren;
   return must(::mount(nullptr, "/", nullptr, read_only, nullptr) == 0, "mount /");
+}
+
+Result<void> leave_network() {
+  if (::unshare(CLONE_NEWNET) == 0) return {};
+  return std::unexpected{system_failure("leaving the network").error().with_mend(kAllowNamespaces)};
 }
 
 Result<void> give_up_privileges() {

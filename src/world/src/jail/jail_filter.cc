@@ -98,14 +98,12 @@ void allow_threads(Filter& filter) {
     filter.rule(SCMP_ACT_ALLOW, SYS_prctl, SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(option)));
 }
 
-/// The C library looks for name servers by sockets of other families, and can do without.
 void allow_sockets(Filter& filter) {
   for (auto const family : {AF_INET, AF_INET6})
     filter.rule(SCMP_ACT_ALLOW, SYS_socket,
                 SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family)));
   filter.rule(SCMP_ACT_ALLOW, SYS_socket, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
               SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE));
-  filter.rule(SCMP_ACT_ERRNO(EAFNOSUPPORT), SYS_socket, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
   filter.rule(SCMP_ACT_ALLOW, SYS_ioctl, SCMP_A1(SCMP_CMP_EQ, FIONREAD));
 }
 
@@ -136,6 +134,11 @@ Result<void> allow_only(std::span<Calls const> sets, int report) {
     allow_mappings(filter, wanted.contains(Calls::code));
   }
   if (wanted.contains(Calls::network)) allow_sockets(filter);
+  bool const local = wanted.contains(Calls::local);
+  // The C library looks for name servers by such sockets too, and can do without.
+  if (local || wanted.contains(Calls::network))
+    filter.rule(local ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EAFNOSUPPORT), SYS_socket,
+                SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
   report_to = report;
   struct sigaction action{};
   action.sa_sigaction = end_violator;

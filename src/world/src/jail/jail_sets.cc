@@ -46,6 +46,9 @@ constexpr std::array kNetwork{SYS_connect,    SYS_bind,        SYS_listen,     S
                               SYS_recvfrom,   SYS_sendto,      SYS_shutdown,   SYS_getsockopt,
                               SYS_setsockopt, SYS_getsockname, SYS_getpeername};
 
+// socket() itself is in jail_filter.cc.
+constexpr std::array kLocal{SYS_connect, SYS_bind, SYS_listen, SYS_fchmod, SYS_unlink};
+
 constexpr std::array kFolders{SYS_openat,       SYS_openat2,    SYS_newfstatat,      SYS_statx,
                               SYS_getdents64,   SYS_readlinkat, SYS_mkdirat,         SYS_mknodat,
                               SYS_unlinkat,     SYS_renameat,   SYS_renameat2,       SYS_linkat,
@@ -72,6 +75,8 @@ std::span<int const> calls_of(Calls set) noexcept {
       return kStreams;
     case Calls::network:
       return kNetwork;
+    case Calls::local:
+      return kLocal;
     case Calls::names:
       return kNameFiles;
     case Calls::folders:

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <dirent.h>
 #include <fcntl.h>
+#include <filesystem>
 #include <functional>
 #include <linux/capability.h>
 #include <sched.h>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -153,6 +155,84 @@ TEST(Jail, keeps_copies_of_the_files_that_were_named_and_no_others) {
     if (::open("/etc/group", O_RDONLY) >= 0 || ::access("/no", F_OK) == 0) ::_exit(2);
     if (::open("/etc/passwd", O_WRONLY) >= 0 || ::mkdir("/more", 0700) == 0) ::_exit(3);
     ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0) << WEXITSTATUS(status);
+}
+
+sockaddr_un jail_address(std::string const& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  return address;
+}
+
+int jail_socket(std::string const& path, decltype(&::connect) call) {
+  auto const address = jail_address(path);
+  int const socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  return socket < 0 ? -1
+                    : call(socket, reinterpret_cast<sockaddr const*>(&address), sizeof address);
+}
+
+TEST(Jail, keeps_a_folder_that_was_named_where_it_was_for_unix_sockets_and_nothing_beside_it) {
+  std::string above = "/tmp/mutirao-jail-XXXXXX";
+  ASSERT_NE(::mkdtemp(above.data()), nullptr);
+  auto const folder = above + "/folder";
+  ASSERT_EQ(::mkdir(folder.c_str(), 0700), 0);
+  auto const listen_at = [](std::string const& path) {
+    auto const address = jail_address(path);
+    int const socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(::bind(socket, reinterpret_cast<sockaddr const*>(&address), sizeof address), 0);
+    EXPECT_EQ(::listen(socket, 1), 0);
+    return Descriptor{socket};
+  };
+  auto const inside = listen_at(folder + "/inside");
+  auto const beside = listen_at(above + "/beside");
+  int report[2];
+  ASSERT_EQ(::pipe2(report, O_CLOEXEC), 0);
+  pid_t const child = ::fork();
+  if (child == 0) {
+    std::vector<std::string> const folders{folder};
+    jail_must(jail::leave_files({}, folders));
+    jail_must(jail::leave_network());
+    jail_must(jail::give_up_privileges());
+    jail_must(jail::allow_only(std::array{Calls::compute, Calls::local}, report[1]));
+    if (jail_socket(folder + "/inside", ::connect) != 0) ::_exit(1);
+    if (jail_socket(above + "/beside", ::connect) == 0) ::_exit(2);
+    if (jail_socket(folder + "/own", ::bind) != 0) ::_exit(3);
+    if (jail_socket(above + "/own", ::bind) == 0) ::_exit(4);
+    ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0) << WEXITSTATUS(status);
+  EXPECT_EQ(::access((folder + "/own").c_str(), F_OK), 0);
+  std::filesystem::remove_all(above);
+  ::close(report[0]);
+  ::close(report[1]);
+}
+
+TEST(Jail, has_a_network_of_its_own_once_it_has_left_that_of_the_host) {
+  // A name without a file.
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::string const name = "mutirao-jail-" + std::to_string(::getpid());
+  name.copy(address.sun_path + 1, sizeof address.sun_path - 1);
+  Descriptor const listener{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  auto const* const at = reinterpret_cast<sockaddr const*>(&address);
+  ASSERT_EQ(::bind(listener.get(), at, sizeof address), 0);
+  ASSERT_EQ(::listen(listener.get(), 4), 0);
+  auto const connects = [&] {
+    int const socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    return ::connect(socket, at, sizeof address) == 0;
+  };
+  pid_t const child = ::fork();
+  if (child == 0) {
+    if (!connects()) ::_exit(1);
+    jail_must(jail::leave_files());
+    jail_must(jail::leave_network());
+    ::_exit(connects() ? 2 : 0);
   }
   int status = 0;
   ASSERT_EQ(::waitpid(child, &status, 0), child);

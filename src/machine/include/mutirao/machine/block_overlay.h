@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -32,9 +33,12 @@ inline constexpr std::uint64_t kOverlaySizeMax = 4096_GiB;
 /// without a flush, it is as after a crash; one program at a time has it open.
 ///
 /// `name` in `folder` is made when it is missing or empty, and may not be when it was made over a
-/// disk of another size (Fault::invalid) or is something else (Fault::corrupt); a newer version is
-/// Fault::unsupported. What is below must not change as long as the file is used.
+/// disk of another size (Fault::invalid) or is something else (Fault::corrupt); another version is
+/// Fault::unsupported. What is below must not change as long as the file is used:
+/// `base_modified_ns` says when it was changed last, since 1970, and the file is refused
+/// (Fault::invalid) when that was another time when it was made. 0 where nobody can tell.
 [[nodiscard]] Result<std::unique_ptr<BlockSource>> open_block_overlay(
-    std::unique_ptr<BlockSource> below, world::Directory& folder, std::string_view name);
+    std::unique_ptr<BlockSource> below, world::Directory& folder, std::string_view name,
+    std::int64_t base_modified_ns = 0);
 
 }  // namespace mutirao::machine

@@ -20,6 +20,9 @@ namespace mutirao::machine {
 [[nodiscard]] Result<std::unique_ptr<BlockSource>> open_block_qcow2(
     std::unique_ptr<world::File> file);
 
+/// Whether the file begins as an image in qcow2 does.
+[[nodiscard]] Result<bool> is_qcow2(world::File& file);
+
 /// An image of either kind: qcow2 where the file begins as one, and is then only read; else raw.
 [[nodiscard]] Result<std::unique_ptr<BlockSource>> open_block_image(
     std::unique_ptr<world::File> file, bool writable);

@@ -15,6 +15,7 @@
 #include "mutirao/machine/block_source.h"
 #include "mutirao/machine/network.h"
 #include "mutirao/machine/share.h"
+#include "mutirao/machine/snapshot.h"
 #include "mutirao/world/world.h"
 
 /// A whole computer of another architecture, as one object: harts, RAM, devices and firmware of a
@@ -50,6 +51,9 @@ struct MachineOptions {
   std::string append{};  ///< the kernel's command line
   /// Runs in machine mode in place of the built-in SBI, and finds the kernel at 0x80200000.
   Bytes firmware{};
+  /// Takes the kernel's place and finds one on a disk: a boot loader for supervisor mode, such as
+  /// U-Boot; an ELF file, or bytes that run at 0x80200000.
+  Bytes loader{};
   std::vector<std::unique_ptr<BlockSource>> disks{};  ///< vda, vdb and so on; 8 at most
   /// None: the machine has no network card. A seeded machine with one lets as much time of the
   /// world pass as its instructions take.
@@ -70,7 +74,11 @@ struct MachineOptions {
 /// What a snapshot does not have itself, for the machine that is made from it.
 struct RestoreOptions {
   std::vector<std::unique_ptr<BlockSource>> disks{};  ///< as they were when it was saved
-  Engine engine = Engine::translator;                 ///< any but audit
+  /// Where it had a card, and only there; it may reach something else than before.
+  std::optional<NetworkOptions> network{};
+  std::vector<Share> shares{};         ///< with the tags that it had, in their order
+  std::string vsock{};                 ///< where it had virtio sockets, and only there
+  Engine engine = Engine::translator;  ///< any but audit
   bool check_memory = false;  ///< compares all of it with its checksum first: reads all of it
 };
 
@@ -105,16 +113,16 @@ class Machine {
   [[nodiscard]] static Result<std::unique_ptr<Machine>> create(MachineOptions options,
                                                                Console console,
                                                                world::World& world);
-  /// Goes on where the snapshot `name` in `folder` was made. Memory is read as the guest touches
-  /// it, so that the first instruction does not wait for it; the file may be replaced or removed
-  /// meanwhile, but not written to. The guest's clocks go on from where they were, and the one on
-  /// the board tells the time of day.
+  /// Goes on where the snapshot in `file` was made. Memory is read as the guest touches it, so that
+  /// the first instruction does not wait for it; the file may be replaced or removed meanwhile, but
+  /// not written to. The guest's clocks go on from where they were, and the one on the board tells
+  /// the time of day. What can't be taken along is as after an outage: the guest's TCP connections
+  /// get a reset, those of its virtio sockets end, and what is gone from a shared folder is stale.
   ///
   /// Fault::corrupt for what is no snapshot, or a damaged one; unsupported when a newer release
   /// made it, or with something in it that this one does not have; invalid when a disk is not the
-  /// one that was there.
-  [[nodiscard]] static Result<std::unique_ptr<Machine>> restore(world::Directory& folder,
-                                                                std::string_view name,
+  /// one that was there, or the options lack something that it had.
+  [[nodiscard]] static Result<std::unique_ptr<Machine>> restore(std::unique_ptr<world::File> file,
                                                                 RestoreOptions options,
                                                                 Console console,
                                                                 world::World& world);
@@ -124,13 +132,14 @@ class Machine {
   [[nodiscard]] virtual MachineExit run(std::uint64_t instructions_max = kNoLimit,
                                         Deadline deadline = Deadline::never()) = 0;
 
-  /// Saves everything but the contents of disks, which are flushed and must be there as they are
-  /// when it is restored; between runs. The file `name` in `folder` is replaced when all of it is
-  /// durable: no crash leaves half of one. What was translated is not saved.
+  /// Saves everything but the contents of disks and shared folders; between runs. Disks are
+  /// flushed, and must be there as they are when it is restored. What was translated is not saved.
   ///
   /// Fault::unsupported when a device cannot be saved (the error says which), or for an audit;
   /// refused when the machine has ended.
-  [[nodiscard]] virtual Result<void> save(world::Directory& folder, std::string_view name) = 0;
+  [[nodiscard]] virtual Result<void> save(SnapshotSink const& sink) = 0;
+  /// Into a file, by SnapshotWriter, without a note.
+  [[nodiscard]] Result<void> save(world::Directory& folder, std::string_view name);
 
   /// What is typed at the console; gives how many bytes there was room for.
   virtual std::size_t type(std::string_view bytes) = 0;

@@ -11,9 +11,10 @@
 /// need before it begins. Then a mistake of ours that the stranger finds gives him a process that
 /// sees no file, has no privilege, and can ask the kernel for next to nothing.
 ///
-/// Three walls, each of which stands without the others, and in this order:
+/// Walls, each of which stands without the others, and in this order:
 ///
-///   leave_files(kept)    an empty file system takes the place of all others; what is open stays
+///   leave_files(...)     an empty file system takes the place of all others; what is open stays
+///   leave_network()      for who needs none: no other machine, and no nameless socket of this one
 ///   give_up_privileges() no capability is left and none can be had, by no program
 ///   allow_only(sets)     the kernel answers the system calls of the sets, and no others
 ///
@@ -27,15 +28,24 @@ enum class Calls : std::uint8_t {
   files,    ///< reads and writes of what is open
   streams,  ///< connections of sockets that are open: accepts them, and waits for them
   network,  ///< sockets of its own to other machines: IPv4 and IPv6; and to learn its addresses
+  local,    ///< Unix sockets: its own, and those that it finds (leave_network)
   names,    ///< opens files by name: for a process that has left all but a few
   folders,  ///< opens, names and removes below folders that are open
 };
 
 /// Puts a read-only file system in the place of all that the process sees, with nothing in it but
-/// copies of the files `kept` that there are: absolute paths, at most 64 KiB each. Where this needs
-/// a right that the process does not have, a user namespace lends it. Call it while the process has
-/// one thread. Fails with refused where the system forbids it; then it sees what it saw.
-[[nodiscard]] Result<void> leave_files(std::span<std::string const> kept = {});
+/// copies of the files `kept` that there are, at most 64 KiB each, and the folders `folders`
+/// themselves, where they were; all of them absolute paths. Where this needs a right that the
+/// process does not have, a user namespace lends it. Call it while the process has one thread.
+/// Fails with refused where the system forbids it; then it sees what it saw.
+[[nodiscard]] Result<void> leave_files(std::span<std::string const> kept = {},
+                                       std::span<std::string const> folders = {});
+
+/// Puts a network without anything in it in the place of that of the host. With it go the Unix
+/// sockets of the host that have a name and no file ("abstract" ones, unix(7)), which no file
+/// system keeps away from who may use Calls::local. After leave_files, whose user namespace lends
+/// the right to it. Fails with refused where the system forbids it.
+[[nodiscard]] Result<void> leave_network();
 
 /// Drops all capabilities, of now and of programs that would be started (capabilities(7)), and sets
 /// no_new_privs. While the process has one thread.
