@@ -58,8 +58,10 @@ def boots_to_a_shell_and_powers_off(program):
 
 
 def boots_by_every_engine(program):
+    # DAMON lives off the bits that say a page was looked at, which engines set at different times: an audit is without it.
     for engine in ("interp", "jit", "audit"):
-        run = boot(program, "uname -m; md5sum /bin/busybox; poweroff -f", "--engine", engine)
+        run = boot(program, "uname -m; md5sum /bin/busybox; poweroff -f", "--engine", engine,
+                   append="console=ttyS0 damon_stat.enabled=0")
         assert "\nriscv64" in run.stdout.replace("\r", ""), engine
 
 
