@@ -139,6 +139,18 @@ TEST(Calls, come_back_as_the_interpreter_does) {
   }
 }
 
+TEST(Calls, take_no_base_from_an_instruction_that_writes_no_register) {
+  EngineSide interpreted{false};
+  EngineSide translated{true};
+  for (auto* side : {&interpreted, &translated}) {
+    side->put(kBegin, {auipc(zero, 1), jalr(ra, zero, 64)});
+    side->hart().pc = kBegin;
+    side->hart().mtvec = kFunctions;
+    side->run(2);
+  }
+  EXPECT_EQ(difference(interpreted.hart(), translated.hart()), "");
+}
+
 /// A caller and what it calls, each in a page of its own, in supervisor mode: what lies at the
 /// page of the function, adds as much to a0 as the number of the physical page says.
 class Remapped {

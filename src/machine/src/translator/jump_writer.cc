@@ -164,7 +164,7 @@ void BlockWriter::jump_register(Site const& site) {
 
 /// A base that the instruction before it has made from pc: how functions far away are called.
 std::optional<std::uint64_t> BlockWriter::known_target(Site const& site) noexcept {
-  if (head_of(site.pc) != nullptr) return {};
+  if (head_of(site.pc) != nullptr || site.instruction.rs1 == 0) return {};
   auto const& before = (&site)[-1];
   if (before.instruction.op != Op::auipc || before.instruction.rd != site.instruction.rs1)
     return {};
