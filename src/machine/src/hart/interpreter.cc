@@ -62,8 +62,10 @@ std::expected<Instruction const*, Exception> Interpreter::locate() {
     if (!physical) return std::unexpected{physical.error()};
     auto const low = memory_.load<std::uint16_t>(*physical);
     if (!low) return std::unexpected{Exception{Cause::instruction_access, hart_.pc}};
-    page_ = &decoded_page(*physical & ~kPageMask);
-    Instruction& slot = page_->slots[(*physical & kPageMask) / 2];
+    auto const page = *physical & ~kPageMask;
+    bool const kept = keeps_ || is_decoded(page);
+    page_ = kept ? &decoded_page(page) : nullptr;
+    Instruction& slot = kept ? page_->slots[(*physical & kPageMask) / 2] : alone_[0] = {};
     if (slot.length != 0) return &slot;
     Instruction found;
     if (is_compressed(*low)) {
@@ -72,7 +74,8 @@ std::expected<Instruction const*, Exception> Interpreter::locate() {
       if ((*physical & kPageMask) == kPageSize - 2) return locate_across(*physical);
       found = decode(*memory_.load<std::uint32_t>(*physical));
     }
-    if (!memory_.mark_code(*physical, found.length, static_cast<unsigned>(hart_.id))) continue;
+    if (kept && !memory_.mark_code(*physical, found.length, static_cast<unsigned>(hart_.id)))
+      continue;
     slot = found;
     return &slot;
   }
@@ -86,8 +89,8 @@ std::expected<Instruction const*, Exception> Interpreter::locate_across(GuestAdd
   auto const low = memory_.load<std::uint16_t>(first);
   auto const high = memory_.load<std::uint16_t>(*second);
   if (!high) return std::unexpected{Exception{Cause::instruction_access, hart_.pc + 2}};
-  across_[0] = decode(static_cast<std::uint32_t>(*high) << 16 | *low);
-  return &across_[0];
+  alone_[0] = decode(static_cast<std::uint32_t>(*high) << 16 | *low);
+  return &alone_[0];
 }
 
 std::expected<void, Exception> Interpreter::execute_csr(Instruction const& i) {
@@ -487,7 +490,7 @@ relocate:  // hart_.pc is right
   jump:
     x[0] = 0;
     --left;
-    if (left != 0 && ((target ^ pc) & ~kPageMask) == 0 &&
+    if (left != 0 && page_ != nullptr && ((target ^ pc) & ~kPageMask) == 0 &&
         !hart_.attention.load(std::memory_order_relaxed)) [[likely]] {
       pc = target;
       at = &page_->slots[(target & kPageMask) / 2];

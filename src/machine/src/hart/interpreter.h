@@ -23,10 +23,17 @@ class Interpreter final : public HartEngine, private CodeWatcher {
   Interpreter(Hart& hart, Bus& bus, HartHost& host);
   ~Interpreter() override;
 
-  Stop run(std::uint64_t budget) override { return run_from(true, budget); }
+  Stop run(std::uint64_t budget) override {
+    keeps_ = true;
+    return run_from(true, budget);
+  }
 
-  /// The same, but no interrupt is looked for at the begin: goes on with a run that was left.
-  Stop go_on(std::uint64_t budget) { return run_from(false, budget); }
+  /// The same for a few, but no interrupt is looked for at the begin: goes on with a run that was
+  /// left. What is decoded is not kept: others do the most of the work.
+  Stop go_on(std::uint64_t budget) {
+    keeps_ = false;
+    return run_from(false, budget);
+  }
 
   /// One instruction that changes more than registers and memory: Zicsr, returns, fences, wfi and
   /// cache blocks. pc is behind it then; whether an interrupt may come now is for the caller.
@@ -48,6 +55,9 @@ class Interpreter final : public HartEngine, private CodeWatcher {
   [[nodiscard]] std::expected<Instruction const*, Exception> locate();
   [[nodiscard]] DecodedPage& decoded_page(GuestAddress page);
   [[nodiscard]] std::expected<Instruction const*, Exception> locate_across(GuestAddress first);
+  [[nodiscard]] bool is_decoded(GuestAddress page) const noexcept {
+    return pages_[(page - memory_.base()) / kPageSize] != nullptr;
+  }
 
   [[nodiscard]] std::expected<void, Exception> execute_cache_block(Instruction const& instruction);
 
@@ -60,8 +70,9 @@ class Interpreter final : public HartEngine, private CodeWatcher {
   GuestMemory& memory_;
   std::vector<std::unique_ptr<DecodedPage>> pages_;  // by number of the page in RAM
   std::vector<std::size_t> decoded_;                 // those of them that are there
-  DecodedPage* page_ = nullptr;                      // of the slot that locate() gave
-  Instruction across_[3];  // one that lies in two pages, and the nothing behind it
+  DecodedPage* page_ = nullptr;  // of the slot that locate() gave; none: it was not kept
+  bool keeps_ = true;
+  Instruction alone_[3];  // one that is not kept, and the nothing behind it
 };
 
 }  // namespace mutirao::machine

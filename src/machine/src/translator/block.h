@@ -92,11 +92,12 @@ struct Block {
   Unit unit = Unit::checked_by_each;
   std::vector<Walk> walks;  ///< of a region: one run that leads to itself
   bool stale = false;
-  bool is_region = false;     ///< made from several, or from one, because they run often
-  Block* plain = nullptr;     ///< of a region: the block that it begins with
-  std::uint32_t round = 0;    ///< instructions from its begin until it may be there again
-  std::uint32_t samples = 0;  ///< how often it was about to run when the hart was looked at
-  std::span<Site> sites{};    ///< all of them, of a region
+  bool is_region = false;             ///< made from several, or from one, because they run often
+  Block* plain = nullptr;             ///< of a region: the block that it begins with
+  std::uint32_t round = 0;            ///< instructions from its begin until it may be there again
+  std::uint32_t samples = 0;          ///< how often it was about to run when the hart was looked at
+  std::span<Site> sites{};            ///< all of them, of a region
+  std::unique_ptr<Site[]> own_sites;  ///< of a region, which is made anew now and then
   std::vector<std::unique_ptr<Link>> links;  ///< out of it
   std::vector<Link*> incoming;               ///< those of other blocks that lead here
 };

@@ -288,7 +288,7 @@ void plan_walks(RegionPlan& plan, Uses const& uses) {
 
 }  // namespace
 
-RegionPlan plan_region(Block& entry, SiteArena& arena) {
+RegionPlan plan_region(Block& entry) {
   auto const loop = loop_around(entry);
   std::size_t count = 0;
   for (auto const* block : loop.blocks) count += block->count;
@@ -296,8 +296,9 @@ RegionPlan plan_region(Block& entry, SiteArena& arena) {
   RegionPlan plan;
   plan.count = entry.count;
   for (auto const* block : loop.shortest) plan.round += block->count;
-  plan.sites = arena.take(count);
-  auto left = plan.sites;
+  plan.sites = std::make_unique<Site[]>(count);
+  plan.sites_count = count;
+  std::span left{plan.sites.get(), count};
   Uses uses;
   for (auto const* block : loop.blocks) {
     auto const sites = left.first(block->count);

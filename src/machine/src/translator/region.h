@@ -1,12 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
+#include <memory>
 #include <vector>
 
 #include "translator/block.h"
 #include "translator/registers.h"
-#include "translator/site_arena.h"
 
 namespace mutirao::machine {
 
@@ -16,7 +15,8 @@ namespace mutirao::machine {
 struct RegionPlan {
   std::uint32_t count = 0;  ///< instructions of the first run
   std::uint32_t round = 0;  ///< and of the shortest way from its begin back to it
-  std::span<Site> sites{};
+  std::unique_ptr<Site[]> sites;
+  std::size_t sites_count = 0;
   std::vector<Run> runs;  ///< the first is where it is entered
   RegisterMap map;
   std::vector<Walk> walks;
@@ -25,6 +25,6 @@ struct RegionPlan {
 };
 
 /// `entry` is a plain block that translates something.
-[[nodiscard]] RegionPlan plan_region(Block& entry, SiteArena& sites);
+[[nodiscard]] RegionPlan plan_region(Block& entry);
 
 }  // namespace mutirao::machine

@@ -327,7 +327,7 @@ Block& Translator::make_region(Block& block) {
   if (auto* const before = blocks_.find({block.physical, block.pc, block.context | kPlainMode}))
     invalidate(*before);
   MUT_ASSERT(block.second == 0);  // a region lies in one page
-  auto plan = plan_region(block, sites_);
+  auto plan = plan_region(block);
   auto region = std::make_unique<Block>();
   region->pc = block.pc;
   region->physical = block.physical;
@@ -340,7 +340,8 @@ Block& Translator::make_region(Block& block) {
   region->walks = std::move(plan.walks);
   region->is_region = true;
   region->plain = &block;
-  region->sites = plan.sites;
+  region->own_sites = std::move(plan.sites);
+  region->sites = {region->own_sites.get(), plan.sites_count};
   write(*region, plan.runs, plan.map);
   ++counts_.regions;
   counts_.walks += region->walks.size();
