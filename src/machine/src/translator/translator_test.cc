@@ -1,6 +1,5 @@
 #include "translator/translator.h"
 
-#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -8,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "hart/difference.h"
+#include "testing/environment.h"
 #include "testing/test_hart.h"
 #include "translator/random_program.h"
 
@@ -264,12 +264,7 @@ class Comparison {
   Side translated_{true};
 };
 
-/// More of them: MUTIRAO_AUDIT_PROGRAMS=1000000, some of them from MUTIRAO_AUDIT_SEED on.
-std::uint64_t from_environment(char const* name, std::uint64_t otherwise) {
-  auto const* const text = std::getenv(name);  // NOLINT
-  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
+// More of them: MUTIRAO_AUDIT_PROGRAMS=1000000, some of them from MUTIRAO_AUDIT_SEED on.
 TEST(Translator, executes_random_programs_as_the_interpreter_does) {
   Comparison comparison;
   auto const first = from_environment("MUTIRAO_AUDIT_SEED", 1);
