@@ -4,6 +4,8 @@
 #include <memory>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "mutirao/base/check.h"
 
 #include "board/machine_state.h"
@@ -14,6 +16,8 @@
 #include "snapshot/hart_state.h"
 #include "snapshot/snapshot_file.h"
 #include "snapshot/state.h"
+#include "virtio/balloon.h"
+#include "virtio/block.h"
 #include "virtio/console.h"
 #include "virtio/entropy.h"
 #include "virtio/transport.h"
@@ -25,6 +29,14 @@ using namespace mutirao::machine;
 
 struct StillHost final : HartHost {
   std::uint64_t time() override { return 0; }
+};
+
+struct EmptySource final : BlockSource {
+  std::uint64_t size() const override { return 8 * VirtioBlock::kSector; }
+  bool writable() const override { return true; }
+  Result<void> read(std::uint64_t, MutableBytes, BlockPriority, Deadline) override { return {}; }
+  Result<void> write(std::uint64_t, ByteView, Deadline) override { return {}; }
+  Result<void> flush(Deadline) override { return {}; }
 };
 
 /// Takes the section of that name, if there is one that makes sense, and saves it again.
@@ -56,10 +68,12 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   PciHost pci{plic, 32, 0x40000000, 0x1000000};
   VirtioConsole console{[](ByteView) {}, *memory};
   VirtioEntropy entropy{[](MutableBytes) {}, *memory};
-  VirtioPci console_function{console, *memory};
-  VirtioPci entropy_function{entropy, *memory};
-  pci.add(1, console_function);
-  pci.add(2, entropy_function);
+  VirtioBalloon balloon{*memory};
+  EmptySource source;
+  VirtioBlock block{source, "disk", [](VirtioBlock::Job) {}, *memory};
+  VirtioPci functions[] = {
+      {console, *memory}, {entropy, *memory}, {balloon, *memory}, {block, *memory}};
+  for (unsigned slot = 0; slot < std::size(functions); ++slot) pci.add(slot + 1, functions[slot]);
   MachineState state;
 
   static_cast<void>(taken(*sections, "machine", state));
@@ -70,10 +84,10 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   if (taken(*sections, "uart", uart))
     for (unsigned n = 0; n < 8; ++n) static_cast<void>(uart.read(n, 1));
   if (taken(*sections, "rtc", rtc)) rtc.look_at_time();
-  for (auto* const function : {&console_function, &entropy_function}) {
-    auto const* const name = function == &console_function ? "pci-1-console" : "pci-2-entropy";
-    if (!taken(*sections, name, *function)) continue;
-    function->poll();
+  for (unsigned slot = 0; slot < std::size(functions); ++slot) {
+    auto& function = functions[slot];
+    if (!taken(*sections, fmt::format("pci-{}-{}", slot + 1, function.what()), function)) continue;
+    function.poll();
     for (unsigned at = 0; at < 64; ++at) static_cast<void>(pci.window().read(at, 1));
   }
   return 0;
