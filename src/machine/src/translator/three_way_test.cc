@@ -85,8 +85,7 @@ class TriedHart {
   }
   [[nodiscard]] Hart& hart() { return frame_->hart; }
 
-  /// Until the first trap, if it comes in time.
-  bool run(TriedState const& from) {
+  void begin(TriedState const& from) {
     put(from.pages);
     auto const& registers = from.registers;
     hart().pc = registers.pc;
@@ -98,7 +97,15 @@ class TriedHart {
     hart().waiting = false;
     hart().privilege = Privilege::user;
     engine_->core().mmu.context_changed();
-    return engine_->run(kTriedStepsMax) == HartEngine::Stop::waiting;
+  }
+  /// True when it has come to a trap.
+  bool run(std::uint64_t steps) { return engine_->run(steps) == HartEngine::Stop::waiting; }
+  /// Whether what comes next is not what was there at the begin.
+  [[nodiscard]] bool is_at_changed_code(TriedState const& from) {
+    auto const at = hart().pc - kTriedPages;
+    constexpr std::size_t kLongest = 4;
+    return at <= kTriedBytes - kLongest &&
+           std::memcmp(pages().data() + at, from.pages.data() + at, kLongest) != 0;
   }
   [[nodiscard]] Cause cause() { return static_cast<Cause>(hart().mcause); }
   [[nodiscard]] TriedState state() {
@@ -262,7 +269,7 @@ enum class LeftOut : std::uint8_t {
   asks_for_call,   // which QEMU carries out
   misaligned,      // atomics: a trap here; QEMU does some of them
   conditional,     // a store without its reservation: a trap here; QEMU does not look where it goes
-  changed_itself,  // QEMU finishes what it had translated
+  changed_itself,  // and executed that; QEMU finishes what it had translated
 };
 constexpr char const* kWhyLeftOut[] = {"endless", "asks for a system call", "misaligned atomics",
                                        "stores conditionally to nowhere", "changed itself"};
@@ -297,15 +304,21 @@ class ThreeWay {
       // What was plain the first time may be a region the next time.
       for (int round = 0; round < 3; ++round) {
         auto const from = random_state(program, begin, code);
-        bool const ends = interpreted_.run(from);
-        if (ends != translated_.run(from))
+        translated_.begin(from);
+        interpreted_.begin(from);
+        bool ends = false, changed = false;
+        for (std::uint64_t steps = 0; steps < kTriedStepsMax && !ends; ++steps) {
+          changed = changed || interpreted_.is_at_changed_code(from);
+          ends = interpreted_.run(1);
+        }
+        if (ends != translated_.run(kTriedStepsMax))
           return fmt::format("seed {}: one engine does not end", seed);
         if (auto const where = difference(interpreted_.hart(), translated_.hart()); !where.empty())
           return fmt::format("seed {}: the engines differ in {}", seed, where);
         auto state = interpreted_.state();
         if (auto const where = difference(state, translated_.state()); !where.empty())
           return fmt::format("seed {}: the engines differ in {}", seed, where);
-        if (auto const why = left_out(from, ends, begin, code.size() * 2)) {
+        if (auto const why = left_out(ends, changed, state)) {
           ++left_out_[*why];
           continue;
         }
@@ -351,18 +364,14 @@ class ThreeWay {
     auto const op = decode(word).op;
     return op == Op::sc_w || op == Op::sc_d;
   }
-  std::optional<LeftOut> left_out(TriedState const& from, bool ends, GuestAddress begin,
-                                  std::size_t code_bytes) {
-    if (!ends) return LeftOut::endless;
+  std::optional<LeftOut> left_out(bool ends, bool changed, TriedState const& state) {
     auto const cause = interpreted_.cause();
+    if (!ends) return LeftOut::endless;
+    if (changed) return LeftOut::changed_itself;
     if (cause == Cause::ecall_user) return LeftOut::asks_for_call;
     if (cause == Cause::load_misaligned || cause == Cause::store_misaligned)
       return LeftOut::misaligned;
-    auto const after = interpreted_.state();
-    if (cause == Cause::store_access && stores_conditionally(after)) return LeftOut::conditional;
-    auto const at = begin - kTriedPages;
-    if (std::memcmp(from.pages.data() + at, after.pages.data() + at, code_bytes) != 0)
-      return LeftOut::changed_itself;
+    if (cause == Cause::store_access && stores_conditionally(state)) return LeftOut::conditional;
     return std::nullopt;
   }
 
