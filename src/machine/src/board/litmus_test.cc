@@ -4,6 +4,8 @@
 // harness can see anything is shown by the one order that x86 does not keep either.
 #include <array>
 #include <cstdio>
+#include <map>
+#include <string>
 
 #include "testing/smp_guest.h"
 
@@ -75,10 +77,10 @@ SmpCode litmus_program(Litmus const& test, std::uint64_t rounds) {
   });
 }
 
-/// How often `seen` was.
-std::uint64_t count(Litmus const& test, Engine engine,
-                    std::function<bool(LitmusOutcome const&)> const& seen) {
-  std::uint64_t found = 0;
+using LitmusOutcomes = std::map<LitmusOutcome, std::uint64_t>;  // how often each was seen
+
+LitmusOutcomes outcomes_of(Litmus const& test, Engine engine) {
+  LitmusOutcomes seen;
   for (std::uint64_t done = 0; done < test.rounds;) {
     auto const rounds = std::min(test.rounds - done, kRoundsOfAProgram);
     smp::run(static_cast<unsigned>(test.bodies.size()), litmus_program(test, rounds), engine,
@@ -91,12 +93,20 @@ std::uint64_t count(Litmus const& test, Engine engine,
                    outcome[n] = *memory.load<std::uint64_t>(results + i * kResultBytes + 8 * n);
                  outcome[8] = *memory.load<std::uint64_t>(cells + i * kCellBytes);
                  outcome[9] = *memory.load<std::uint64_t>(cells + i * kCellBytes + 128);
-                 if (seen(outcome)) ++found;
+                 ++seen[outcome];
                }
              });
-    if (testing::Test::HasFatalFailure()) return found;
+    if (testing::Test::HasFatalFailure()) return seen;
     done += rounds;
   }
+  return seen;
+}
+
+std::uint64_t count(LitmusOutcomes const& outcomes,
+                    std::function<bool(LitmusOutcome const&)> const& counted) {
+  std::uint64_t found = 0;
+  for (auto const& [outcome, times] : outcomes)
+    if (counted(outcome)) found += times;
   return found;
 }
 
@@ -104,16 +114,34 @@ std::uint64_t rounds_of(Engine engine) {
   return smp_rounds(engine == Engine::translator ? 1'000 : 300);
 }
 
+/// For who runs these for long: as s2 and s3 of each hart, then x and y.
+void tell(LitmusOutcomes const& outcomes, std::size_t harts, Engine engine) {
+  if (smp_rounds(1) == 1) return;
+  std::string line = engine == Engine::translator ? "translated:" : "interpreted:";
+  for (auto const& [outcome, times] : outcomes) {
+    line += " ";
+    for (std::size_t hart = 0; hart < harts; ++hart)
+      line += fmt::format("{}{}|", outcome[2 * hart], outcome[2 * hart + 1]);
+    line += fmt::format("{}{} {},", outcome[8], outcome[9], times);
+  }
+  std::printf("%s\n", line.c_str());
+  std::fflush(stdout);
+}
+
 void expect_never(std::vector<SmpCode> bodies,
                   std::function<bool(LitmusOutcome const&)> const& forbidden) {
-  for (auto const engine : smp::kEngines)
-    EXPECT_EQ(count({bodies, rounds_of(engine)}, engine, forbidden), 0u);
+  for (auto const engine : smp::kEngines) {
+    auto const outcomes = outcomes_of({bodies, rounds_of(engine)}, engine);
+    tell(outcomes, bodies.size(), engine);
+    EXPECT_EQ(count(outcomes, forbidden), 0u);
+  }
 }
 void tell_how_often(char const* what, std::vector<SmpCode> bodies,
                     std::function<bool(LitmusOutcome const&)> const& allowed) {
   auto const rounds = rounds_of(Engine::translator);
-  auto const found = count({std::move(bodies), rounds}, Engine::translator, allowed);
-  std::printf("%s: %llu of %llu, allowed\n", what, static_cast<unsigned long long>(found),
+  auto const outcomes = outcomes_of({std::move(bodies), rounds}, Engine::translator);
+  std::printf("%s: %llu of %llu, allowed\n", what,
+              static_cast<unsigned long long>(count(outcomes, allowed)),
               static_cast<unsigned long long>(rounds));
 }
 
@@ -125,7 +153,7 @@ TEST(Litmus, sees_a_load_come_before_a_store_where_no_fence_forbids_it) {
   // With a processor for itself alone a hart never meets the other; so it may take several tries.
   std::uint64_t found = 0;
   for (int tries = 0; tries < 50 && found == 0; ++tries)
-    found = count({bodies, 2'000}, Engine::translator, both_missed);
+    found = count(outcomes_of({bodies, 2'000}, Engine::translator), both_missed);
   EXPECT_GT(found, 0u) << "the harts never meet: these tests could not fail";
 }
 TEST(Litmus, keeps_stores_before_loads_behind_a_fence) {
@@ -187,11 +215,12 @@ TEST(Litmus, keeps_the_order_of_stores_to_two_places) {
 
 // IRIW: two write, two read in opposite orders. Four harts seldom all run on a small host.
 TEST(Litmus, shows_stores_to_all_in_one_order) {
-  auto const rounds = smp_rounds(50);
   std::vector<SmpCode> const bodies{body({kSetX}), body({kSetY}),
                                     body({get_x(as::s2), kFullFence, get_y(as::s3)}),
                                     body({get_y(as::s2), kFullFence, get_x(as::s3)})};
-  EXPECT_EQ(count({bodies, rounds}, Engine::translator,
+  auto const outcomes = outcomes_of({bodies, smp_rounds(50)}, Engine::translator);
+  tell(outcomes, bodies.size(), Engine::translator);
+  EXPECT_EQ(count(outcomes,
                   [](LitmusOutcome const& o) {
                     return o[4] == 1 && o[5] == 0 && o[6] == 1 && o[7] == 0;
                   }),

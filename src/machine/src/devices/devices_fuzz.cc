@@ -1,4 +1,4 @@
-// Does anything to the registers of every device: each three bytes are an access (which device and
+// Does anything to the registers of every device: each four bytes are an access (which device and
 // how wide; where; with what).
 #include <cstdint>
 #include <string>
@@ -48,10 +48,11 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   for (; size >= 4; data += 4, size -= 4) {
     auto const& chosen = devices[(data[0] & 15) % std::size(devices)];
     unsigned const width = 1u << (data[0] >> 4 & 3);
-    // Registers lie together at the start, and in a PLIC in rows far apart.
-    std::uint64_t const offset =
-        (data[1] | std::uint64_t{data[2]} << (data[0] & 0x80 ? 12 : 8)) % chosen.size;
-    std::uint64_t const value = data[3] * 0x0101010101010101u;
+    // Registers lie together at the start, and in a PLIC those of harts in rows far behind it.
+    std::uint64_t const row = (data[0] & 0x80) != 0 ? 0x200000 + (data[2] << 12) : data[2] << 8;
+    std::uint64_t const offset = (row | data[1]) % chosen.size;
+    bool const small = (data[0] & 15) >= std::size(devices);
+    std::uint64_t const value = data[3] * (small ? 1 : 0x0101010101010101u);
     if ((data[0] & 0x40) != 0) {
       bool const written = bus.write(chosen.base + offset, width, value);
       MUT_ASSERT(written == (offset % width == 0 && offset + width <= chosen.size));

@@ -371,9 +371,7 @@ relocate:  // hart_.pc is right
     guard std::uint64_t const address = MUT_A + MUT_IMM;                    \
     std::uint64_t raw;                                                      \
     if (auto const* const host = mmu_.loadable<type>(address)) [[likely]] { \
-      type value;                                                           \
-      std::memcpy(&value, host, sizeof value);                              \
-      raw = static_cast<std::uint64_t>(value);                              \
+      raw = static_cast<std::uint64_t>(load_shared<type>(host));            \
     } else {                                                                \
       show();                                                               \
       auto const loaded = mmu_.load(address, sizeof(type));                 \
@@ -407,7 +405,7 @@ relocate:  // hart_.pc is right
     guard std::uint64_t const address = MUT_A + MUT_IMM;              \
     auto const value = static_cast<type>(source);                     \
     if (auto* const host = mmu_.storable<type>(address)) [[likely]] { \
-      std::memcpy(host, &value, sizeof value);                        \
+      store_shared(host, value);                                      \
     } else {                                                          \
       show();                                                         \
       auto const stored = mmu_.store(address, sizeof(type), value);   \

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <concepts>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,6 +10,8 @@
 
 #include "mutirao/base/bytes.h"
 #include "mutirao/base/result.h"
+
+#include "memory/shared_bytes.h"
 
 /// The guest's RAM, and the one door to it.
 ///
@@ -96,14 +97,12 @@ class GuestMemory {
   template <std::unsigned_integral T>
   [[nodiscard]] std::optional<T> load(GuestAddress address) const noexcept {
     if (!contains(address, sizeof(T))) return std::nullopt;
-    T value;
-    std::memcpy(&value, bytes_ + (address - base_), sizeof value);
-    return value;
+    return load_shared<T>(bytes_ + (address - base_));
   }
   template <std::unsigned_integral T>
   [[nodiscard]] bool store(GuestAddress address, T value) noexcept {
     if (!contains(address, sizeof value)) return false;
-    std::memcpy(bytes_ + (address - base_), &value, sizeof value);
+    store_shared(bytes_ + (address - base_), value);
     wrote(address, sizeof value);
     return true;
   }

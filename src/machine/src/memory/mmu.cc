@@ -1,6 +1,7 @@
 #include "memory/mmu.h"
 
 #include <atomic>
+#include <cstring>
 #include <utility>
 
 #include "mutirao/base/units.h"
@@ -37,24 +38,16 @@ std::unexpected<Exception> exception(Cause cause, std::uint64_t value) {
   return std::unexpected{Exception{cause, value}};
 }
 
-/// In one piece if it is aligned, as other harts expect (Unpriv. 18.1). The guest and the hosts
-/// that we run on are little-endian.
-template <class T>
-std::uint64_t load_whole(std::uint8_t const* host) {
-  T value;
-  std::memcpy(&value, host, sizeof value);
-  return value;
-}
 std::uint64_t load_bytes(std::uint8_t const* host, unsigned size) {
   switch (size) {
     case 1:
-      return *host;
+      return load_shared<std::uint8_t>(host);
     case 2:
-      return load_whole<std::uint16_t>(host);
+      return load_shared<std::uint16_t>(host);
     case 4:
-      return load_whole<std::uint32_t>(host);
+      return load_shared<std::uint32_t>(host);
     default:
-      return load_whole<std::uint64_t>(host);
+      return load_shared<std::uint64_t>(host);
   }
 }
 bool store_bytes(GuestMemory& memory, GuestAddress address, unsigned size, std::uint64_t value) {
@@ -341,7 +334,7 @@ std::expected<std::uint64_t, Exception> Mmu::load(std::uint64_t address, unsigne
     if (!memory_.read(*low, {bytes, first})) return exception(Cause::load_access, address);
     if (!memory_.read(*high, {bytes + first, size - first}))
       return exception(Cause::load_access, address + first);
-    return load_whole<std::uint64_t>(bytes);
+    return load_shared<std::uint64_t>(bytes);
   }
   auto const physical = translate(address, size, Access::load);
   if (!physical) return std::unexpected{physical.error()};

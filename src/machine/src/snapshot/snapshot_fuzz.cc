@@ -5,6 +5,8 @@
 #include <memory>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "mutirao/base/check.h"
 #include "mutirao/sim/simulation.h"
 
@@ -19,6 +21,7 @@
 #include "snapshot/state.h"
 #include "testing/fuse_client.h"
 #include "virtio/balloon.h"
+#include "virtio/block.h"
 #include "virtio/console.h"
 #include "virtio/entropy.h"
 #include "virtio/net.h"
@@ -33,6 +36,14 @@ using namespace mutirao::machine;
 
 struct StillHost final : HartHost {
   std::uint64_t time() override { return 0; }
+};
+
+struct EmptySource final : BlockSource {
+  std::uint64_t size() const override { return 8 * VirtioBlock::kSector; }
+  bool writable() const override { return true; }
+  Result<void> read(std::uint64_t, MutableBytes, BlockPriority, Deadline) override { return {}; }
+  Result<void> write(std::uint64_t, ByteView, Deadline) override { return {}; }
+  Result<void> flush(Deadline) override { return {}; }
 };
 
 /// Takes the section of that name, if there is one that makes sense, and saves it again.
@@ -111,20 +122,15 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   PciHost pci{plic, 32, 0x40000000, 0x1000000};
   VirtioConsole console{[](ByteView) {}, *memory};
   VirtioEntropy entropy{[](MutableBytes) {}, *memory};
-  VirtioPci console_function{console, *memory};
-  VirtioPci entropy_function{entropy, *memory};
   nat::FrameLink net_link{[] {}}, vsock_link{[] {}};
   VirtioNet net{net_link, *memory};
   VirtioVsock vsock{vsock_link, *memory};
   VirtioBalloon balloon{*memory};
-  VirtioPci net_function{net, *memory};
-  VirtioPci vsock_function{vsock, *memory};
-  VirtioPci balloon_function{balloon, *memory};
-  pci.add(1, console_function);
-  pci.add(2, entropy_function);
-  pci.add(3, net_function);
-  pci.add(24, vsock_function);
-  pci.add(30, balloon_function);
+  EmptySource source;
+  VirtioBlock block{source, "disk", [](VirtioBlock::Job) {}, *memory};
+  VirtioPci functions[] = {{console, *memory}, {entropy, *memory}, {net, *memory},
+                           {vsock, *memory},   {balloon, *memory}, {block, *memory}};
+  for (unsigned slot = 0; slot < std::size(functions); ++slot) pci.add(slot + 1, functions[slot]);
   MachineState state;
 
   static_cast<void>(taken(*sections, "machine", state));
@@ -137,16 +143,11 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   if (taken(*sections, "rtc", rtc)) rtc.look_at_time();
   use_folder(*sections, *memory);
   use_router(*sections);
-  std::pair<std::string_view, VirtioPci*> const functions[] = {
-      {"pci-1-console", &console_function},
-      {"pci-2-entropy", &entropy_function},
-      {"pci-3-net", &net_function},
-      {"pci-24-vsock", &vsock_function},
-      {"pci-30-balloon", &balloon_function}};
-  for (auto const& [name, function] : functions) {
-    if (!taken(*sections, name, *function)) continue;
+  for (unsigned slot = 0; slot < std::size(functions); ++slot) {
+    auto& function = functions[slot];
+    if (!taken(*sections, fmt::format("pci-{}-{}", slot + 1, function.what()), function)) continue;
     net_link.to_guest({Bytes(60)});
-    function->poll();
+    function.poll();
     for (unsigned at = 0; at < 64; ++at) static_cast<void>(pci.window().read(at, 1));
   }
   return 0;

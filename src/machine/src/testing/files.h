@@ -38,6 +38,7 @@ inline Bytes elf_of(std::uint64_t address, std::vector<std::uint32_t> const& cod
   put_field<std::uint64_t>(elf, 24, address);
   put_field<std::uint64_t>(elf, 32, 64);   // program header
   put_field<std::uint64_t>(elf, 40, 256);  // sections
+  put_field<std::uint16_t>(elf, 52, 64);
   put_field<std::uint16_t>(elf, 54, 56);
   put_field<std::uint16_t>(elf, 56, 1);
   put_field<std::uint16_t>(elf, 58, 64);

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -19,14 +18,14 @@
 #include "board/inspected_machine.h"
 #include "board/memory_map.h"
 #include "testing/assembler.h"
+#include "testing/environment.h"
 #include "testing/files.h"
 
 namespace mutirao::machine {
 
 /// How often tests of concurrency do what they do: the environment raises it a hundredfold or more.
 inline std::uint64_t smp_rounds(std::uint64_t few) {
-  char const* const times = std::getenv("MUTIRAO_SMP_TIMES");
-  return few * (times == nullptr ? 1 : std::strtoull(times, nullptr, 10));
+  return few * from_environment("MUTIRAO_SMP_TIMES", 1);
 }
 
 /// Code with names for places in it, so that branches need no counting.

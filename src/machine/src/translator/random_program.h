@@ -23,15 +23,16 @@ class RandomProgram {
  public:
   RandomProgram(std::uint64_t seed, RandomProgramPlace place) : random_{seed}, place_{place} {}
 
-  /// So many instructions, some compressed; as halfwords.
-  std::vector<std::uint16_t> code(std::size_t count) {
+  /// So many instructions, some compressed; as halfwords. Only those that `also` admits.
+  std::vector<std::uint16_t> code(
+      std::size_t count, bool (*also)(Instruction const&) = [](auto const&) { return true; }) {
     std::vector<std::uint16_t> halves;
     for (std::size_t n = 0; n < count;) {
       auto const word = below(4) == 0 ? compressed() : full();
       auto const decoded = is_compressed(static_cast<std::uint16_t>(word))
                                ? decode(static_cast<std::uint16_t>(word))
                                : decode(word);
-      if (!wanted(decoded)) continue;
+      if (!wanted(decoded) || !also(decoded)) continue;
       halves.push_back(static_cast<std::uint16_t>(word));
       if (decoded.length == 4) halves.push_back(static_cast<std::uint16_t>(word >> 16));
       ++n;
@@ -167,6 +168,11 @@ class RandomProgram {
         else
           word = (word & 0xf80) | static_cast<std::uint32_t>(below(24)) << 22;
         break;
+      case 0x73: {  // what there is of CSRs, most of all of floating point
+        static constexpr std::uint32_t kCsrs[]{1, 1, 2, 2, 3, 3, 0x140, 0x340, 0xc00, 0xc01, 0xc02};
+        word = (word & 0x000fffff) | kCsrs[below(std::size(kCsrs))] << 20;
+        break;
+      }
       case 0x0f:
         word &= ~(6u << 12);  // fence and fence.i
         break;

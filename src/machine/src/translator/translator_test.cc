@@ -1,6 +1,5 @@
 #include "translator/translator.h"
 
-#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -9,6 +8,7 @@
 
 #include "hart/difference.h"
 #include "testing/engine_side.h"
+#include "testing/environment.h"
 #include "translator/random_program.h"
 
 namespace mutirao::machine {
@@ -219,12 +219,7 @@ class Comparison {
   EngineSide translated_{true};
 };
 
-/// More of them: MUTIRAO_AUDIT_PROGRAMS=1000000, some of them from MUTIRAO_AUDIT_SEED on.
-std::uint64_t from_environment(char const* name, std::uint64_t otherwise) {
-  auto const* const text = std::getenv(name);  // NOLINT
-  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
+// More of them: MUTIRAO_AUDIT_PROGRAMS=1000000, some of them from MUTIRAO_AUDIT_SEED on.
 TEST(Translator, executes_random_programs_as_the_interpreter_does) {
   Comparison comparison;
   auto const first = from_environment("MUTIRAO_AUDIT_SEED", 1);
@@ -234,6 +229,7 @@ TEST(Translator, executes_random_programs_as_the_interpreter_does) {
     ASSERT_TRUE(where.empty()) << where << "\nMUTIRAO_AUDIT_SEED=" << seed
                                << " MUTIRAO_AUDIT_PROGRAMS=1 replays it";
   }
+  if (count < 1000) return;  // one is replayed
   auto const& counts = comparison.translator().counts();
   EXPECT_GT(counts.blocks, count);
   EXPECT_GT(counts.regions, count / 4);

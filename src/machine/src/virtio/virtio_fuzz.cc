@@ -1,8 +1,11 @@
-// A driver that means no good: the input is the whole of guest memory with rings and tables in it,
-// and after each few bytes of the rest the device is asked to serve.
+// A driver that means no good: the input says which device it drives, and then what guest memory
+// is, with rings and tables in it; after each few bytes of the rest the device is asked to serve.
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <deque>
+#include <memory>
+#include <utility>
 
 #include "mutirao/base/check.h"
 
@@ -11,6 +14,7 @@
 #include "virtio/console.h"
 #include "virtio/entropy.h"
 #include "virtio/net.h"
+#include "virtio/shared_folder.h"
 #include "virtio/transport.h"
 #include "virtio/vsock.h"
 #include "vsock/packet.h"
@@ -38,36 +42,105 @@ struct SmallSource final : BlockSource {
   Result<void> flush(Deadline) override { return {}; }
 };
 
-void drive(VirtioDevice& device, GuestMemory& memory, VirtioPci& function, ByteView script,
-           std::uint64_t features = 0) {
-  function.write_config(0x10, 4, 0x40000000);
-  function.write_config(4, 2, 6);
+/// Resets the device and lets it begin with rings where `layout` says.
+void begin(VirtioDevice& device, VirtioPci& function, ByteView layout, std::uint64_t features) {
+  function.write(0x14, 1, 0);
   function.write(8, 4, 0);
-  function.write(12, 4, std::uint64_t{(script[0] & 0x10u) != 0} << 29 | features);
+  function.write(12, 4, std::uint64_t{(layout[0] & 0x10u) != 0} << 29 | features);
   function.write(8, 4, 1);
   function.write(12, 4, 1);
   function.write(0x14, 1, 11);
   for (unsigned queue = 0; queue < device.kind().queues; ++queue) {
     function.write(0x16, 2, queue);
-    function.write(0x18, 2, 1u << (script[0] & 15));
-    function.write(0x20, 8, kDriverRam + script[1] * 16);
-    function.write(0x28, 8, kDriverRam + script[2] * 16);
-    function.write(0x30, 8, kDriverRam + script[3] * 16);
+    function.write(0x18, 2, 1u << (layout[0] & 15));
+    function.write(0x20, 8, kDriverRam + layout[1] * 16);
+    function.write(0x28, 8, kDriverRam + layout[2] * 16);
+    function.write(0x30, 8, kDriverRam + layout[3] * 16);
     function.write(0x1C, 2, 1);
   }
   function.write(0x14, 1, 15);
+}
+
+/// What the script says, four bytes at a time: a register is written, or memory, or the device
+/// begins anew with the next four as its layout.
+void drive(VirtioDevice& device, GuestMemory& memory, VirtioPci& function, ByteView script,
+           std::uint64_t features = 0) {
+  function.write_config(0x10, 4, 0x40000000);
+  function.write_config(4, 2, 6);
+  begin(device, function, script, features);
   for (std::size_t i = 4; i + 3 < script.size(); i += 4) {
-    if ((script[i] & 0x80) != 0) {
-      function.write((script[i] & 0x7F) << 8 | script[i + 1], 1u << (script[i + 2] & 3),
-                     script[i + 3]);
+    auto const step = script.subspan(i, 4);
+    if (step[0] == 0xFF && i + 7 < script.size()) {
+      begin(device, function, script.subspan(i += 4, 4), features);
+    } else if ((step[0] & 0x80) != 0) {
+      unsigned const width = 1u << (step[2] & 3);
+      std::uint64_t const value = width == 8 ? kDriverRam + step[3] * 16 : step[3];
+      function.write((step[0] & 0x7F) << 8 | step[1], width, value);
     } else {
       static_cast<void>(memory.store<std::uint8_t>(
-          kDriverRam + (script[i] << 8 | script[i + 1]) % kDriverRamSize, script[i + 2]));
-      function.write(0x3000 + script[i + 3] % 8, 2, 0);
+          kDriverRam + (step[0] << 8 | step[1]) % kDriverRamSize, step[2]));
+      function.write(0x3000 + step[3] % 8 * 4, 2, 0);
     }
-    static_cast<void>(function.read(script[i + 1] * 64, 4));
+    static_cast<void>(function.read((step[0] & 0x40) != 0 ? step[1] : step[1] * 64, 4));
     function.poll();
   }
+}
+
+/// Lets what a device asks for be answered late: after two others, or after a reset.
+template <class Device>
+class LateAnswers {
+ public:
+  using Job = typename Device::Job;
+  /// `job` has been carried out.
+  void put(Job job) {
+    late_.push_back(std::move(job));
+    if (late_.size() < 3) return;
+    answer_first();
+  }
+  void answer_all() {
+    while (!late_.empty()) answer_first();
+  }
+
+ private:
+  void answer_first() {
+    auto* const device = late_.front().device;
+    device->answer(std::move(late_.front()));
+    late_.pop_front();
+  }
+  std::deque<Job> late_;
+};
+
+void drive_block(GuestMemory& memory, ByteView script) {
+  SmallSource source;
+  LateAnswers<VirtioBlock> late;
+  VirtioBlock block{source, "disk",
+                    [&](VirtioBlock::Job job) {
+                      job.device->carry_out(job, Deadline::never());
+                      late.put(std::move(job));
+                    },
+                    memory};
+  VirtioPci function{block, memory};
+  drive(block, memory, function, script);
+  late.answer_all();
+  function.poll();
+}
+
+void drive_folder(GuestMemory& memory, ByteView script) {
+  std::shared_ptr<world::TreeNode> const tree = world::make_memory_tree();
+  static_cast<void>(tree->make("f", 0100644, {}));
+  LateAnswers<VirtioSharedFolder> late;
+  VirtioSharedFolder folder{tree,
+                            {.nodes_max = 8, .files_max = 4},
+                            "tag",
+                            [&](VirtioSharedFolder::Job job) {
+                              job.carry_out();
+                              late.put(std::move(job));
+                            },
+                            memory};
+  VirtioPci function{folder, memory};
+  drive(folder, memory, function, script);
+  late.answer_all();
+  function.poll();
 }
 
 /// A cable whose other end gives back what it gets, after a small and a large frame of its own.
@@ -110,42 +183,36 @@ void drive_sockets(GuestMemory& memory, ByteView script) {
   function.poll();
 }
 
+void drive_console(GuestMemory& memory, ByteView script) {
+  std::uint64_t sent = 0;
+  VirtioConsole console{[&](ByteView bytes) { sent += bytes.size(); }, memory};
+  static_cast<void>(console.type("typed beforehand"));
+  VirtioPci function{console, memory};
+  drive(console, memory, function, script);
+}
+
+void drive_entropy(GuestMemory& memory, ByteView script) {
+  VirtioEntropy entropy{[](MutableBytes bytes) { std::ranges::fill(bytes, 1); }, memory};
+  VirtioPci function{entropy, memory};
+  drive(entropy, memory, function, script);
+}
+
+void drive_balloon(GuestMemory& memory, ByteView script) {
+  VirtioBalloon balloon{memory};
+  VirtioPci function{balloon, memory};
+  drive(balloon, memory, function, script);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
-  if (size < 8) return 0;
+  constexpr auto kDrives = std::to_array({drive_console, drive_entropy, drive_balloon, drive_block,
+                                          drive_folder, drive_network, drive_sockets});
+  if (size < 9) return 0;
+  ByteView const input{data + 1, size - 1};
   auto const memory = *GuestMemory::create(kDriverRam, kDriverRamSize);
-  std::size_t const filled = std::min<std::size_t>(size / 2, kDriverRamSize);
-  if (!memory->write(kDriverRam, {data, filled})) return 0;
-  ByteView const script{data + filled, size - filled};
-  std::uint64_t sent = 0;
-  VirtioConsole console{[&](ByteView bytes) { sent += bytes.size(); }, *memory};
-  VirtioEntropy entropy{[](MutableBytes bytes) { std::ranges::fill(bytes, 1); }, *memory};
-  static_cast<void>(console.type("typed beforehand"));
-  VirtioPci console_function{console, *memory};
-  VirtioPci entropy_function{entropy, *memory};
-  drive(console, *memory, console_function, script);
-  drive(entropy, *memory, entropy_function, script);
-  VirtioBalloon balloon{*memory};
-  VirtioPci balloon_function{balloon, *memory};
-  drive(balloon, *memory, balloon_function, script);
-  SmallSource source;
-  // Answers come late: after those of two others, or after a reset.
-  std::deque<VirtioBlock::Job> late;
-  VirtioBlock block{source, "disk",
-                    [&](VirtioBlock::Job job) {
-                      job.device->carry_out(job, Deadline::never());
-                      late.push_back(std::move(job));
-                      if (late.size() < 3) return;
-                      late.front().device->answer(std::move(late.front()));
-                      late.pop_front();
-                    },
-                    *memory};
-  VirtioPci block_function{block, *memory};
-  drive(block, *memory, block_function, script);
-  for (VirtioBlock::Job& job : late) block.answer(std::move(job));
-  block_function.poll();
-  drive_network(*memory, script);
-  drive_sockets(*memory, script);
+  std::size_t const filled = std::min<std::size_t>(input.size() / 2, kDriverRamSize);
+  if (!memory->write(kDriverRam, input.first(filled))) return 0;
+  kDrives[data[0] % kDrives.size()](*memory, input.subspan(filled));
   return 0;
 }
