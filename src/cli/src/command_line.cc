@@ -243,8 +243,7 @@ void add_machine(CLI::App& app, Options& options) {
   auto* snapshot = named("snapshot", "Take one that runs to a file, as it is; it goes on");
   snapshot->add_option("FILE", options.file, "Where to; what is there is replaced at the end")
       ->required();
-  snapshot->add_flag("--stop", options.stop,
-                     "It ends once it is saved; one that has disks must");
+  snapshot->add_flag("--stop", options.stop, "It ends once it is saved; one that has disks must");
   add_restore(*machine, options);
   auto* exec = verb(*machine, "exec", "Run a program for Linux on RISC-V, without a machine", "");
   exec->add_option("PROGRAM", options.program, "An ELF file, linked statically")->required();
