@@ -21,6 +21,9 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PROMPT = "~ # "
+# DAMON lives off the bits that say a page was looked at, which engines set at different times, as processors do: where
+# engines are compared, the guest is without it.
+SAME_BY_ALL_ENGINES = "console=ttyS0 damon_stat.enabled=0"
 
 
 def told_by(*command):
@@ -58,10 +61,9 @@ def boots_to_a_shell_and_powers_off(program):
 
 
 def boots_by_every_engine(program):
-    # DAMON lives off the bits that say a page was looked at, which engines set at different times: an audit is without it.
     for engine in ("interp", "jit", "audit"):
         run = boot(program, "uname -m; md5sum /bin/busybox; poweroff -f", "--engine", engine,
-                   append="console=ttyS0 damon_stat.enabled=0")
+                   append=SAME_BY_ALL_ENGINES)
         assert "\nriscv64" in run.stdout.replace("\r", ""), engine
 
 
@@ -433,7 +435,8 @@ def run_program(program, *arguments):
 
 def goes_on_from_a_snapshot_to_the_last_byte(program):
     files = guest()
-    machine = ["--kernel", files["kernel"], "--initrd", files["initrd"], "--append", "console=ttyS0 quiet", "--deterministic", "5"]
+    machine = ["--kernel", files["kernel"], "--initrd", files["initrd"], "--append", f"{SAME_BY_ALL_ENGINES} quiet",
+               "--deterministic", "5"]
     type_it = ["--until", PROMPT, "--type", "md5sum /bin/busybox; poweroff -f"]
     with tempfile.TemporaryDirectory() as folder:
         snapshot = pathlib.Path(folder) / "snapshot"
