@@ -498,5 +498,12 @@ TEST(CodeMemory, is_written_in_one_place_and_runs_in_another) {
   EXPECT_EQ(run(100, 10), 145);
 }
 
+TEST(CodeMemory, has_its_pages_at_hand_up_to_its_last_byte) {
+  auto memory = *CodeMemory::make(3 * 4096 + 100);  // as an uneven part of what there is
+  memory.prepare(4096, memory.size() - 4096);
+  memory.writable().back() = 0xc3;
+  EXPECT_EQ(memory.executable()[memory.size() - 1], 0xc3);
+}
+
 }  // namespace
 }  // namespace mutirao::codegen

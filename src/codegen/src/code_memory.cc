@@ -59,7 +59,7 @@ CodeMemory& CodeMemory::operator=(CodeMemory&& other) noexcept {
 }
 
 void CodeMemory::prepare(std::size_t begin, std::size_t bytes) noexcept {
-  MUT_ASSERT(begin % kPage == 0 && bytes % kPage == 0 && begin + bytes <= bytes_);
+  MUT_ASSERT(begin % kPage == 0 && begin + bytes <= bytes_);
   madvise(writable_ + begin, bytes, MADV_POPULATE_WRITE);  // Linux 5.14; else as before
   madvise(executable_ + begin, bytes, MADV_POPULATE_READ);
 }
