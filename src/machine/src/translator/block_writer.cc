@@ -240,7 +240,10 @@ void BlockWriter::ask_tlb(Site& site, bool is_store) {
   auto* const unknown = scratch_.label();
   auto const base = read(site.instruction.rs1, Reg::rax);
   to_.lea(Width::qword, Reg::rcx, Mem{base, check.low + check.span - 1});
-  to_.lea(Width::qword, Reg::rdx, Mem{base, check.low});
+  if (check.low == 0)
+    to_.mov(Width::qword, Reg::rdx, base);  // which costs no time
+  else
+    to_.lea(Width::qword, Reg::rdx, Mem{base, check.low});
   to_.alu(Alu::and_, Width::qword, Reg::rcx, -static_cast<std::int32_t>(kPageSize));
   to_.shift(codegen::Shift::shr, Width::qword, Reg::rdx, kTlbShift);
   to_.alu(Alu::or_, Width::qword, Reg::rcx, in_frame(MUT_FRAME_OFFSET(translation.data_context)));

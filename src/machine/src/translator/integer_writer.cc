@@ -136,6 +136,25 @@ void BlockWriter::shift_immediate(Instruction const& i, Shift op, Width width) {
   written(i.rd, to);
 }
 
+/// The shift back that follows a shift to the left by 32 bits, of the same register: together they
+/// take an unsigned word out of it, and scale it.
+Site const* BlockWriter::word_taken_by(Site const& site) noexcept {
+  auto const& i = site.instruction;
+  if (i.op != Op::slli || i.imm != 32 || site.rest < 2) return nullptr;
+  auto const& next = *(&site + 1);
+  auto const& j = next.instruction;
+  bool const takes = j.op == Op::srli && j.imm <= 32 && j.rd == i.rd && j.rs1 == i.rd;
+  return takes && head_of(next.pc) == nullptr ? &next : nullptr;
+}
+
+void BlockWriter::take_word(Site const& site, std::int32_t shift) {
+  auto const& i = site.instruction;
+  auto const to = target_of(i.rd, Reg::rax);
+  to_.mov(Width::dword, to, read(i.rs1, to));
+  if (shift < 32) to_.shift(Shift::shl, Width::qword, to, static_cast<std::uint8_t>(32 - shift));
+  written(i.rd, to);
+}
+
 void BlockWriter::set_if(Instruction const& i, Cond cond, bool is_immediate) {
   auto const from = read(i.rs1, Reg::rax);
   if (is_immediate) {
@@ -323,10 +342,15 @@ bool BlockWriter::integer(Site const& site) {
       set_if(i, Cond::below, false);
       break;
     case Op::slli:
-      shift_immediate(i, Shift::shl, Width::qword);
+      word_taken_ = word_taken_by(site);
+      if (word_taken_ != nullptr)
+        take_word(site, word_taken_->instruction.imm);
+      else
+        shift_immediate(i, Shift::shl, Width::qword);
       break;
     case Op::srli:
-      shift_immediate(i, Shift::shr, Width::qword);
+      if (std::exchange(word_taken_, nullptr) != &site)
+        shift_immediate(i, Shift::shr, Width::qword);
       break;
     case Op::srai:
       shift_immediate(i, Shift::sar, Width::qword);
