@@ -894,19 +894,21 @@ faults.kill.per_minute = 1
         self.assertIn("when it was ended", out)
 
 
-def stories():
-    return [name.removeprefix("test_") for name in unittest.defaultTestLoader.getTestCaseNames(Story)]
-
-
-if __name__ == "__main__":
+def run_stories(story):
+    """What a file of stories is as a program: --list, or --mutirao BINARY and those to run."""
+    global BINARY
+    stories = [name.removeprefix("test_") for name in vars(story) if name.startswith("test_")]
     if sys.argv[1:] == ["--list"]:
-        print("\n".join(stories()))
+        print("\n".join(stories))
         sys.exit()
     if "--mutirao" in sys.argv:
         at = sys.argv.index("--mutirao")
         BINARY = str(pathlib.Path(sys.argv[at + 1]).resolve())
         del sys.argv[at:at + 2]
-    chosen = sys.argv[1:] or stories()
-    suite = unittest.TestSuite(Story(f"test_{name}") for name in chosen)
+    suite = unittest.TestSuite(story(f"test_{name}") for name in sys.argv[1:] or stories)
     result = unittest.TextTestRunner(verbosity=2).run(suite)
     sys.exit(0 if result.wasSuccessful() else 1)
+
+
+if __name__ == "__main__":
+    run_stories(Story)

@@ -13,8 +13,6 @@ import pathlib
 import shutil
 import socket
 import subprocess
-import sys
-import unittest
 
 import test_e2e
 from test_e2e import ROOT, TIMEOUT_S, wait_for
@@ -169,18 +167,5 @@ class Story(test_e2e.Story):
         self.assertFalse((place / "socket").exists(), "it is gone with the machine")
 
 
-def stories():
-    return [name.removeprefix("test_") for name in vars(Story) if name.startswith("test_")]
-
-
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--list"]:
-        print("\n".join(stories()))
-        sys.exit()
-    if "--mutirao" in sys.argv:
-        at = sys.argv.index("--mutirao")
-        test_e2e.BINARY = str(pathlib.Path(sys.argv[at + 1]).resolve())
-        del sys.argv[at:at + 2]
-    suite = unittest.TestSuite(Story(f"test_{name}") for name in sys.argv[1:] or stories())
-    result = unittest.TextTestRunner(verbosity=2).run(suite)
-    sys.exit(0 if result.wasSuccessful() else 1)
+    test_e2e.run_stories(Story)
