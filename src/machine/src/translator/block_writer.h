@@ -64,8 +64,9 @@ class BlockWriter {
   void add_immediate(Instruction const& i, Width width);
   void shift_by(Instruction const& i, codegen::Shift op, Width width);
   void shift_immediate(Instruction const& i, codegen::Shift op, Width width);
-  [[nodiscard]] Site const* word_taken_by(Site const& site) noexcept;
-  void take_word(Site const& site, std::int32_t shift);
+  [[nodiscard]] Site const* follower(Site const& site) noexcept;
+  [[nodiscard]] Site const* sum_onto(Site const& site, unsigned x) noexcept;
+  unsigned scaled(Site const& site);
   void set_if(Instruction const& i, codegen::Cond cond, bool immediate);
   void multiply(Instruction const& i, Width width);
   void multiply_high(Instruction const& i);
@@ -169,7 +170,7 @@ class BlockWriter {
   RegisterMap const& map_;
   std::span<Run const> runs_;
   std::span<codegen::Label> heads_;         // of the runs
-  Site const* word_taken_ = nullptr;        // by a shift that is part of the one before it
+  unsigned written_ahead_ = 0;              // so many of the next, with the one before them
   Site const* other_half_known_ = nullptr;  // of a division, in the frame
   bool floating_point_checked_ = false;
   bool floating_point_dirty_ = false;

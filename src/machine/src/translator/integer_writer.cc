@@ -136,23 +136,64 @@ void BlockWriter::shift_immediate(Instruction const& i, Shift op, Width width) {
   written(i.rd, to);
 }
 
-/// The shift back that follows a shift to the left by 32 bits, of the same register: together they
-/// take an unsigned word out of it, and scale it.
-Site const* BlockWriter::word_taken_by(Site const& site) noexcept {
-  auto const& i = site.instruction;
-  if (i.op != Op::slli || i.imm != 32 || site.rest < 2) return nullptr;
+/// The instruction behind, if there is no other way to it.
+Site const* BlockWriter::follower(Site const& site) noexcept {
+  if (site.rest < 2) return nullptr;
   auto const& next = *(&site + 1);
-  auto const& j = next.instruction;
-  bool const takes = j.op == Op::srli && j.imm <= 32 && j.rd == i.rd && j.rs1 == i.rd;
-  return takes && head_of(next.pc) == nullptr ? &next : nullptr;
+  return head_of(next.pc) == nullptr ? &next : nullptr;
 }
 
-void BlockWriter::take_word(Site const& site, std::int32_t shift) {
-  auto const& i = site.instruction;
-  auto const to = target_of(i.rd, Reg::rax);
-  to_.mov(Width::dword, to, read(i.rs1, to));
-  if (shift < 32) to_.shift(Shift::shl, Width::qword, to, static_cast<std::uint8_t>(32 - shift));
-  written(i.rd, to);
+/// The sum behind `site` that takes the place of x, one of its two parts.
+Site const* BlockWriter::sum_onto(Site const& site, unsigned x) noexcept {
+  auto const* const next = follower(site);
+  if (next == nullptr || next->instruction.op != Op::add || next->instruction.rd != x)
+    return nullptr;
+  auto const& i = next->instruction;
+  bool const other = (i.rs1 == x) != (i.rs2 == x) && i.rs1 != 0 && i.rs2 != 0;
+  return other ? next : nullptr;
+}
+
+/// A shift to the left with what follows it, of which a compiler makes the place of an element: the
+/// shift back from 32 that leaves a word without a sign, then the sum with where the array begins.
+/// The host has one instruction for a sum with a register that is scaled. How many it wrote.
+unsigned BlockWriter::scaled(Site const& site) {
+  auto const& shift = site.instruction;
+  auto const* last = &site;
+  bool word = false;
+  if (shift.imm == 32) {
+    auto const* const back = follower(site);
+    if (back == nullptr || back->instruction.op != Op::srli || back->instruction.imm > 32 ||
+        back->instruction.rs1 != shift.rd || back->instruction.rd == 0)
+      return 0;
+    if (back->instruction.rd != shift.rd && !pinned(shift.rd)) return 0;
+    last = back;
+    word = true;
+  }
+  auto const scale = word ? 32 - last->instruction.imm : shift.imm;
+  auto const x = last->instruction.rd;
+  auto const* const sum = scale <= 3 ? sum_onto(*last, x) : nullptr;
+  if (!word && sum == nullptr) return 0;
+
+  auto const onto = target_of(x, Reg::rax);
+  bool const both = word && x != shift.rd;  // what was shifted is kept too
+  auto element = read(shift.rs1, Reg::rax);
+  if (word) {
+    auto const at = sum != nullptr || both ? Reg::rax : onto;
+    to_.mov(Width::dword, at, element);
+    element = at;
+  }
+  if (both) shift_immediate(shift, Shift::shl, Width::qword);
+  if (sum != nullptr) {
+    auto const& i = sum->instruction;
+    auto const begin = read(i.rs1 == x ? i.rs2 : i.rs1, Reg::rcx);
+    to_.lea(Width::qword, onto, Mem{begin, 0, element, static_cast<std::uint8_t>(1 << scale)});
+    written(x, onto);
+    last = sum;
+  } else {
+    if (scale != 0) to_.shift(Shift::shl, Width::qword, element, static_cast<std::uint8_t>(scale));
+    written(x, element);
+  }
+  return static_cast<unsigned>(last - &site) + 1;
 }
 
 void BlockWriter::set_if(Instruction const& i, Cond cond, bool is_immediate) {
@@ -296,6 +337,10 @@ void BlockWriter::choose(Instruction const& i, Cond cond) {
 
 /// False: it is none of the simple ones.
 bool BlockWriter::integer(Site const& site) {
+  if (written_ahead_ != 0) {
+    --written_ahead_;
+    return true;
+  }
   auto const& i = site.instruction;
   auto const pc = site.pc;
   auto const unary = [&](auto const& write) {
@@ -342,15 +387,13 @@ bool BlockWriter::integer(Site const& site) {
       set_if(i, Cond::below, false);
       break;
     case Op::slli:
-      word_taken_ = word_taken_by(site);
-      if (word_taken_ != nullptr)
-        take_word(site, word_taken_->instruction.imm);
+      if (auto const count = scaled(site); count != 0)
+        written_ahead_ = count - 1;
       else
         shift_immediate(i, Shift::shl, Width::qword);
       break;
     case Op::srli:
-      if (std::exchange(word_taken_, nullptr) != &site)
-        shift_immediate(i, Shift::shr, Width::qword);
+      shift_immediate(i, Shift::shr, Width::qword);
       break;
     case Op::srai:
       shift_immediate(i, Shift::sar, Width::qword);
