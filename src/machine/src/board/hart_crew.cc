@@ -132,7 +132,7 @@ void HartCrew::run(HartUnit& unit) {
     surroundings_.look_at_time(unit);
     auto const budget = take_budget();
     auto const before = hart.steps;
-    auto const stop = unit.engine->run(budget);
+    auto const stop = unit.engine->run_about(budget);
     budget_ += budget - (hart.steps - before);
     unit.show_steps();
     if (budget == 0)

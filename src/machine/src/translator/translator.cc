@@ -604,7 +604,12 @@ Block* Translator::sample() {
   return &make_region(*block);
 }
 
-Translator::Stop Translator::run(std::uint64_t budget) {
+Translator::Stop Translator::run_about(std::uint64_t budget) {
+  return run(budget, budget > kInstructionsMax ? kInstructionsMax : 0);
+}
+
+/// `slack` is as many instructions as need not be executed.
+Translator::Stop Translator::run(std::uint64_t budget, std::uint64_t slack) {
   auto const steps_at_end = hart_.steps + budget;
   look_at_timer(core_);
   admit_ = true;
@@ -633,8 +638,8 @@ Translator::Stop Translator::run(std::uint64_t budget) {
       if (stop != Stop::budget) return stop;
       continue;
     }
-    if (block->count > steps_at_end - hart_.steps)
-      return interpreter_.go_on(steps_at_end - hart_.steps);
+    if (auto const left = steps_at_end - hart_.steps; block->count > left)
+      return left <= slack ? Stop::budget : interpreter_.go_on(left);
     if (block->count > steps_at_end_ - hart_.steps) continue;
     enter(*block);
     if (auto const* const hopped = std::exchange(frame_.translation.hopped, nullptr)) {

@@ -44,7 +44,9 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
       std::uint32_t samples_of_hot = kSamplesOfHot);
   ~Translator() override;
 
-  Stop run(std::uint64_t budget) override;
+  Stop run(std::uint64_t budget) override { return run(budget, 0); }
+  /// Up to the last block that its budget lasts for.
+  Stop run_about(std::uint64_t budget) override;
 
   struct Counts {
     std::uint64_t blocks = 0;        ///< translated, of all times
@@ -75,6 +77,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   Block& make_region(Block& block);
   [[nodiscard]] Block* sample();
   void make_anew(Site const& hopped);
+  Stop run(std::uint64_t budget, std::uint64_t slack);
   void fill(Block& block, GuestAddress physical);
   void invalidate(Block& block);
   [[nodiscard]] bool has_room() const noexcept;
