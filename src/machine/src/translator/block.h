@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -60,17 +59,20 @@ struct Run {
 /// A jump or call out of a block to an address that is known.
 struct Link {
   std::uint64_t target = 0;
-  std::size_t displacement = 0;  ///< of the jump, in the code memory
-  std::size_t stub = 0;          ///< what leaves, likewise
-  Block* to = nullptr;           ///< where it leads; nothing: to the stub
-  bool to_plain = false;         ///< never to the region that begins there
-  bool returned_to = false;      ///< by what the block has called
+  Block* to = nullptr;              ///< where it leads; nothing: to the stub
+  Link* next = nullptr;             ///< out of the same block
+  Link* next_incoming = nullptr;    ///< of those that lead to the same block
+  Link* before_incoming = nullptr;  ///< likewise
+  std::uint32_t displacement = 0;   ///< of the jump, in the code memory
+  std::uint32_t stub = 0;           ///< what leaves, likewise
   /// Into another page: where the context lies, in the code memory, that it is led on for; 0 in the
   /// same page. In other contexts the target is looked up.
-  std::size_t guard = 0;
+  std::uint32_t guard = 0;
   std::uint32_t context = 0;   ///< that one
   std::int32_t patience = 16;  ///< so often it is looked up, until it is led on
-  std::size_t place = 0;       ///< among the PageLinks
+  std::uint32_t place = 0;     ///< among the PageLinks
+  bool to_plain = false;       ///< never to the region that begins there
+  bool returned_to = false;    ///< by what the block has called
 };
 
 /// A run of the guest's instructions, translated: entered at its begin, left by its jumps.
@@ -84,22 +86,20 @@ struct Block {
   /// Instructions, when it is not left before its end; 0: the first is none that is translated.
   std::uint32_t count = 0;
   std::uint64_t lines = 0;  ///< a bit for each line of the page that it was made from
-  std::size_t begin = 0;    ///< in the code memory
-  std::size_t bytes = 0;
+  std::uint32_t begin = 0;  ///< in the code memory
+  std::uint32_t bytes = 0;
   /// How a region knows that the floating-point unit is on, in a rounding mode of the host, and its
   /// state dirty: nothing in it changes that.
   enum class Unit : std::uint8_t { checked_by_each, checked_at_entry };
   Unit unit = Unit::checked_by_each;
-  std::vector<Walk> walks;  ///< of a region: one run that leads to itself
-  bool stale = false;
-  bool is_region = false;             ///< made from several, or from one, because they run often
-  Block* plain = nullptr;             ///< of a region: the block that it begins with
-  std::uint32_t round = 0;            ///< instructions from its begin until it may be there again
-  std::uint32_t samples = 0;          ///< how often it was about to run when the hart was looked at
-  std::span<Site> sites{};            ///< all of them, of a region
-  std::unique_ptr<Site[]> own_sites;  ///< of a region, which is made anew now and then
-  std::vector<std::unique_ptr<Link>> links;  ///< out of it
-  std::vector<Link*> incoming;               ///< those of other blocks that lead here
+  bool is_region = false;         ///< made from several, or from one, because they run often
+  Block* plain = nullptr;         ///< of a region: the block that it begins with
+  std::uint32_t round = 0;        ///< instructions from its begin until it may be there again
+  std::uint32_t samples = 0;      ///< how often it was about to run when the hart was looked at
+  std::span<Site> sites{};        ///< all of them, of a region
+  std::span<Walk const> walks{};  ///< of a region: one run that leads to itself
+  Link* links = nullptr;          ///< out of it
+  Link* incoming = nullptr;       ///< those of other blocks that lead here
 };
 
 }  // namespace mutirao::machine

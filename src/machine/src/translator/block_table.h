@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "translator/block.h"
@@ -23,25 +22,21 @@ class BlockTable {
   [[nodiscard]] Block* find(Key const& key) const noexcept {
     auto const mark = mark_of(key);
     for (auto at = mark >> 2 & mask(); slots_[at].mark != kEmpty; at = (at + 1) & mask())
-      if (slots_[at].mark == mark && is(*slots_[at].block, key)) return slots_[at].block.get();
+      if (slots_[at].mark == mark && is(*slots_[at].block, key)) return slots_[at].block;
     return nullptr;
   }
   /// None is there for its key.
-  Block& add(std::unique_ptr<Block> block) {
+  void add(Block& block) {
     if (2 * (used_ + 1) > slots_.size()) grow();
-    auto& added = *block;
-    place(std::move(block));
+    place(block);
     ++used_;
-    return added;
   }
-  /// Takes it out; it is there.
-  [[nodiscard]] std::unique_ptr<Block> take(Block const& block) noexcept {
+  /// It is there.
+  void take(Block const& block) noexcept {
     auto const mark = mark_of(key_of(block));
     auto at = mark >> 2 & mask();
-    while (slots_[at].block.get() != &block) at = (at + 1) & mask();
-    auto taken = std::move(slots_[at].block);
-    slots_[at].mark = kTaken;  // those behind it are still found
-    return taken;
+    while (slots_[at].block != &block) at = (at + 1) & mask();
+    slots_[at] = {kTaken, nullptr};  // those behind it are still found
   }
   void clear() noexcept {
     slots_.clear();
@@ -52,7 +47,7 @@ class BlockTable {
  private:
   struct Slot {
     std::uint64_t mark = kEmpty;
-    std::unique_ptr<Block> block;
+    Block* block = nullptr;
   };
   static constexpr std::uint64_t kEmpty = 0;
   static constexpr std::uint64_t kTaken = 1;
@@ -71,11 +66,11 @@ class BlockTable {
     return (mixed ^ mixed >> 32) | 2;
   }
   [[nodiscard]] std::size_t mask() const noexcept { return slots_.size() - 1; }
-  void place(std::unique_ptr<Block> block) noexcept {
-    auto const mark = mark_of(key_of(*block));
+  void place(Block& block) noexcept {
+    auto const mark = mark_of(key_of(block));
     auto at = mark >> 2 & mask();
     while (slots_[at].mark != kEmpty) at = (at + 1) & mask();
-    slots_[at] = {mark, std::move(block)};
+    slots_[at] = {mark, &block};
   }
   void grow() {
     std::vector<Slot> before(slots_.size());
@@ -83,8 +78,8 @@ class BlockTable {
     for (auto const& each : slots_) kept += each.block != nullptr ? 1 : 0;
     if (4 * (kept + 1) > slots_.size()) before.resize(2 * slots_.size());
     std::swap(before, slots_);
-    for (auto& each : before)
-      if (each.block != nullptr) place(std::move(each.block));
+    for (auto const& each : before)
+      if (each.block != nullptr) place(*each.block);
     used_ = kept;
   }
 

@@ -7,6 +7,7 @@
 #include "mutirao/codegen/assembler.h"
 
 #include "translator/block.h"
+#include "translator/block_arena.h"
 #include "translator/block_scratch.h"
 #include "translator/frame.h"
 #include "translator/registers.h"
@@ -24,8 +25,14 @@ class BlockWriter {
   /// Writes at the end of what `to` has; `base` is where that begins in the code memory. The sites
   /// of the block are there.
   BlockWriter(codegen::Assembler& to, std::size_t base, Thunks const& thunks, Block& block,
-              BlockScratch& scratch, RegisterMap const& map = kCommonMap) noexcept
-      : to_{to}, base_{base}, thunks_{thunks}, block_{block}, scratch_{scratch}, map_{map} {
+              BlockArena& arena, BlockScratch& scratch, RegisterMap const& map) noexcept
+      : to_{to},
+        base_{base},
+        thunks_{thunks},
+        block_{block},
+        arena_{arena},
+        scratch_{scratch},
+        map_{map} {
     scratch_.clear();
   }
 
@@ -128,6 +135,11 @@ class BlockWriter {
   [[nodiscard]] Thunks::OfPages const& of_pages() const noexcept {
     return thunks_.pages[page_set_of(block_.privilege)];
   }
+  /// In the code memory.
+  [[nodiscard]] std::uint32_t place_of(std::size_t written) const noexcept {
+    return static_cast<std::uint32_t>(base_ + written);
+  }
+  [[nodiscard]] std::uint32_t here() const noexcept { return place_of(to_.size()); }
   [[nodiscard]] std::ptrdiff_t distance_to(std::size_t thunk) const noexcept {
     return static_cast<std::ptrdiff_t>(thunk) - static_cast<std::ptrdiff_t>(base_);
   }
@@ -166,10 +178,12 @@ class BlockWriter {
   std::size_t base_;
   Thunks const& thunks_;
   Block& block_;
+  BlockArena& arena_;  // for its links
   BlockScratch& scratch_;
   RegisterMap const& map_;
   std::span<Run const> runs_;
-  std::span<codegen::Label> heads_;         // of the runs
+  std::span<codegen::Label> heads_;  // of the runs
+  Link* last_link_ = nullptr;
   unsigned written_ahead_ = 0;              // so many of the next, with the one before them
   Site const* other_half_known_ = nullptr;  // of a division, in the frame
   bool floating_point_checked_ = false;

@@ -1,5 +1,4 @@
 #include <cstddef>
-#include <memory>
 
 #include "translator/block_writer.h"
 #include "translator/operands.h"
@@ -51,13 +50,13 @@ void BlockWriter::lead_to(std::uint64_t target, Way way) {
   if (across) {
     to_.alu(Alu::cmp, Width::dword, in_frame(MUT_FRAME_OFFSET(translation.context_key) + 4),
             static_cast<std::int32_t>(TranslationState::kNoContext));
-    link.guard = base_ + to_.size() - 4;
+    link.guard = here() - 4;
     to_.jump(Cond::not_equal, *elsewhere);
   }
-  link.displacement = base_ + (way == Way::call ? to_.call_to_patch(*stub) : to_.jump_to_patch());
+  link.displacement = place_of(way == Way::call ? to_.call_to_patch(*stub) : to_.jump_to_patch());
   to_.bind(*back);
   scratch_.later([=, this, &link] {
-    link.stub = base_ + to_.size();
+    link.stub = here();
     if (across) {
       to_.bind(*elsewhere);
       to_.mov(Reg::rax, reinterpret_cast<std::uint64_t>(&link));
@@ -67,7 +66,7 @@ void BlockWriter::lead_to(std::uint64_t target, Way way) {
         jump(thunks_.look_up_link);
       if (way == Way::jump) return;
       to_.jump(*back);
-      link.stub = base_ + to_.size();
+      link.stub = here();
     }
     to_.bind(*stub);
     leave_by(link);
@@ -75,8 +74,10 @@ void BlockWriter::lead_to(std::uint64_t target, Way way) {
 }
 
 Link& BlockWriter::new_link(std::uint64_t target) {
-  auto& link = *block_.links.emplace_back(std::make_unique<Link>());
+  auto& link = arena_.make<Link>();
   link.target = target;
+  (last_link_ == nullptr ? block_.links : last_link_->next) = &link;
+  last_link_ = &link;
   return link;
 }
 
@@ -88,7 +89,7 @@ void BlockWriter::leave_by(Link const& link) {
 void BlockWriter::link_to(std::uint64_t target, bool to_plain) {
   auto& link = new_link(target);
   link.to_plain = to_plain;
-  link.displacement = base_ + to_.jump_to_patch();
+  link.displacement = place_of(to_.jump_to_patch());
   link.stub = link.displacement + 4;
   leave_by(link);
 }
@@ -194,9 +195,9 @@ void BlockWriter::open_call(std::uint64_t back) {
 /// Where the guest returns to after a call.
 void BlockWriter::land(std::uint64_t back) {
   to_.pop(Reg::rcx);
-  auto const links = block_.links.size();
+  auto const* const before = last_link_;
   lead_to(back, Way::jump);
-  if (block_.links.size() > links) block_.links.back()->returned_to = true;
+  if (last_link_ != before) last_link_->returned_to = true;
 }
 
 /// To the address in rax: as a rule where the last call that is open returns to. If not, the guest

@@ -16,7 +16,7 @@ class PageLinks {
  public:
   void add(Link& link) {
     auto& beside = into_[link.target / kPageSize];
-    link.place = beside.size();
+    link.place = static_cast<std::uint32_t>(beside.size());
     beside.push_back(&link);
   }
   /// It is there.

@@ -29,7 +29,7 @@ Block& plain(Block& block) { return block.is_region ? *block.plain : block; }
 /// called has the registers where they are between regions.
 std::vector<Block*> successors(Block const& block) {
   std::vector<Block*> found;
-  for (auto const& link : block.links)
+  for (auto const* link = block.links; link != nullptr; link = link->next)
     if (link->to != nullptr && link->guard == 0 && !link->returned_to && link->to->count > 0)
       found.push_back(&plain(*link->to));
   return found;
@@ -288,7 +288,7 @@ void plan_walks(RegionPlan& plan, Uses const& uses) {
 
 }  // namespace
 
-RegionPlan plan_region(Block& entry) {
+RegionPlan plan_region(Block& entry, BlockArena& arena) {
   auto const loop = loop_around(entry);
   std::size_t count = 0;
   for (auto const* block : loop.blocks) count += block->count;
@@ -296,9 +296,8 @@ RegionPlan plan_region(Block& entry) {
   RegionPlan plan;
   plan.count = entry.count;
   for (auto const* block : loop.shortest) plan.round += block->count;
-  plan.sites = std::make_unique<Site[]>(count);
-  plan.sites_count = count;
-  std::span left{plan.sites.get(), count};
+  plan.sites = arena.take<Site>(count);
+  auto left = plan.sites;
   Uses uses;
   for (auto const* block : loop.blocks) {
     auto const sites = left.first(block->count);

@@ -1,10 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <span>
 #include <vector>
 
 #include "translator/block.h"
+#include "translator/block_arena.h"
 #include "translator/registers.h"
 
 namespace mutirao::machine {
@@ -15,8 +16,7 @@ namespace mutirao::machine {
 struct RegionPlan {
   std::uint32_t count = 0;  ///< instructions of the first run
   std::uint32_t round = 0;  ///< and of the shortest way from its begin back to it
-  std::unique_ptr<Site[]> sites;
-  std::size_t sites_count = 0;
+  std::span<Site> sites;
   std::vector<Run> runs;  ///< the first is where it is entered
   RegisterMap map;
   std::vector<Walk> walks;
@@ -24,7 +24,7 @@ struct RegionPlan {
   std::uint64_t lines = 0;  ///< as those of a block
 };
 
-/// `entry` is a plain block that translates something.
-[[nodiscard]] RegionPlan plan_region(Block& entry);
+/// `entry` is a plain block that translates something; its sites are taken from `arena`.
+[[nodiscard]] RegionPlan plan_region(Block& entry, BlockArena& arena);
 
 }  // namespace mutirao::machine

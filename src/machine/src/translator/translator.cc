@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::uint32_t kInstructionsMax = 64;    // of a block
 constexpr std::size_t kBlockBytesMax = 64 << 10;  // far more than the largest
+constexpr std::size_t kArenaRoom = 512 << 10;     // likewise
 constexpr std::size_t kPreparedAhead = 16 << 10, kPrepareBytes = 256 << 10;
 constexpr std::uint64_t kModeMask = 7;  // of a context of the Tlb
 constexpr unsigned kContextShift = 49;  // above the bits of an address that differ
@@ -49,18 +50,20 @@ Result<std::unique_ptr<Translator>> Translator::make(HartFrame& frame, Bus& bus,
                 "this processor has no AVX2, BMI2, FMA and LZCNT, which translation needs",
                 "use the interpreter: --engine interp");
   auto code = MUT_TRY(codegen::CodeMemory::make(code_bytes));
+  auto arena = MUT_TRY(BlockArena::make(code_bytes / 4 * 7));
   return std::unique_ptr<Translator>{
-      new Translator{frame, bus, host, std::move(code), samples_of_hot}};
+      new Translator{frame, bus, host, std::move(code), std::move(arena), samples_of_hot}};
 }
 
 Translator::Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::CodeMemory code,
-                       std::uint32_t samples_of_hot)
+                       BlockArena arena, std::uint32_t samples_of_hot)
     : frame_{frame},
       hart_{frame.hart},
       interpreter_{frame.hart, bus, host},
       core_{interpreter_.core()},
       memory_{bus.memory()},
       code_{std::move(code)},
+      arena_{std::move(arena)},
       samples_of_hot_{samples_of_hot} {
   codegen::Assembler assembler{code_.writable()};
   thunks_ = write_thunks(assembler, &access_from_code, &call_out_from_code);
@@ -162,15 +165,19 @@ void Translator::lead_on(Link& link, Block& to, std::uint32_t context) {
   codegen::patch_jump(code + link.displacement, code_.executable() + link.displacement,
                       code_of(to));
   link.to = &to;
-  to.incoming.push_back(&link);
+  link.before_incoming = nullptr;
+  link.next_incoming = std::exchange(to.incoming, &link);
+  if (link.next_incoming != nullptr) link.next_incoming->before_incoming = &link;
   if (link.guard == 0) return;
   link.context = context;
   std::memcpy(code + link.guard, &context, sizeof context);
   page_links_.add(link);
 }
 
-/// The block where it led still counts it among those that come in.
-void Translator::leave_to_stub(Link& link) {
+void Translator::take_away(Link& link) {
+  auto* const before = link.before_incoming;
+  (before == nullptr ? link.to->incoming : before->next_incoming) = link.next_incoming;
+  if (link.next_incoming != nullptr) link.next_incoming->before_incoming = before;
   auto* const code = code_.writable().data();
   codegen::patch_jump(code + link.displacement, code_.executable() + link.displacement,
                       code_.executable() + link.stub);
@@ -178,11 +185,6 @@ void Translator::leave_to_stub(Link& link) {
   if (link.guard == 0) return;
   std::memcpy(code + link.guard, &TranslationState::kNoContext, sizeof link.context);
   page_links_.take(link);
-}
-
-void Translator::take_away(Link& link) {
-  std::erase(link.to->incoming, &link);
-  leave_to_stub(link);
 }
 
 /// Whatever led from page to page.
@@ -194,10 +196,8 @@ void Translator::forget_targets() noexcept {
 /// Nobody comes into it any more; who is inside goes on to its end.
 void Translator::invalidate(Block& block) {
   ++counts_.invalidated;
-  block.stale = true;
-  for (auto* link : block.incoming) leave_to_stub(*link);
-  block.incoming.clear();
-  for (auto const& link : block.links)
+  while (block.incoming != nullptr) take_away(*block.incoming);
+  for (auto* link = block.links; link != nullptr; link = link->next)
     if (link->to != nullptr) take_away(*link);
   auto& target = frame_.translation.targets[TranslationState::target_slot(block.pc)];
   if (target.code == code_of(block)) target = {};
@@ -207,12 +207,12 @@ void Translator::invalidate(Block& block) {
     std::erase(page->second, &block);
     if (page->second.empty()) blocks_of_page_.erase(page);
   }
-  stale_.push_back(blocks_.take(block));
+  blocks_.take(block);
 }
 
-/// For one more. (Instructions of which nothing becomes have sites all the same.)
+/// For one more.
 bool Translator::has_room() const noexcept {
-  return used_ + kBlockBytesMax <= code_.size() && sites_.bytes() <= code_.size();
+  return used_ + kBlockBytesMax <= code_.size() && arena_.left() >= kArenaRoom;
 }
 
 /// All of them; not while one runs.
@@ -222,8 +222,7 @@ void Translator::flush() {
   blocks_of_page_.clear();
   page_links_.clear();
   blocks_.clear();
-  stale_.clear();
-  sites_.clear();
+  arena_.clear();
   pages_with_code_.clear();
   used_ = thunk_bytes_;
 }
@@ -248,7 +247,7 @@ void Translator::fill(Block& block, GuestAddress physical) {
   }
   block.count = count;
   if (count == 0) offset += 4;  // what is there may become another
-  block.sites = sites_.take(count);
+  block.sites = arena_.take<Site>(count);
   auto pc = block.pc;
   for (std::uint32_t n = 0; n < count; ++n) {
     block.sites[n] = {
@@ -274,16 +273,16 @@ GuestAddress Translator::second_page(Key const& key) {
 /// Nothing when the bytes may have changed meanwhile, or where they are.
 Block* Translator::translate(Key key) {
   if (!has_room()) flush();
-  auto block = std::make_unique<Block>();
-  block->pc = key.pc;
-  block->physical = key.physical;
-  block->context = key.mode;
-  block->privilege = hart_.privilege;
-  block->second = second_page(key);
-  fill(*block, key.physical);
+  auto& block = arena_.make<Block>();
+  block.pc = key.pc;
+  block.physical = key.physical;
+  block.context = key.mode;
+  block.privilege = hart_.privilege;
+  block.second = second_page(key);
+  fill(block, key.physical);
   auto end = key.pc;
-  if (block->count > 0) {
-    auto const& last = block->sites[block->count - 1];
+  if (block.count > 0) {
+    auto const& last = block.sites.back();
     end = last.pc + last.instruction.length;
   }
   pages_with_code_.insert(key.pc / kPageSize);
@@ -291,13 +290,14 @@ Block* Translator::translate(Key key) {
   auto const hart = static_cast<unsigned>(hart_.id);
   bool settled = memory_.mark_code(key.physical,
                                    std::min(std::max<std::uint64_t>(end - key.pc, 4), room), hart);
-  if (block->second != 0) settled = memory_.mark_code(block->second, 2, hart) && settled;
+  if (block.second != 0) settled = memory_.mark_code(block.second, 2, hart) && settled;
   if (!settled) return nullptr;
 
-  Run const run{key.pc, block->sites, end};
-  write(*block, {&run, 1}, kCommonMap);
+  Run const run{key.pc, block.sites, end};
+  write(block, {&run, 1}, kCommonMap);
   ++counts_.blocks;
-  return &add(std::move(block));
+  add(block);
+  return &block;
 }
 
 void Translator::write(Block& block, std::span<Run const> runs, RegisterMap const& map) {
@@ -306,20 +306,20 @@ void Translator::write(Block& block, std::span<Run const> runs, RegisterMap cons
     code_.prepare(prepared_, bytes);
     prepared_ += bytes;
   }
-  block.begin = used_;
+  block.begin = static_cast<std::uint32_t>(used_);
   codegen::Assembler assembler{code_.writable().subspan(used_)};
-  BlockWriter{assembler, used_, thunks_, block, scratch_, map}.write(runs);
+  BlockWriter{assembler, used_, thunks_, block, arena_, scratch_, map}.write(runs);
   MUT_ASSERT(!assembler.full());
-  block.bytes = assembler.size();
+  block.bytes = static_cast<std::uint32_t>(assembler.size());
   used_ += aligned(assembler.size());
   counts_.instructions += block.count;
   counts_.code_bytes += block.bytes;
 }
 
-Block& Translator::add(std::unique_ptr<Block> block) {
-  blocks_of_page_[block->physical & ~kPageMask].push_back(block.get());
-  if (block->second != 0) blocks_of_page_[block->second].push_back(block.get());
-  return blocks_.add(std::move(block));
+void Translator::add(Block& block) {
+  blocks_of_page_[block.physical & ~kPageMask].push_back(&block);
+  if (block.second != 0) blocks_of_page_[block.second].push_back(&block);
+  blocks_.add(block);
 }
 
 /// In the place of `block`, which is found only by those who ask for a plain one from now on.
@@ -327,41 +327,42 @@ Block& Translator::make_region(Block& block) {
   if (auto* const before = blocks_.find({block.physical, block.pc, block.context | kPlainMode}))
     invalidate(*before);
   MUT_ASSERT(block.second == 0);  // a region lies in one page
-  auto plan = plan_region(block);
-  auto region = std::make_unique<Block>();
-  region->pc = block.pc;
-  region->physical = block.physical;
-  region->context = block.context;
-  region->privilege = block.privilege;
-  region->count = plan.count;
-  region->lines = plan.lines;
-  region->round = plan.round;
-  region->unit = plan.unit;
-  region->walks = std::move(plan.walks);
-  region->is_region = true;
-  region->plain = &block;
-  region->own_sites = std::move(plan.sites);
-  region->sites = {region->own_sites.get(), plan.sites_count};
-  write(*region, plan.runs, plan.map);
+  auto plan = plan_region(block, arena_);
+  auto& region = arena_.make<Block>();
+  region.pc = block.pc;
+  region.physical = block.physical;
+  region.context = block.context;
+  region.privilege = block.privilege;
+  region.count = plan.count;
+  region.lines = plan.lines;
+  region.round = plan.round;
+  region.unit = plan.unit;
+  auto const walks = arena_.take<Walk>(plan.walks.size());
+  std::ranges::copy(plan.walks, walks.begin());
+  region.walks = walks;
+  region.is_region = true;
+  region.plain = &block;
+  region.sites = plan.sites;
+  write(region, plan.runs, plan.map);
   ++counts_.regions;
-  counts_.walks += region->walks.size();
+  counts_.walks += walks.size();
 
-  auto kept = blocks_.take(block);
+  blocks_.take(block);
   block.context |= kPlainMode;
-  blocks_.add(std::move(kept));
-  auto& made = add(std::move(region));
-  for (auto* link : std::exchange(block.incoming, {})) {
+  blocks_.add(block);
+  add(region);
+  while (auto* const link = block.incoming) {
     auto const context = link->context;
-    leave_to_stub(*link);
-    lead_on(*link, made, context);
+    take_away(*link);
+    lead_on(*link, region, context);
   }
   auto const slot = TranslationState::target_slot(block.pc);
   auto& target = frame_.translation.targets[slot];
   if (target.code == code_of(block)) {
-    target.code = code_of(made);
-    target_blocks_[slot] = &made;
+    target.code = code_of(region);
+    target_blocks_[slot] = &region;
   }
-  return made;
+  return region;
 }
 
 /// The block at hart.pc. Nothing when there is no such place.
@@ -588,9 +589,9 @@ void Translator::make_anew(Site const& hopped) {
   }
   auto& plain = *region.plain;
   invalidate(region);
-  auto kept = blocks_.take(plain);
+  blocks_.take(plain);
   plain.context &= ~kPlainMode;
-  blocks_.add(std::move(kept));
+  blocks_.add(plain);
   if (has_room()) make_region(plain);
 }
 
@@ -626,7 +627,6 @@ Translator::Stop Translator::run(std::uint64_t budget, std::uint64_t slack) {
     if (hart_.attention.load(std::memory_order_relaxed) && hart_.attention.exchange(false))
       return Stop::attention;
 
-    stale_.clear();
     code_written_ = false;
     steps_at_end_ = std::min(steps_at_end, hart_.steps + kSliceMax);
     auto* const block = next != nullptr ? next : find_block(false);

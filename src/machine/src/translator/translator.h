@@ -14,11 +14,11 @@
 
 #include "hart/interpreter.h"
 #include "translator/block.h"
+#include "translator/block_arena.h"
 #include "translator/block_scratch.h"
 #include "translator/block_table.h"
 #include "translator/frame.h"
 #include "translator/page_links.h"
-#include "translator/site_arena.h"
 #include "translator/thunks.h"
 
 namespace mutirao::machine {
@@ -65,7 +65,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
  private:
   using Key = BlockTable::Key;
 
-  Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::CodeMemory code,
+  Translator(HartFrame& frame, Bus& bus, HartHost& host, codegen::CodeMemory code, BlockArena arena,
              std::uint32_t samples_of_hot);
 
   // Blocks
@@ -73,7 +73,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   [[nodiscard]] Block* translate(Key key);
   [[nodiscard]] GuestAddress second_page(Key const& key);
   void write(Block& block, std::span<Run const> runs, RegisterMap const& map);
-  Block& add(std::unique_ptr<Block> block);
+  void add(Block& block);
   Block& make_region(Block& block);
   [[nodiscard]] Block* sample();
   void make_anew(Site const& hopped);
@@ -83,7 +83,6 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   [[nodiscard]] bool has_room() const noexcept;
   void flush();
   void lead_on(Link& link, Block& to, std::uint32_t context);
-  void leave_to_stub(Link& link);
   void take_away(Link& link);
   void forget_targets() noexcept;
   [[nodiscard]] std::uint8_t const* code_of(Block const& block) const noexcept {
@@ -120,6 +119,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   GuestMemory& memory_;
 
   codegen::CodeMemory code_;
+  BlockArena arena_;
   Thunks thunks_;
   std::uint32_t samples_of_hot_;
   std::size_t thunk_bytes_ = 0;
@@ -128,11 +128,9 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
 
   BlockTable blocks_;
   BlockScratch scratch_;
-  SiteArena sites_;
   PageLinks page_links_;
   std::unordered_map<GuestAddress, std::vector<Block*>> blocks_of_page_;
   std::array<Block*, TranslationState::kTargets> target_blocks_{};  // of the targets in the frame
-  std::vector<std::unique_ptr<Block>> stale_;                       // that may still be executing
   std::unordered_set<std::uint64_t> pages_with_code_;               // virtual
   /// In which what the frame knows of pages is known.
   static constexpr std::uint64_t kNever = ~std::uint64_t{0};  // nothing is

@@ -19,9 +19,20 @@ struct Registers {
 };
 constexpr Reg s8 = 24, s9 = 25;  // have no place of their own in plain blocks
 constexpr std::array<Registers, 14> kRegisters{{
-    {a0, a0, a0, a2}, {a0, a0, a1, a2}, {s8, s8, s8, s9}, {s8, s8, s9, a2}, {a0, a0, s9, s8},
-    {s9, s9, a0, a0}, {a0, a1, a0, a2}, {a0, a1, a1, a1}, {a0, a1, a2, a1}, {a0, a1, s8, s9},
-    {s8, a1, s8, a1}, {a0, s8, a1, s8}, {a1, a1, a0, a1}, {a0, a0, a1, zero},
+    {a0, a0, a0, a2},
+    {a0, a0, a1, a2},
+    {s8, s8, s8, s9},
+    {s8, s8, s9, a2},
+    {a0, a0, s9, s8},
+    {s9, s9, a0, a0},
+    {a0, a1, a0, a2},
+    {a0, a1, a1, a1},
+    {a0, a1, a2, a1},
+    {a0, a1, s8, s9},
+    {s8, a1, s8, a1},
+    {a0, s8, a1, s8},
+    {a1, a1, a0, a1},
+    {a0, a0, a1, zero},
 }};
 
 /// What `element` makes of `from` is summed up in each round, and in every other one it is entered
