@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 
@@ -25,9 +26,25 @@ class EngineSide {
       translator_ = *Translator::make(*frame_, bus_, host_, 4 << 20, 1);
     else
       interpreter_ = std::make_unique<Interpreter>(frame_->hart, bus_, host_);
-    // The modes below may touch all memory.
-    hart().pmpaddr[0] = ~std::uint64_t{0} >> 10;
-    hart().pmpcfg[0] = 0x1F;
+    reset();
+  }
+  /// What machine mode says of the hart, as in the beginning: the modes below may touch all memory.
+  void reset() {
+    auto& now = hart();
+    now.mstatus &= ~(status::kMprv | status::kMxr | status::kSum | status::kMie | status::kSie |
+                     status::kTvm | status::kTw | status::kTsr);
+    now.medeleg = now.mideleg = now.mie = now.mip_written = 0;
+    now.menvcfg = 0;
+    now.mcounteren = now.mcountinhibit = 0;
+    now.satp = 0;
+    now.privilege = Privilege::machine;
+    Hart all;
+    all.pmpaddr[0] = ~std::uint64_t{0} >> 10;
+    all.pmpcfg[0] = 0x1F;
+    if (std::ranges::equal(all.pmpcfg, now.pmpcfg) && std::ranges::equal(all.pmpaddr, now.pmpaddr))
+      return core().mmu.context_changed();
+    std::ranges::copy(all.pmpcfg, now.pmpcfg);
+    std::ranges::copy(all.pmpaddr, now.pmpaddr);
     core().mmu.rules_changed();
   }
   [[nodiscard]] Hart& hart() { return frame_->hart; }

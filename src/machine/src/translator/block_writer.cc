@@ -227,6 +227,8 @@ void BlockWriter::check_page(Site& site, bool is_store) {
     to_.bind(*hops);
     put_back();
     to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.hopped)), Reg::rcx);
+    to_.mov(Reg::rcx, reinterpret_cast<std::uint64_t>(&block_));
+    to_.store(Width::qword, in_frame(MUT_FRAME_OFFSET(translation.left_region)), Reg::rcx);
     leave_at(site);
     to_.bind(*unknown);
     leave_to_plain(site);

@@ -14,6 +14,7 @@
 namespace mutirao::machine {
 
 class Translator;
+struct Block;
 struct Link;
 struct Site;
 
@@ -127,7 +128,8 @@ struct TranslationState {
   std::uint32_t interpret = 0;   ///< the instruction at pc is for the interpreter
   std::uint64_t deferred = 0;    ///< of the budget, while a region walks: what it may use later
   std::uint64_t other_half = 0;  ///< of a division: the remainder, or the quotient
-  Site const* hopped = nullptr;  ///< a region was left: the base of this may hop between pages
+  Block* left_region = nullptr;  ///< a region was left for a base that may hop between pages:
+  Site const* hopped = nullptr;  ///< that of this one
   std::uint32_t in_region = 0;   ///< a region was left because the budget was used up
   Link* link = nullptr;          ///< by which code was left, if that can be led on
 

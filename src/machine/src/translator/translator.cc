@@ -556,18 +556,8 @@ __attribute__((no_sanitize("function")))  // what is called was not compiled: it
   hart_.steps = steps_at_end_ - state.left();
 }
 
-/// Of the region that was left because of `hopped`: bases that did not keep to their pages are
-/// known now.
-void Translator::make_anew(Site const& hopped) {
-  auto const physical = core_.mmu.fetchable(hopped.pc);
-  auto const page = physical ? blocks_of_page_.find(*physical & ~kPageMask) : blocks_of_page_.end();
-  if (page == blocks_of_page_.end()) return;
-  auto const found = std::ranges::find_if(page->second, [&](Block const* block) {
-    auto const& sites = block->sites;
-    return block->is_region && &hopped >= sites.data() && &hopped < sites.data() + sites.size();
-  });
-  if (found == page->second.end()) return;
-  auto& region = **found;
+/// The region was left because of `hopped`: bases that did not keep to their pages are known now.
+void Translator::make_anew(Block& region, Site const& hopped) {
   // Whoever walks through memory leaves a page behind now and then.
   auto const slot = TranslationState::patience_slot(hopped.pc);
   auto& patience = frame_.translation.patience;
@@ -575,15 +565,17 @@ void Translator::make_anew(Site const& hopped) {
   auto const since = std::exchange(patience_since_[slot], hart_.steps);
   auto const seldom = kSeldom * region.round;
   if (hart_.steps - since > TranslationState::kPatience * seldom) return;
+  if (blocks_.find({region.physical, region.pc, region.context}) != &region) return;  // it is stale
   auto const hops = [&](Site const& site) {
     auto const other = TranslationState::patience_slot(site.pc);
     auto const misses = static_cast<std::uint64_t>(TranslationState::kPatience - patience[other]);
     return other == slot || (misses > TranslationState::kPatience / 4 &&
                              hart_.steps - patience_since_[other] < misses * seldom);
   };
+  auto const& beside = blocks_of_page_.find(region.physical & ~kPageMask)->second;
   for (auto const& site : region.sites) {
     if (!hops(site)) continue;
-    for (auto* block : page->second)
+    for (auto* block : beside)
       for (auto& same : block->sites)
         if (same.pc == site.pc) same.check.hops = true;
   }
@@ -643,7 +635,7 @@ Translator::Stop Translator::run(std::uint64_t budget, std::uint64_t slack) {
     if (block->count > steps_at_end_ - hart_.steps) continue;
     enter(*block);
     if (auto const* const hopped = std::exchange(frame_.translation.hopped, nullptr)) {
-      make_anew(*hopped);
+      make_anew(*frame_.translation.left_region, *hopped);
     } else if (exception_) {
       ++hart_.steps;
       ++hart_.steps_trapped;

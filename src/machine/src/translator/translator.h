@@ -76,7 +76,7 @@ class Translator final : public HartEngine, private CodeWatcher, private Mapping
   void add(Block& block);
   Block& make_region(Block& block);
   [[nodiscard]] Block* sample();
-  void make_anew(Site const& hopped);
+  void make_anew(Block& region, Site const& hopped);
   Stop run(std::uint64_t budget, std::uint64_t slack);
   void fill(Block& block, GuestAddress physical);
   void invalidate(Block& block);

@@ -49,6 +49,7 @@ class Comparison {
     auto const prepared = program.below(1 << 30);
     for (auto* side : {&interpreted_, &translated_}) {
       auto& hart = side->hart();
+      side->reset();  // a program may have changed itself, and into anything
       Bytes data(3 * 4096);
       for (std::size_t n = 0; n < data.size(); ++n)
         data[n] = static_cast<std::uint8_t>((first + n) * 37 >> 3);
