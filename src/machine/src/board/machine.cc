@@ -19,7 +19,7 @@ constexpr std::size_t kDisksMax = 8;
 constexpr std::size_t kSharesMax = 8;
 constexpr std::uint64_t kLargePage = 2_MiB;
 // Of translated code, of all harts together and of each at least: the boot of a kernel fits. What
-// is known of each block takes as much again and a half, so that a monitor stays below 128 MiB.
+// is known of blocks takes up to seven fourths of that, so that a monitor stays below 128 MiB.
 // When one is full it is thrown away, and what is still needed comes back within milliseconds.
 constexpr std::size_t kCodeBytes = 32_MiB, kCodeBytesMin = 2_MiB;
 }  // namespace

@@ -100,6 +100,10 @@ struct TranslationState {
     std::uint64_t key = kNoKey;
     std::uint8_t const* code = nullptr;
   };
+  /// Above the bits of an address that differ: the context, and in which of eight epochs the target
+  /// was found. All are forgotten by the begin of another.
+  static constexpr unsigned kContextShift = 49, kEpochShift = kContextShift + Tlb::kContextBits;
+  static constexpr std::uint64_t kEpochs = std::uint64_t{1} << (64 - kEpochShift);
   static constexpr std::uint64_t kNoKey = 1;                // no instruction begins there
   static constexpr std::uint32_t kNoContext = 0x7fff'ffff;  // none is that large
   static constexpr unsigned kTargets = 65536;
@@ -114,6 +118,7 @@ struct TranslationState {
   Translator* translator = nullptr;  ///< whose code runs
   std::int64_t budget = 0;           ///< instructions that may still be begun; see hurry()
   std::uint64_t context_key = 0;     ///< xor the address: the key of a Target
+  std::uint64_t epoch = 0;           ///< of the targets
   /// The stack of the host while code runs: each call of the guest that is open adds where it
   /// returns to, first for the guest, then for the host, so that the return is one of the host too.
   std::uint8_t* stack = nullptr;        ///< while none is: above it lies what is no address
@@ -166,8 +171,15 @@ struct TranslationState {
     return static_cast<std::uint32_t>(context_key >> 32);
   }
 
+  void set_context(std::uint64_t context) noexcept {
+    context_key = context << kContextShift | epoch << kEpochShift;
+  }
   void forget_targets() noexcept {
-    for (auto& each : targets) each.key = kNoKey;
+    epoch = (epoch + 1) % kEpochs;
+    if (epoch == 0)  // those of the last time are still there
+      for (auto& each : targets) each.key = kNoKey;
+    constexpr auto kContext = (std::uint64_t{1} << kEpochShift) - 1;
+    context_key = (context_key & kContext) | epoch << kEpochShift;
   }
   /// Those in the page of an address, and what crosses into it.
   void forget_targets(std::uint64_t address) noexcept {

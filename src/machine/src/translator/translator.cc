@@ -19,7 +19,6 @@ constexpr std::size_t kBlockBytesMax = 64 << 10;  // far more than the largest
 constexpr std::size_t kArenaRoom = 512 << 10;     // likewise
 constexpr std::size_t kPreparedAhead = 16 << 10, kPrepareBytes = 256 << 10;
 constexpr std::uint64_t kModeMask = 7;  // of a context of the Tlb
-constexpr unsigned kContextShift = 49;  // above the bits of an address that differ
 
 /// A run's budget in one piece: how long a request for attention may go unseen.
 constexpr std::uint64_t kSliceMax = 50'000;
@@ -92,7 +91,7 @@ void Translator::take_contexts() noexcept {
   state.data_context = core_.mmu.data_context();
   auto context = core_.mmu.fetch_context();
   if (kernel_is_global_ && hart_.privilege == Privilege::supervisor) context &= kModeMask;
-  state.context_key = context << kContextShift;
+  state.set_context(context);
 }
 
 /// Each privilege has pages of its own: what the others do meanwhile leaves them alone.
