@@ -96,19 +96,24 @@ Result<std::vector<DiskText>> disk_texts(Context const& context) {
   return disks;
 }
 
-/// Puts them into `parts`, and tells of them there.
-Result<void> open_disks(world::World& world, Context const& context, MachineFolder const& folder,
-                        MonitorParts& parts) {
-  auto& disks = parts.options.disks;
+Result<std::vector<OpenedDisk>> open_disks(world::World& world, Context const& context,
+                                         MachineFolder const& folder) {
+  std::vector<OpenedDisk> disks;
   for (auto const& text : MUT_TRY(disk_texts(context))) {
     auto const temporary =
         context.options.snapshot ? folder.disk_overlay(disks.size()) : std::string{};
-    auto disk = MUT_TRY(open_disk(world, text, temporary));
-    disks.push_back(std::move(disk.source));
+    disks.push_back(MUT_TRY(open_disk(world, text, temporary)));
+  }
+  return disks;
+}
+
+/// Puts them into `parts`, and tells of them there.
+void add_disks(std::vector<OpenedDisk> disks, MonitorParts& parts) {
+  for (auto& disk : disks) {
+    parts.options.disks.push_back(std::move(disk.source));
     parts.info.disks.push_back(std::move(disk.info));
     std::ranges::move(disk.locks, std::back_inserter(parts.locks));
   }
-  return {};
 }
 
 Result<Bytes> read_loader(world::World& world, Context const& context) {
@@ -220,6 +225,8 @@ Result<MonitorParts> Boot::prepare(world::OpenedSocket socket, std::int64_t pare
   std::optional<Result<MonitorParts>> parts;
   with_world([&](world::World& world) {
     parts.emplace([&]() -> Result<MonitorParts> {
+      // First: that an image is not there is said rather than that nothing could start it.
+      auto disks = MUT_TRY(open_disks(world, context_, folder_));
       MonitorParts made{.options = MUT_TRY(machine_options(world, context_)),
                         .snapshot = MUT_TRY(open_snapshot_of(world, context_)),
                         .info = machine_info(world, context_, folder_.name()),
@@ -228,7 +235,7 @@ Result<MonitorParts> Boot::prepare(world::OpenedSocket socket, std::int64_t pare
                         .report = report_.ends[1],
                         .parent = parent,
                         .must_be_isolated = context_.options.isolation == "required"};
-      MUT_TRY(open_disks(world, context_, folder_, made));
+      add_disks(std::move(disks), made);
       if (context_.options.vsock) {
         MUT_TRY(folder_.make_vsock_folder());
         made.options.vsock = made.info.vsock = folder_.vsock();
