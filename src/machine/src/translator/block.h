@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "hart/hart.h"
 #include "isa/instruction.h"
