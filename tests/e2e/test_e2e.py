@@ -4,6 +4,7 @@
   test_e2e.py --list                        names all, one a line
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -825,6 +826,26 @@ class Story(unittest.TestCase):
         for number in numbers:
             with self.assertRaises(ProcessLookupError):
                 os.kill(number, 0)
+
+    def test_demo_removes_what_a_killed_one_left_and_nothing_else(self):
+        ana = self.home("ana")
+        temporary = self.root / "tmp"
+        temporary.mkdir()
+        ana.environment["TMPDIR"] = str(temporary)
+        few = ("demo", "--size", "1", "--nodes", "2")
+        ana.run(*few, "--keep")
+        running = temporary / "mutirao-demo-of-another"
+        running.mkdir()
+        with (running / ".held").open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            others = set(temporary.iterdir())
+            killed = ana.start("demo", "--size", "2000", "--nodes", "2")
+            wait_for(lambda: list(temporary.glob("mutirao-demo-*/node2/mutirao.sock")), "the nodes run")
+            killed.kill()
+            killed.communicate(timeout=TIMEOUT_S)
+            self.assertEqual(len(set(temporary.iterdir()) - others), 1)
+            ana.run(*few)
+            self.assertEqual(set(temporary.iterdir()), others)
 
     IMPOSSIBLE = """
 title = "too much for the line"

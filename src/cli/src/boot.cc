@@ -97,7 +97,7 @@ Result<std::vector<DiskText>> disk_texts(Context const& context) {
 }
 
 Result<std::vector<OpenedDisk>> open_disks(world::World& world, Context const& context,
-                                         MachineFolder const& folder) {
+                                           MachineFolder const& folder) {
   std::vector<OpenedDisk> disks;
   for (auto const& text : MUT_TRY(disk_texts(context))) {
     auto const temporary =

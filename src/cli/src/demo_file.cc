@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kRunBytes = 1 << 20;
 constexpr std::size_t kTailBytes = 1500;
+constexpr char kHeld[] = ".held";  // locked by whose folder it is
 
 class Sha256 {
  public:
@@ -38,6 +39,16 @@ void fill(MutableBytes bytes, std::uint64_t& state) {
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
     z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
     base::store_be<std::uint64_t>(bytes.subspan(at, 8), z ^ (z >> 31));
+  }
+}
+
+/// Nobody holds them any more, and nobody asked to keep them.
+void remove_abandoned(std::filesystem::path const& parent, std::string const& prefix) {
+  std::error_code ignored;
+  for (auto const& each : std::filesystem::directory_iterator{parent, ignored}) {
+    if (!each.path().filename().string().starts_with(prefix)) continue;
+    if (world::FileLock::take(each.path() / kHeld, world::FileLock::Kind::alone))
+      std::filesystem::remove_all(each.path(), ignored);
   }
 }
 
@@ -81,18 +92,25 @@ Result<DemoFile> digest_file(world::World& world, std::string const& folder,
 
 Result<TemporaryFolder> TemporaryFolder::make(std::string const& prefix, bool keep) {
   std::error_code failed;
-  auto path = (std::filesystem::temp_directory_path(failed) / (prefix + "XXXXXX")).string();
+  auto const parent = std::filesystem::temp_directory_path(failed);
+  if (!failed) remove_abandoned(parent, prefix);
+  auto path = (parent / (prefix + "XXXXXX")).string();
   if (failed || mkdtemp(path.data()) == nullptr)
     return std::unexpected{base::system_error(errno, "making a folder in " + path)};
-  return TemporaryFolder{std::move(path), keep};
+  if (keep) return TemporaryFolder{std::move(path), {}};
+  auto held = world::FileLock::take(path + '/' + kHeld, world::FileLock::Kind::alone, true);
+  if (!held) return std::unexpected{std::move(held).error()};
+  return TemporaryFolder{std::move(path), std::move(*held)};
 }
 
 TemporaryFolder::TemporaryFolder(TemporaryFolder&& other) noexcept
-    : path_{std::exchange(other.path_, {})}, keep_{other.keep_} {}
+    : path_{std::exchange(other.path_, {})}, held_{std::move(other.held_)} {
+  other.held_.reset();
+}
 
 TemporaryFolder::~TemporaryFolder() {
   std::error_code ignored;
-  if (!path_.empty() && !keep_) std::filesystem::remove_all(path_, ignored);
+  if (held_) std::filesystem::remove_all(path_, ignored);
 }
 
 std::string tail_of(world::World& world, std::string const& folder, std::string const& name) {

@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "mutirao/base/result.h"
+#include "mutirao/world/file_lock.h"
 #include "mutirao/world/world.h"
 
 namespace mutirao::cli {
@@ -26,7 +28,8 @@ struct DemoFile {
 [[nodiscard]] Result<DemoFile> digest_file(world::World& world, std::string const& folder,
                                            std::string const& name);
 
-/// A new folder below $TMPDIR, gone with its content at the end unless kept.
+/// A new folder below $TMPDIR, gone with its content at the end unless kept. Those of the same
+/// prefix whose programs were killed are removed when another is made.
 class TemporaryFolder {
  public:
   [[nodiscard]] static Result<TemporaryFolder> make(std::string const& prefix, bool keep);
@@ -36,9 +39,10 @@ class TemporaryFolder {
   [[nodiscard]] std::string const& path() const noexcept { return path_; }
 
  private:
-  TemporaryFolder(std::string path, bool keep) : path_{std::move(path)}, keep_{keep} {}
+  TemporaryFolder(std::string path, std::optional<world::FileLock> held)
+      : path_{std::move(path)}, held_{std::move(held)} {}
   std::string path_;
-  bool keep_;
+  std::optional<world::FileLock> held_;  ///< as long as its program lives; none when it is kept
 };
 
 /// The last lines of a text file, for a message; empty when there is none.
