@@ -60,17 +60,24 @@ def boots_to_a_shell_and_powers_off(program):
     assert "Call trace" not in run.stdout
 
 
+def firmwares():
+    """Options for each: the machine's own, and OpenSBI where Debian's package qemu-system-data is."""
+    opensbi = pathlib.Path("/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin")
+    return [()] + ([("--firmware", opensbi)] if opensbi.exists() else [])
+
+
 def boots_by_every_engine(program):
-    for engine in ("interp", "jit", "audit"):
-        run = boot(program, "uname -m; md5sum /bin/busybox; poweroff -f", "--engine", engine,
-                   append=SAME_BY_ALL_ENGINES)
-        assert "\nriscv64" in run.stdout.replace("\r", ""), engine
+    for firmware in firmwares():
+        for engine in ("interp", "jit", "audit"):
+            run = boot(program, "uname -m; md5sum /bin/busybox; poweroff -f", *firmware, "--engine", engine,
+                       append=SAME_BY_ALL_ENGINES)
+            assert "\nriscv64" in run.stdout.replace("\r", ""), engine
+            assert firmware == () or "OpenSBI" in run.stdout
 
 
 def starts_a_disk_image_with_the_kernel_on_it_by_a_boot_loader(program):
     made = told_by(ROOT / "packaging/guests/image")
-    opensbi = pathlib.Path("/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin")  # of the package qemu-system-data
-    for firmware in [()] + ([("--firmware", opensbi)] if opensbi.exists() else []):
+    for firmware in firmwares():
         run = subprocess.run([program, *firmware, "--loader", made["loader"], "--disk", made["image"], "--snapshot", "--cpus", "2",
                               "--until", PROMPT, "--type", "cat /proc/cmdline; poweroff -f", "--instructions", "60000"],
                              capture_output=True, text=True, errors="replace")
