@@ -170,6 +170,25 @@ def leaves_a_disk_as_it_is_under_an_overlay(program):
         assert "0" in parts and len(parts) == len(set(parts)) < 1024
 
 
+def tells_the_guest_when_the_disk_of_the_host_is_full(program):
+    with tempfile.TemporaryDirectory() as folder:
+        image, small = pathlib.Path(folder) / "image", pathlib.Path(folder) / "small"
+        image.touch()
+        os.truncate(image, 64 << 20)
+        small.mkdir()
+        own = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+        in_little = [*own, "sh", "-c", 'mount -t tmpfs -o size=8m tmpfs "$0" && exec "$@"', small, program]
+        files = guest()
+        line = ("dd if=/dev/zero of=/dev/vda bs=1M count=32 conv=fsync; echo wrote $?;"
+                "dd if=/dev/vda of=/dev/null bs=1M && echo re''ad; poweroff -f")
+        run = run_program(*in_little, "--kernel", files["kernel"], "--initrd", files["initrd"], "--append",
+                          "console=ttyS0 guest_modules", "--disk", image, "--overlay", small / "overlay",
+                          "--until", PROMPT, "--type", line, "--instructions", "8000")
+        said = run.stdout.replace("\r", "")
+        assert "\nwrote 1\n" in said and "I/O error" in said, "the guest takes for written what is not"
+        assert "\nread\n" in said, "what was written before can't be read"
+
+
 def log_in(program, append, *options):
     """Boots Debian with systemd, logs in, and powers off; gives what it said to a few questions."""
     files = guest()
@@ -605,7 +624,8 @@ STORIES = {story.__name__: story for story in (boots_to_a_shell_and_powers_off, 
                                                takes_little_memory_beside_that_of_the_guest,
                                                takes_back_memory_that_the_guest_does_not_need,
                                                talks_over_virtio, keeps_what_was_written_to_a_disk,
-                                               leaves_a_disk_as_it_is_under_an_overlay, keeps_what_was_synced_when_it_is_killed,
+                                               leaves_a_disk_as_it_is_under_an_overlay,
+                                               tells_the_guest_when_the_disk_of_the_host_is_full, keeps_what_was_synced_when_it_is_killed,
                                                reaches_over_its_network_what_was_allowed_and_nothing_else,
                                                is_reached_through_a_published_port,
                                                talks_with_programs_of_the_host_over_virtio_sockets,
