@@ -697,8 +697,7 @@ class Story(unittest.TestCase):
         ana.run(*words, "--name", "web", "--detach")
         victim = ana.json("machine", "show", "web")["machine"]["process_id"]
         os.kill(victim, signal.SIGKILL)
-        wait_for(lambda: ana.json("machine", "show", "web")["machine"]["state"] != "running", "it is known that it ended")
-        self.assertIn("signal 9", ana.json("machine", "show", "web")["machine"]["end"])
+        wait_for(lambda: "signal 9" in ana.json("machine", "show", "web")["machine"]["end"], "it is known how it ended")
         ana.run("machine", "remove", "web")
         self.assertEqual(ana.json("machine", "list"), {"machines": []})
 

@@ -58,8 +58,10 @@ class Story(test_e2e.Story):
                             ("--vsock", "x.img"): "mutirao boot --vsock --name NAME",
                             ("x.img,overlay=", "--kernel", "y"): "IMAGE,overlay=FILE"}.items():
             self.assertIn(mend, ana.run("boot", *words, code=None).stderr)
+        self.assertIn("x.img: No such file", ana.run("boot", "x.img", code=3).stderr)
         if not pathlib.Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin").exists():
-            self.assertIn("try: apt install u-boot-qemu", ana.run("boot", "x.img", code=3).stderr)
+            self.disk(ana, "empty.img")
+            self.assertIn("try: apt install u-boot-qemu", ana.run("boot", "empty.img", code=3).stderr)
         made = self.guest("image")
         image = ana.work / "system.img"
         subprocess.run(["cp", "--sparse=always", made["image"], image], check=True)
