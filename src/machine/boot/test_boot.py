@@ -78,7 +78,10 @@ def boots_by_every_engine(program):
 def starts_a_disk_image_with_the_kernel_on_it_by_a_boot_loader(program):
     made = told_by(ROOT / "packaging/guests/image")
     for firmware in firmwares():
-        run = subprocess.run([program, *firmware, "--loader", made["loader"], "--disk", made["image"], "--snapshot", "--cpus", "2",
+        # OpenSBI 1.1 lets a processor start and then says where: one that has not slept since the others came goes
+        # elsewhere when the host takes its time in between.
+        cpus = "1" if firmware else "2"
+        run = subprocess.run([program, *firmware, "--loader", made["loader"], "--disk", made["image"], "--snapshot", "--cpus", cpus,
                               "--until", PROMPT, "--type", "cat /proc/cmdline; poweroff -f", "--instructions", "60000"],
                              capture_output=True, text=True, errors="replace")
         print(run.stdout[-3000:], run.stderr)
