@@ -45,10 +45,12 @@ void fill(MutableBytes bytes, std::uint64_t& state) {
 /// Nobody holds them any more, and nobody asked to keep them.
 void remove_abandoned(std::filesystem::path const& parent, std::string const& prefix) {
   std::error_code ignored;
-  for (auto const& each : std::filesystem::directory_iterator{parent, ignored}) {
-    if (!each.path().filename().string().starts_with(prefix)) continue;
-    if (world::FileLock::take(each.path() / kHeld, world::FileLock::Kind::alone))
-      std::filesystem::remove_all(each.path(), ignored);
+  std::filesystem::directory_iterator each{parent, ignored};
+  for (; each != std::filesystem::directory_iterator{}; each.increment(ignored)) {
+    auto const& path = each->path();
+    if (path.filename().string().starts_with(prefix) &&
+        world::FileLock::take(path / kHeld, world::FileLock::Kind::alone))
+      std::filesystem::remove_all(path, ignored);
   }
 }
 
